@@ -1,0 +1,1 @@
+"""Milepost: self-hosted parcel tracking."""

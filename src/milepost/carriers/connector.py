@@ -1,0 +1,107 @@
+"""The one way to ask a carrier: ``ask(items, credential, fetcher) -> {item: Outcome}``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from milepost.tracking.events import Scan
+
+if TYPE_CHECKING:
+    from milepost.carriers.fetcher import Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One parcel to ask about. ``key`` is ours and goes back unread; the rest is for the carrier."""
+
+    key: str
+    number: str
+    postal_code: str = ""
+    origin_country: str = ""
+    destination_country: str = ""
+    shipped_at: datetime | None = None
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An unsealed credential: ``fields`` by the names the manifest gives; prints no values."""
+
+    owner: str
+    """Whose it is: ``account:<id>`` or ``operator``; one owner shares one quota per carrier."""
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEstimate:
+    """When the carrier says it will deliver (a day, and a window in UTC where it gives one)."""
+
+    day: date | None = None
+    earliest: datetime | None = None
+    latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The carrier knows the parcel. ``complete`` means ``scans`` is its whole history.
+
+    ``as_of`` is the carrier's own clock; it is heeded for simulated carriers only.
+    """
+
+    scans: tuple[Scan, ...]
+    complete: bool
+    estimate: DeliveryEstimate | None = None
+    signed_by: str = ""
+    service: str = ""
+    further_numbers: tuple[str, ...] = ()
+    as_of: datetime | None = None
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Nothing new since the last answer (304)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Not scanned yet, or unknown to the carrier: a state, not an error."""
+
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The carrier won't answer now: over quota (429), or the credential is refused (401, 403).
+
+    ``retry_after`` is seconds; ``lane_wide`` means every parcel of this credential would be refused.
+    """
+
+    retry_after: float
+    why: str
+    credential_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The carrier failed, or its answer is not what it documents; ``why`` is for the log.
+
+    ``lane_wide`` is False where only this one parcel's answer is bad.
+    """
+
+    why: str
+    lane_wide: bool = True
+
+
+Outcome = Found | Unchanged | NotFound | Refused | Broken
+
+
+class Connector(Protocol):
+    """What a carrier's connector, or the platform it stands on, can do."""
+
+    async def ask(
+        self, items: Sequence[Item], credential: Credential, fetcher: "Fetcher"
+    ) -> Mapping[Item, Outcome]:
+        """Ask about ``items`` (at most the manifest's ``batch_size``); never raises for an answer."""
+        ...

@@ -1,0 +1,98 @@
+"""The error tree: what can go wrong, said once.
+
+    MilepostError
+    ├── ConfigurationError      the operator must change something; the process exits 1 with one line
+    ├── InvalidInput            the caller sent something we can't take (400/422), names the field
+    ├── NotAuthenticated        no or wrong credentials (401)
+    ├── NotAllowed              known caller, not allowed (403)
+    ├── NotFoundError           no such thing in this account (404)
+    ├── Conflict                exists already, or the key was used with another body (409/422)
+    ├── TooManyRequests         over the account's budget (429), carries retry_after in seconds
+    ├── DatabaseUnavailable     the database can't be asked now (503), retryable
+    └── CarrierParseError       a carrier's answer does not have the documented form
+
+Outcomes of asking a carrier are values (``carriers.connector``), not errors.
+"""
+
+
+class MilepostError(Exception):
+    """Root of the tree. ``code`` is stable, ``http_status`` is what an API door answers."""
+
+    code = "internal_error"
+    http_status = 500
+    retryable = False
+
+
+class ConfigurationError(MilepostError):
+    """The installation can't run as configured. Its text is the one line the operator sees."""
+
+    code = "configuration"
+
+
+class InvalidInput(MilepostError):
+    """Input that is refused; ``field`` is its path (``("to_address", "postal_code")``)."""
+
+    code = "invalid"
+    http_status = 422
+
+    def __init__(
+        self, message: str, field: tuple[str | int, ...] = (), kind: str = "value_error"
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.kind = kind
+
+
+class NotAuthenticated(MilepostError):
+    """No credentials, or wrong ones."""
+
+    code = "authentication_failed"
+    http_status = 401
+
+
+class NotAllowed(MilepostError):
+    """The caller is known and may not do this (a suspended account, for one)."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class NotFoundError(MilepostError):
+    """Nothing of that name in this account."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class Conflict(MilepostError):
+    """The thing exists already."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class TooManyRequests(MilepostError):
+    """Over budget; ``retry_after`` is whole seconds after which the next call passes."""
+
+    code = "throttled"
+    http_status = 429
+    retryable = True
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"retry after {retry_after} s")
+        self.retry_after = retry_after
+
+
+class DatabaseUnavailable(MilepostError):
+    """PostgreSQL can't be asked now; nothing was changed."""
+
+    code = "unavailable"
+    http_status = 503
+    retryable = True
+
+
+class CarrierParseError(MilepostError):
+    """A carrier's answer can't be read; the text says what was expected and where."""
+
+    code = "carrier_answer_unreadable"

@@ -1,0 +1,87 @@
+"""Every setting, typed; the only reader of the environment (prefix ``MILEPOST_``)."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_state_dir() -> Path:
+    """``/var/lib/milepost`` as root, else ``$XDG_STATE_HOME/milepost`` (``~/.local/state``)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/milepost")
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "milepost"
+
+
+class Settings(BaseSettings):
+    """Names, meanings and defaults; README's table is checked against this class by a test.
+
+    Durations are seconds unless the name says otherwise; sizes are bytes.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MILEPOST_", extra="ignore", frozen=True)
+
+    # Where things are
+    state_dir: Path = Field(default_factory=default_state_dir)
+    database_url: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str = ""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: str = ""
+
+    # Secrets
+    secret_key: SecretStr | None = None
+    secret_key_file: Path | None = None
+
+    # Processes
+    api_processes: int = Field(default=1, ge=1)
+    worker_processes: int = Field(default=1, ge=1)
+    notify: bool = True
+    docs: bool = True
+
+    # Fixed limits of the API (bytes, counts, seconds)
+    max_header_bytes: int = 32 * 1024
+    max_header_fields: int = 100
+    max_url_bytes: int = 8 * 1024
+    max_body_bytes: int = 1024 * 1024
+    max_json_depth: int = 32
+    max_object_keys: int = 1000
+    max_string_bytes: int = 64 * 1024
+    header_seconds: float = 10
+    body_seconds: float = 30
+    idle_seconds: float = 75
+    request_seconds: float = 15
+
+    # Limits towards PostgreSQL and carriers
+    statement_seconds_api: float = 5
+    statement_seconds_jobs: float = 30
+    lock_seconds: float = 3
+    idle_in_transaction_seconds: float = 30
+    connect_seconds: float = 5
+    carrier_seconds: float = 20
+    max_carrier_answer_bytes: int = 1024 * 1024
+
+    # Keeping
+    reregister_after_days: int = 120
+    idempotency_hours: int = 48
+    early_scan_days: int = 30
+
+    # When we ask (seconds, days)
+    check_before_first_scan: float = 6 * 3600
+    check_in_transit: float = 2 * 3600
+    check_in_delivery: float = 30 * 60
+    check_after_end: float = 24 * 3600
+    stop_without_scan_days: float = 30
+    stop_after_last_scan_days: float = 60
+    lease_seconds: float = 60
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """The settings of this process, read once from the environment."""
+    return Settings()
