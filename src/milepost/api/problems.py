@@ -1,0 +1,94 @@
+"""What went wrong, before it takes the form of a published API. A cause stays in the log."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from milepost.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    InvalidInput,
+    MilepostError,
+    NotAuthenticated,
+    NotFoundError,
+    TooManyRequests,
+)
+
+NOT_PROVIDED = "Authentication credentials were not provided."
+WRONG_CREDENTIALS = "Invalid username/password."
+UNAVAILABLE_RETRY_SECONDS = 2
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field that is wrong: ``loc`` starts with body, path, query or header."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str = "value_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, before it takes a published form.
+
+    ``code`` is stable and for machines, ``detail`` one sentence for people. ``retry_after`` is
+    whole seconds. ``fields`` names what to correct (422).
+    """
+
+    status: int
+    code: str
+    detail: str
+    fields: tuple[FieldProblem, ...] = ()
+    retry_after: int | None = None
+    headers: Headers = ()
+
+
+def problem_of(error: MilepostError) -> Problem:
+    """The problem an error of ours stands for; only errors meant for users show their text."""
+    match error:
+        case InvalidInput():
+            loc = _located(error.field)
+            fields = (FieldProblem(loc, error.message, error.kind),)
+            return Problem(error.http_status, error.kind, error.message, fields)
+        case TooManyRequests():
+            return Problem(429, error.code, "Too many requests.", retry_after=error.retry_after)
+        case DatabaseUnavailable():
+            detail = "The service is temporarily unavailable."
+            return Problem(503, error.code, detail, retry_after=UNAVAILABLE_RETRY_SECONDS)
+        case _ if error.http_status < 500:
+            return Problem(error.http_status, error.code, str(error) or _default_text(error))
+        case _:
+            return status_problem(500)
+
+
+def status_problem(status: int, detail: str = "", headers: Headers = ()) -> Problem:
+    """A problem known by its HTTP status alone (405, 408, 413, 414, 415, 431, 500, ...)."""
+    phrase = HTTPStatus(status).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return Problem(status, code, detail or phrase, headers=headers)
+
+
+def invalid(*fields: FieldProblem, status: int = 422) -> Problem:
+    """Several wrong fields at once."""
+    detail = "; ".join(f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in fields)
+    return Problem(status, "validation_error", detail, fields)
+
+
+def _located(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    if path and path[0] in ("body", "path", "query", "header"):
+        return path
+    return ("body", *path)
+
+
+def _default_text(error: MilepostError) -> str:
+    match error:
+        case NotAuthenticated():
+            return WRONG_CREDENTIALS
+        case NotFoundError():
+            return "Not found."
+        case Conflict():
+            return "Exists already."
+        case _:
+            return HTTPStatus(error.http_status).phrase
