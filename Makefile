@@ -1,0 +1,59 @@
+# `make run` starts Milepost here, `make test` runs the whole suite, `make check` is the rest of CI.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help run test check lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run     install if needed, start Milepost on 127.0.0.1:8000 with demo parcels"
+	@echo "make test    install if needed, run the whole test suite (PYTEST_ARGS=... to narrow it)"
+	@echo "make check   formatting, lint, types, import rules, lock files"
+	@echo "make lock    write the lock files anew (needs uv)"
+	@echo "make clean   remove the virtual environment (never the state)"
+
+run: $(BIN)/.installed
+	@MILEPOST_STATE_DIR="$${MILEPOST_STATE_DIR:-$(CURDIR)/.state}" exec $(BIN)/milepost demo
+
+test: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(BIN)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pip check
+	$(BIN)/python -m pytest -q tests/test_lock.py
+
+# A stamp is newer than its lock exactly when what the lock says is installed.
+$(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Milepost into $(VENV) (about half a minute, once)"
+	@$(INSTALL) --require-hashes --no-deps -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/.installed-dev: requirements-dev.lock $(BIN)/.installed
+	@echo "Installing the development tools into $(VENV)"
+	@$(INSTALL) --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+$(BIN)/python:
+	@for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	        exec "$$python" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "Milepost needs Python 3.11, 3.12 or 3.13; name it with PYTHON=/path/to/python" >&2; exit 1
+
+# Universal: one file for Python 3.11 to 3.13 on Linux and macOS. --no-config keeps local indexes out.
+UV_COMPILE := uv pip compile --quiet --no-config --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build
+lock:
+	$(UV_COMPILE) $(LOCK_ARGS) --output-file requirements.lock
+	$(UV_COMPILE) $(LOCK_ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:
+	rm -rf $(VENV)
