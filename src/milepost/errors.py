@@ -9,7 +9,8 @@
     ├── Conflict                exists already, or the key was used with another body (409/422)
     ├── TooManyRequests         over the account's budget (429), carries retry_after in seconds
     ├── DatabaseUnavailable     the database can't be asked now (503), retryable
-    └── CarrierParseError       a carrier's answer does not have the documented form
+    ├── CarrierParseError       a carrier's answer does not have the documented form
+    └── CarrierUnreachable      no usable HTTP answer came from a carrier
 
 Outcomes of asking a carrier are values (``carriers.connector``), not errors.
 """
@@ -96,3 +97,10 @@ class CarrierParseError(MilepostError):
     """A carrier's answer can't be read; the text says what was expected and where."""
 
     code = "carrier_answer_unreadable"
+
+
+class CarrierUnreachable(MilepostError):
+    """No usable HTTP answer came: refused, reset, too slow or too long. Names host and reason."""
+
+    code = "carrier_unreachable"
+    retryable = True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One parcel to ask about. ``key`` is ours and goes back unread; the rest is for the carrier."""
+    """One parcel to ask about. ``key`` is ours and goes back unread; the rest is the carrier's."""
 
     key: str
     number: str
@@ -75,7 +75,7 @@ class NotFound:
 class Refused:
     """The carrier won't answer now: over quota (429), or the credential is refused (401, 403).
 
-    ``retry_after`` is seconds; ``lane_wide`` means every parcel of this credential would be refused.
+    ``retry_after`` is seconds. It concerns every parcel asked with this credential.
     """
 
     retry_after: float
@@ -103,5 +103,5 @@ class Connector(Protocol):
     async def ask(
         self, items: Sequence[Item], credential: Credential, fetcher: "Fetcher"
     ) -> Mapping[Item, Outcome]:
-        """Ask about ``items`` (at most the manifest's ``batch_size``); never raises for an answer."""
+        """Ask about ``items``, at most the manifest's ``batch_size``; no answer makes it raise."""
         ...

@@ -1,0 +1,83 @@
+"""A carrier's JSON, read with care: typed access that says where an answer is not as documented."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from milepost.errors import CarrierParseError
+
+LONGEST_LIST = 2_000
+LONGEST_TEXT = 1_000
+# Control, bidirectional, zero-width: no wording needs them, and PostgreSQL takes no NUL.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+
+
+def read_json(body: bytes) -> "Tree":
+    """The document in ``body``. Raises CarrierParseError when it is not JSON."""
+    try:
+        return Tree(orjson.loads(body), "answer")
+    except orjson.JSONDecodeError as error:
+        raise CarrierParseError("the answer is not JSON") from error
+
+
+def clean_text(text: str) -> str:
+    """``text`` on one line without unprintable characters, at most 1,000 characters."""
+    return " ".join(_UNPRINTABLE.sub(" ", text[: 4 * LONGEST_TEXT]).split())[:LONGEST_TEXT]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One value of a JSON document and the path to it. A missing value is as good as null."""
+
+    value: Any
+    path: str
+
+    def child(self, *names: str) -> "Tree":
+        """The value under ``names``; missing where a step is missing or null."""
+        here = self
+        for name in names:
+            value = here.value
+            if value is not None and not isinstance(value, dict):
+                raise CarrierParseError(f"{here.path} is not an object")
+            here = Tree(None if value is None else value.get(name), f"{here.path}.{name}")
+        return here
+
+    def text(self, *names: str) -> str:
+        """A string or whole number as text, cleaned; ``""`` where there is none."""
+        found = self.child(*names)
+        match found.value:
+            case None:
+                return ""
+            case str() as text:
+                return clean_text(text)
+            case bool():
+                raise CarrierParseError(f"{found.path} is not a text")
+            case int() as number:
+                return str(number)
+        raise CarrierParseError(f"{found.path} is not a text")
+
+    def needed_text(self, *names: str) -> str:
+        """Like ``text``, and an empty one is an error."""
+        text = self.text(*names)
+        if not text:
+            raise CarrierParseError(f"{self.child(*names).path} is missing")
+        return text
+
+    def flag(self, *names: str) -> bool:
+        """A boolean; False where there is none."""
+        found = self.child(*names)
+        if found.value is None or isinstance(found.value, bool):
+            return bool(found.value)
+        raise CarrierParseError(f"{found.path} is not true or false")
+
+    def items(self, *names: str) -> Iterator["Tree"]:
+        """The members of a list; none where there is none. One object stands for a list of it."""
+        found = self.child(*names)
+        members = [found.value] if isinstance(found.value, dict) else found.value or []
+        if not isinstance(members, list) or len(members) > LONGEST_LIST:
+            raise CarrierParseError(f"{found.path} is not a list of at most {LONGEST_LIST}")
+        for place, member in enumerate(members):
+            yield Tree(member, f"{found.path}[{place}]")

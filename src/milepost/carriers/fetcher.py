@@ -1,0 +1,180 @@
+"""The polite way to a carrier: one deadline, one size, few connections, no redirects."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from milepost.carriers.exchange import Answer, Request
+from milepost.errors import CarrierUnreachable
+
+USER_AGENT = "Milepost/1 (parcel tracking)"
+REMEMBERED_BYTES = 16 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+class Fetcher:
+    """Asks carriers over HTTP; one per process, closed at its end (``async with``).
+
+    Seconds bound the whole exchange, waiting for a connection slot and the body included; bytes
+    bound the body. ``routes`` leads a documented host elsewhere (``{"api-eu.dhl.com":
+    "http://127.0.0.1:9000"}``): a gateway, a simulator or a test server.
+    """
+
+    def __init__(
+        self,
+        *,
+        total_seconds: float = 20,
+        connect_seconds: float = 5,
+        max_bytes: int = 1024 * 1024,
+        per_host: int = 4,
+        routes: Mapping[str, str] | None = None,
+    ) -> None:
+        self._total_seconds = total_seconds
+        self._connect_seconds = connect_seconds
+        self._max_bytes = max_bytes
+        self._per_host = per_host
+        self._routes = dict(routes or {})
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._memory = _Memory(REMEMBERED_BYTES)
+        self._session: aiohttp.ClientSession | None = None
+
+    def set_routes(self, routes: Mapping[str, str]) -> None:
+        """Replace the routes; the next question goes by the new ones."""
+        self._routes = dict(routes)
+
+    async def fetch(self, request: Request) -> Answer:
+        """The carrier's answer, whatever its status. Raises CarrierUnreachable when none came.
+
+        What failed is named with the documented host and never with the query, which may hold a
+        key or a postal code.
+        """
+        host = urlsplit(request.url).netloc
+        turn = self._turns.setdefault(host, asyncio.Semaphore(self._per_host))
+        try:
+            async with asyncio.timeout(self._total_seconds), turn:
+                return await self._remembering(request)
+        except TimeoutError as error:
+            raise CarrierUnreachable(
+                f"{host} did not answer within {self._total_seconds:g} s"
+            ) from error
+        except _Unusable as error:
+            raise CarrierUnreachable(f"{host}: {error}") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise CarrierUnreachable(f"{host}: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> "Fetcher":
+        """Itself; connections open when they are needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    async def _remembering(self, request: Request) -> Answer:
+        if not request.remember or request.method != "GET":
+            return await self._exchange(request)
+        key = _memory_key(request)
+        known = self._memory.recall(key)
+        if known is not None:
+            tag = {"If-None-Match": known.headers["etag"]}
+            request = replace(request, headers={**request.headers, **tag})
+        answer = await self._exchange(request)
+        if known is not None and answer.status == 304:
+            return known
+        self._memory.keep(key, answer)
+        return answer
+
+    async def _exchange(self, request: Request) -> Answer:
+        async with self._open().request(
+            request.method,
+            self._target(request),
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **request.headers},
+            data=request.body or None,
+            allow_redirects=False,
+        ) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            if headers.get("content-encoding", "identity").lower() != "identity":
+                # We asked for identity; unpacking would need a cap of its own.
+                raise _Unusable("the answer is compressed, which was not asked for")
+            return Answer(response.status, headers, await self._read(response))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        if (response.content_length or 0) > self._max_bytes:
+            raise _Unusable(f"the answer is longer than {self._max_bytes} bytes")
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise _Unusable(f"the answer is longer than {self._max_bytes} bytes")
+        return bytes(body)
+
+    def _target(self, request: Request) -> URL:
+        documented = urlsplit(request.url)
+        base = self._routes.get(documented.netloc)
+        if base is None:
+            return URL(request.url).extend_query(request.query)
+        return URL(base.rstrip("/") + documented.path).extend_query(request.query)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds),
+                trust_env=False,
+                auto_decompress=False,
+            )
+        return self._session
+
+
+class _Unusable(Exception):
+    """An answer came and can't be used; the text says why."""
+
+
+class _Memory:
+    """The latest answers that came with an ETag, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+
+    def recall(self, key: bytes) -> Answer | None:
+        answer = self._answers.get(key)
+        if answer is not None:
+            self._answers.move_to_end(key)
+        return answer
+
+    def keep(self, key: bytes, answer: Answer) -> None:
+        old = self._answers.pop(key, None)
+        self._bytes -= len(old.body) if old is not None else 0
+        if answer.status == 200 and answer.headers.get("etag"):
+            self._answers[key] = answer
+            self._bytes += len(answer.body)
+        while self._bytes > self._max_bytes:
+            _, oldest = self._answers.popitem(last=False)
+            self._bytes -= len(oldest.body)
+
+
+def _memory_key(request: Request) -> bytes:
+    # The headers are part of it: another credential may see another answer.
+    told = (request.url, request.query, tuple(sorted(request.headers.items())))
+    return sha256(repr(told).encode()).digest()
