@@ -1,0 +1,111 @@
+"""Brings the schema up to date: forward only, one .sql file per step, safe beside old versions.
+
+A migration is a file ``migrations/sql/NNNN_name.sql``; its number is its revision and the one
+before is what it builds on. Nothing else has to be written. A file whose first line is
+``-- no transaction`` holds one statement that may be repeated (``CREATE INDEX CONCURRENTLY IF
+NOT EXISTS``); every other file is one transaction.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from milepost.errors import ConfigurationError
+
+FOLDER = Path(__file__).with_name("migrations") / "sql"
+FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+# Any number will do as long as it never changes.
+LOCK_ID = 6_453_671_925
+LOCK_POLL_SECONDS = 0.2
+# Nobody may wait behind us for longer: better give up the lock and come again.
+LOCK_TIMEOUT = "1s"
+MAX_ATTEMPTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One .sql file."""
+
+    revision: str
+    path: Path
+
+    @property
+    def sql(self) -> str:
+        """Its statements."""
+        return self.path.read_text(encoding="utf-8")
+
+    @property
+    def in_transaction(self) -> bool:
+        """False for a file that begins with ``-- no transaction``."""
+        return not self.sql.startswith("-- no transaction")
+
+
+def migrations(folder: Path = FOLDER) -> list[Migration]:
+    """All of them, oldest first. Two files of one number are a mistake."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        name = FILE_NAME.fullmatch(path.name)
+        if name is None:
+            raise ValueError(f"{path.name} is not named NNNN_name.sql")
+        found.append(Migration(name[1], path))
+    if len({migration.revision for migration in found}) != len(found):
+        raise ValueError(f"two migrations in {folder} have the same number")
+    return found
+
+
+async def migrate(dsn: str, folder: Path = FOLDER) -> None:
+    """Applies what is missing. Waits while another process does; restartable at any point.
+
+    Raises ConfigurationError when the database was written by a newer Milepost.
+    """
+    known = migrations(folder)
+    async with _locked(dsn) as connection:
+        current = await current_revision(connection)
+        if current is not None and current not in {one.revision for one in known}:
+            raise ConfigurationError(
+                f"the database's schema is {current}, newer than this Milepost; upgrade Milepost"
+            )
+        if current == known[-1].revision:
+            return
+        # Alembic and SQLAlchemy take a third of a second to import; a start rarely needs them.
+        from milepost.db.revisions import upgrade
+
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                await upgrade(dsn, known, LOCK_TIMEOUT)
+            except asyncpg.LockNotAvailableError:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                await asyncio.sleep(1)
+            else:
+                return
+
+
+async def current_revision(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+    """The number of the last migration applied, None in an empty database."""
+    if await connection.fetchval("SELECT to_regclass('public.alembic_version')") is None:
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision
+
+
+@asynccontextmanager
+async def _locked(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Holds the migration lock of this database on a connection of its own.
+
+    Asked again and again, never waited for in PostgreSQL: a waiting statement has a snapshot,
+    CREATE INDEX CONCURRENTLY waits for all older snapshots, and the two would wait for good.
+    """
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "public"})
+    try:
+        statement = "SELECT pg_try_advisory_lock($1)"
+        while not await connection.fetchval(statement, LOCK_ID):  # noqa: ASYNC110 not our process
+            await asyncio.sleep(LOCK_POLL_SECONDS)
+        yield connection
+    finally:
+        await connection.close()

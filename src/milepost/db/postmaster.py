@@ -1,0 +1,66 @@
+"""The running server, as its postmaster.pid and the process table tell it."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+from milepost.errors import ConfigurationError
+
+POLL_SECONDS = 0.02
+
+
+def postmaster_lines(data: Path) -> list[str]:
+    """The lines of postmaster.pid: pid, data, start time, port, socket folder, ..., status."""
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def running_postmaster(data: Path) -> int | None:
+    """The pid of the server on ``data``; None when that is dead, unreaped or another program."""
+    lines = postmaster_lines(data)
+    if not lines or not lines[0].isdigit():
+        return None
+    try:
+        process = psutil.Process(int(lines[0]))
+        if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
+            return None
+        return process.pid if str(data) in process.cmdline() else None
+    except psutil.Error:
+        return None
+
+
+def socket_of(data: Path) -> Path:
+    """The socket folder of the running server."""
+    lines = postmaster_lines(data)
+    return Path(lines[4]) if len(lines) > 4 else Path()
+
+
+def wait_ready(
+    data: Path, pid: int, seconds: float, process: "subprocess.Popen[bytes] | None" = None
+) -> bool:
+    """True once the server takes connections, False if it ended instead."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        lines = postmaster_lines(data)
+        if len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready":
+            return True
+        if process is not None:
+            if process.poll() is not None:
+                return False
+        elif running_postmaster(data) is None:
+            return False
+        time.sleep(POLL_SECONDS)
+    raise ConfigurationError(f"PostgreSQL is still not ready after {seconds:.0f} s")
+
+
+def wait_gone(data: Path, seconds: float, process: "subprocess.Popen[bytes] | None") -> None:
+    """Waits until no server runs on ``data``, reaping it where it is our child."""
+    give_up = time.monotonic() + seconds
+    while running_postmaster(data) is not None and time.monotonic() < give_up:
+        if process is not None:
+            process.poll()
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,126 @@
+"""Real PostgreSQL for every test: one embedded server per run, a fresh database per test."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from milepost.db.embedded import EmbeddedPostgres
+from milepost.db.migrate import migrate
+from milepost.db.pool import Pool, open_pool
+from milepost.settings import Settings
+
+TEMPLATE = "template_milepost"
+_numbers = itertools.count(1)
+
+
+def make_state_dir() -> Path:
+    """In memory where the machine has that; enterable by PostgreSQL's user when we are root."""
+    memory = Path("/dev/shm")
+    base = memory if os.access(memory, os.W_OK) else None
+    made = Path(tempfile.mkdtemp(prefix="milepost-test-", dir=base))
+    made.chmod(0o711)
+    return made
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The DSN of another database of the same server."""
+    return dsn.replace("/milepost?", f"/{name}?")
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """An empty state directory, removed afterwards."""
+    made = make_state_dir()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The defaults, whatever the environment says."""
+    return Settings(state_dir=Path("/nonexistent"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The DSN of this run's server (its superuser)."""
+    state_dir = make_state_dir()
+    server = EmbeddedPostgres(Settings(state_dir=state_dir))
+    dsn = server.start()
+    # A run that is killed leaves no server behind.
+    clean_up = 'while kill -0 "$1" 2>/dev/null; do sleep 1; done; '
+    clean_up += 'kill -QUIT "$(head -1 "$2")" 2>/dev/null && sleep 1; rm -rf "$3"'
+    pid_file = state_dir / "postgresql" / "data" / "postmaster.pid"
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", clean_up, "sh", str(os.getpid()), str(pid_file), str(state_dir)],
+        start_new_session=True,
+    )
+    yield dsn
+    watcher.kill()
+    watcher.wait()
+    server.stop()
+    shutil.rmtree(state_dir)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: str) -> str:
+    """The name of a migrated database nobody is connected to."""
+
+    async def make() -> None:
+        await execute(postgres, f"CREATE DATABASE {TEMPLATE}")
+        await migrate(with_database(postgres, TEMPLATE))
+
+    asyncio.run(make())
+    return TEMPLATE
+
+
+@pytest.fixture
+async def dsn(postgres: str, migrated_template: str) -> AsyncIterator[str]:
+    """A fresh, migrated database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    await execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield with_database(postgres, name)
+    await execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def app_pool(dsn: str, settings: Settings) -> AsyncIterator[Pool]:
+    async with await open_pool(dsn, "milepost_app", settings) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def worker_pool(dsn: str, settings: Settings) -> AsyncIterator[Pool]:
+    async with await open_pool(dsn, "milepost_worker", settings) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def admin_pool(dsn: str, settings: Settings) -> AsyncIterator[Pool]:
+    async with await open_pool(dsn, "milepost_admin", settings) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def account(admin_pool: Pool) -> int:
+    """The id of a new account."""
+    statement = "INSERT INTO account (name) VALUES ($1) RETURNING account_id"
+    account_id: int = await admin_pool.fetchval(statement, f"account {next(_numbers)}")
+    return account_id
