@@ -74,15 +74,19 @@ class Conflict(MilepostError):
 
 
 class TooManyRequests(MilepostError):
-    """Over budget; ``retry_after`` is whole seconds after which the next call passes."""
+    """Over budget; ``retry_after`` is whole seconds after which the next call passes.
+
+    ``limit`` is the budget that is spent, 0 where there is nothing to tell about it.
+    """
 
     code = "throttled"
     http_status = 429
     retryable = True
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, limit: int = 0) -> None:
         super().__init__(f"retry after {retry_after} s")
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class DatabaseUnavailable(MilepostError):

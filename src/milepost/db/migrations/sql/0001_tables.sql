@@ -53,12 +53,17 @@ CREATE TABLE access_token (
     FOREIGN KEY (account_id, key_id) REFERENCES api_key (account_id, key_id)
 );
 
--- What an account spent lately, in small time buckets: the state of its rate limits.
+-- What an account spent lately, in small time buckets: the state of its rate limits. Each array
+-- ends at the bucket named beside it (see spend_budget).
 CREATE TABLE rate_window (
     account_id bigint NOT NULL,
     kind text NOT NULL COLLATE "C",
     newest_bucket bigint NOT NULL DEFAULT 0,
     spent integer[] NOT NULL DEFAULT '{}',
+    newest_burst_bucket bigint NOT NULL DEFAULT 0,
+    burst_spent integer[] NOT NULL DEFAULT '{}',
+    newest_promise_second bigint NOT NULL DEFAULT 0,
+    promised integer[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (account_id, kind)
 ) WITH (fillfactor = 50);
 
