@@ -1,0 +1,139 @@
+"""Whose turn it is: lanes, and the due rows of a lane under a lease."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from milepost.db.pool import load_queries, retrying
+from milepost.tracking.journey import Journey
+from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
+
+QUERIES: Any = load_queries(Path(__file__).with_name("monitoring.sql"))
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""A turn that comes only when somebody opens the lane again."""
+
+Pool = asyncpg.Pool[asyncpg.Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All of one account's parcels at one carrier."""
+
+    account_id: int
+    carrier_code: str
+    state: str = field(default="open", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One due parcel under a lease. ``fence`` proves the claim when the result is written;
+    ``journey`` is its stored status without entries."""
+
+    parcel_id: int
+    fence: int
+    misses: int
+    answer_hash: str
+    tracking_number: str
+    origin_country: str
+    destination_country: str
+    postal_code: str
+    announced_at: datetime
+    registered_at: datetime
+    last_checked_at: datetime | None
+    journey: Journey
+
+
+async def due_lanes(pool: Pool, most: int) -> list[Lane]:
+    """At most ``most`` lanes whose turn has come, longest waiting first."""
+    rows = await retrying(lambda: _rows(pool, "due_lanes", most=most))
+    return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
+
+
+async def claim(pool: Pool, lane: Lane, most: int, lease: timedelta) -> list[Claimed]:
+    """Take up to ``most`` due rows of ``lane`` for ``lease``; others skip them until it ends."""
+    rows = await retrying(
+        lambda: pool.fetch(
+            "SELECT * FROM claim_watches($1, $2, $3, $4)",
+            lane.account_id,
+            lane.carrier_code,
+            most,
+            lease,
+        )
+    )
+    return [_claimed(row) for row in rows]
+
+
+async def pause(pool: Pool, lane: Lane, state: str, until: datetime) -> None:
+    """Let nobody ask for ``lane`` before ``until``; a changed state makes stored answers stale."""
+    changed = await retrying(
+        lambda: pool.fetchval(
+            "SELECT pause_lane($1, $2, $3, $4)", lane.account_id, lane.carrier_code, state, until
+        )
+    )
+    if changed:
+        await retrying(lambda: pool.execute("SELECT raise_render_epoch($1)", lane.account_id))
+
+
+async def wake(pool: Pool, lane: Lane) -> None:
+    """Open ``lane`` and make its parcels due now."""
+    await retrying(
+        lambda: pool.execute("SELECT wake_lane($1, $2)", lane.account_id, lane.carrier_code)
+    )
+
+
+async def closed_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
+    """Closed lanes with their state, in key order after ``after``."""
+    rows = await retrying(lambda: _rows(pool, "closed_lanes", most=most, **_key(after)))
+    return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
+
+
+async def open_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
+    """Open lanes whose turn lies ahead, in key order after ``after``."""
+    rows = await retrying(lambda: _rows(pool, "open_lanes", most=most, **_key(after)))
+    return [Lane(row["account_id"], row["carrier_code"]) for row in rows]
+
+
+def _key(lane: Lane) -> dict[str, Any]:
+    return {"account_id": lane.account_id, "carrier_code": lane.carrier_code}
+
+
+async def _rows(pool: Pool, query: str, **arguments: Any) -> list[asyncpg.Record]:
+    async with pool.acquire() as conn:
+        return [row async for row in getattr(QUERIES, query)(conn, **arguments)]
+
+
+def _claimed(row: asyncpg.Record) -> Claimed:
+    reading = Reading(
+        Phase(row["phase"]),
+        ExceptionCode(row["exception"]),
+        StatusType(row["status_type"]),
+        SubStatus(row["sub_status"]),
+    )
+    journey = Journey(
+        entries=(),
+        hidden=(),
+        reading=reading,
+        status=row["status"],
+        status_at=row["status_at"],
+        first_scan_at=row["first_scan_at"],
+        last_scan_at=row["last_scan_at"],
+        ended_at=row["ended_at"],
+        is_return=False,
+    )
+    return Claimed(
+        parcel_id=row["parcel_id"],
+        fence=row["fence"],
+        misses=row["misses"],
+        answer_hash=(row["answer_hash"] or b"").hex(),
+        tracking_number=row["tracking_number"],
+        origin_country=row["origin_country"],
+        destination_country=row["destination_country"],
+        postal_code=row["postal_code"],
+        announced_at=row["announced_at"],
+        registered_at=row["created_at"],
+        last_checked_at=row["last_checked_at"],
+        journey=journey,
+    )

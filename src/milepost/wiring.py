@@ -1,0 +1,116 @@
+"""The one place that builds the parts and hands them out."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from milepost.accounts.budget import Budgets
+from milepost.accounts.keys import Gatekeeper
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.vault import CredentialStore
+from milepost.carriers.fetcher import Fetcher
+from milepost.carriers.registry import Catalogue
+from milepost.db.pool import Pool, Role, open_pool
+from milepost.errors import ConfigurationError
+from milepost.monitoring.check import Checker
+from milepost.monitoring.plan import Planning
+from milepost.parcels.find import Reader
+from milepost.parcels.record import Recorder
+from milepost.parcels.register import Registrar
+from milepost.parcels.render import Renderer
+from milepost.settings import Settings
+
+
+
+@dataclass(frozen=True, slots=True)
+class CoreParts:
+    """What every door needs."""
+
+    settings: Settings
+    pool: Pool
+    secret_keys: SecretKeys
+    catalogue: Catalogue
+    credentials: CredentialStore
+    renderer: Renderer
+    reader: Reader
+    registrar: Registrar
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """What the API needs."""
+
+    core: CoreParts
+    gatekeeper: Gatekeeper
+    budgets: Budgets
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What the worker needs."""
+
+    settings: Settings
+    pool: Pool
+    catalogue: Catalogue
+    credentials: CredentialStore
+    checker: Checker
+
+
+@asynccontextmanager
+async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]:
+    """The core on one pool that acts as ``role``; closes the pool at the end.
+
+    Raises ConfigurationError when there is no database to use, or it was sealed with another key.
+    """
+    if settings.database_url is None:
+        raise ConfigurationError("MILEPOST_DATABASE_URL is not set and no embedded database runs")
+    pool = await open_pool(settings.database_url.get_secret_value(), role, settings)
+    try:
+        secret_keys = SecretKeys.load(settings)
+        catalogue = Catalogue.load()
+        credentials = CredentialStore(pool, secret_keys)
+        renderer = Renderer(catalogue, credentials, settings.early_scan_days)
+        yield CoreParts(
+            settings=settings,
+            pool=pool,
+            secret_keys=secret_keys,
+            catalogue=catalogue,
+            credentials=credentials,
+            renderer=renderer,
+            reader=Reader(pool, renderer),
+            registrar=Registrar(pool, renderer, timedelta(days=settings.reregister_after_days)),
+        )
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
+    """The API's parts, acting as milepost_app."""
+    async with core_parts(settings, "milepost_app") as core:
+        yield ApiParts(
+            core=core,
+            gatekeeper=Gatekeeper(core.pool, core.secret_keys),
+            budgets=Budgets(core.pool),
+        )
+
+
+@asynccontextmanager
+async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
+    """The worker's parts, acting as milepost_worker, with the simulated carrier started."""
+    async with AsyncExitStack() as stack:
+        core = await stack.enter_async_context(core_parts(settings, "milepost_worker"))
+        routes = await host_routes(core.pool)
+        routes |= await stack.enter_async_context(simulator())
+        fetcher = await stack.enter_async_context(Fetcher(settings, routes))
+        checker = Checker(
+            pool=core.pool,
+            catalogue=core.catalogue,
+            credentials=core.credentials,
+            recorder=Recorder(core.pool, core.renderer),
+            fetcher=fetcher,
+            planning=Planning(settings),
+            lease=timedelta(seconds=settings.lease_seconds),
+        )
+        yield WorkerParts(settings, core.pool, core.catalogue, core.credentials, checker)

@@ -1,0 +1,88 @@
+"""The worker: takes the lanes whose turn it is, until it is told to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+
+import structlog
+
+from milepost.accounts import idempotency, tokens
+from milepost.errors import MilepostError
+from milepost.monitoring.claim import Lane, due_lanes
+from milepost.monitoring.sweep import sweep
+from milepost.settings import Settings
+from milepost.wiring import WorkerParts, worker_parts
+
+LANES_AT_ONCE = 16
+IDLE_SECONDS = 0.5
+SWEEP_SECONDS = 60
+TIDY_SECONDS = 3600
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until ``stop`` is set, then finish what is under way and return."""
+    async with worker_parts(settings) as parts:
+        loops = [
+            asyncio.create_task(_watch(parts, stop)),
+            asyncio.create_task(_every(SWEEP_SECONDS, lambda: _sweep(parts), stop)),
+            asyncio.create_task(_every(TIDY_SECONDS, lambda: _tidy(parts), stop)),
+        ]
+        await asyncio.gather(*loops)
+
+
+async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
+    """Check due lanes, each in its own task; a lane is in hand once per process."""
+    in_hand: dict[Lane, asyncio.Task[None]] = {}
+    while not stop.is_set():
+        started = 0
+        with _survived("lanes could not be read"):
+            for lane in await due_lanes(parts.pool, LANES_AT_ONCE * 2):
+                if lane not in in_hand and len(in_hand) < LANES_AT_ONCE:
+                    task = asyncio.create_task(_check(parts, lane))
+                    in_hand[lane] = task
+                    task.add_done_callback(lambda _, lane=lane: in_hand.pop(lane, None))
+                    started += 1
+        await _pause(IDLE_SECONDS if not started else 0.02, stop)
+    await asyncio.gather(*in_hand.values(), return_exceptions=True)
+
+
+async def _check(parts: WorkerParts, lane: Lane) -> None:
+    with _survived("lane could not be checked"):
+        await parts.checker.check(lane)
+
+
+async def _sweep(parts: WorkerParts) -> None:
+    await sweep(parts.pool, parts.catalogue, parts.credentials)
+
+
+async def _tidy(parts: WorkerParts) -> None:
+    """Remove what has expired: idempotency keys and access tokens."""
+    await idempotency.purge(parts.pool, parts.settings.idempotency_hours)
+    await tokens.purge(parts.pool)
+
+
+async def _every(
+    seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
+        with _survived("a regular task failed"):
+            await work()
+        await _pause(seconds, stop)
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+@contextlib.contextmanager
+def _survived(what: str) -> Iterator[None]:
+    """One failed round must not end the loop: it is logged, and leases bring the work back."""
+    try:
+        yield
+    except MilepostError as trouble:
+        log.warning(what, error=str(trouble))
+    except Exception:  # noqa: BLE001 - the loop outlives any one parcel's fault
+        log.exception(what)
