@@ -79,8 +79,8 @@ class Scan:
 class Observation:
     """Everything one source said about one parcel at one time.
 
-    ``source`` is ``poll``, ``push``, ``file``, ``own`` or ``internal``; ``complete`` means the whole
-    history was told, so that a missing event means something.
+    ``source`` is ``poll``, ``push``, ``file``, ``own`` or ``internal``; ``complete`` means the
+    whole history was told, so that a missing event means something.
     """
 
     carrier_code: str
@@ -92,16 +92,24 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """When one source first and last told an event (UTC)."""
+    """When one source first and last told an event (UTC).
+
+    ``complete``: at least one of these tellings was part of a complete answer.
+    """
 
     source: str
     first_seen: datetime
     last_seen: datetime
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One telling of an event: text, code, fields, place and reading, and who told it when."""
+    """One telling of an event: text, code, fields, place and reading, and who told it when.
+
+    ``observed_at`` and ``source`` are of its latest repetition. ``position`` is the greatest place
+    the event had in any answer; only the wording that is shown carries it.
+    """
 
     source: str
     observed_at: datetime
@@ -121,8 +129,10 @@ class Event:
     """One physical scan, however often and in whatever words it was told.
 
     ``key`` identifies it within its parcel; ``wording`` is the telling that is shown, ``revisions``
-    are the older ones. ``sequence`` counts within the parcel in order of recording; 0 means not
-    stored yet. ``first_seen`` is the earliest sighting (UTC).
+    are the older ones, newest first. ``replaced`` are the events whose place it took when the
+    carrier corrected a scan, kept whole so that nothing depends on the order of arrival.
+    ``sequence`` counts within the parcel in order of recording; 0 means not stored yet.
+    ``first_seen`` is the earliest sighting (UTC).
     """
 
     key: str
@@ -135,8 +145,22 @@ class Event:
     sequence: int = 0
     recorded_at: datetime | None = None
     withdrawn_at: datetime | None = None
+    replaced: tuple["Event", ...] = ()
 
     @property
     def first_seen(self) -> datetime:
         """The earliest time any source told it."""
-        return min(sighting.first_seen for sighting in self.sightings)
+        return min([sighting.first_seen for sighting in self.sightings])
+
+    @property
+    def last_seen(self) -> datetime:
+        """The latest time any source told it."""
+        return max([sighting.last_seen for sighting in self.sightings])
+
+    @property
+    def effective_at(self) -> datetime:
+        """When it happened: the stated time, but never after it was first told (UTC).
+
+        A carrier that states only a day means the end of that day (``Moment.instant``).
+        """
+        return min(self.wording.moment.instant, self.first_seen)

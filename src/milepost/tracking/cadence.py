@@ -1,0 +1,143 @@
+"""When to ask a carrier about a parcel next. Pure: ``now`` and the dice are handed in."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from milepost.tracking.journey import Journey
+from milepost.tracking.vocabulary import Phase
+
+URGENCY_DELIVERY = 0
+URGENCY_TRANSIT = 1
+URGENCY_WAITING = 2
+URGENCY_ENDED = 3
+"""A smaller number is asked first when a quota does not let us ask about all."""
+
+FINAL_MISSES = 5
+"""Failed tries after which the check that follows an end is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CadencePolicy:
+    """How often to ask. A carrier's manifest may replace parts (``dataclasses.replace``)."""
+
+    before_first_scan: timedelta = timedelta(hours=6)
+    in_transit: timedelta = timedelta(hours=2)
+    in_delivery: timedelta = timedelta(minutes=30)
+    after_end: timedelta = timedelta(hours=24)
+    stop_without_scan: timedelta = timedelta(days=30)
+    stop_after_last_scan: timedelta = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ask again at ``due_at`` (UTC, never before ``now``)."""
+
+    due_at: datetime
+    urgency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Don't ask any more although the parcel has not arrived."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The parcel has arrived and was checked once more since."""
+
+    reason: str
+
+
+def next_check(
+    journey: Journey,
+    now: datetime,
+    policy: CadencePolicy,
+    *,
+    registered_at: datetime,
+    checked_at: datetime | None,
+    misses: int = 0,
+    jitter: float = 0.0,
+) -> Plan | Stop | Ended:
+    """When the parcel is due next, or why it never is.
+
+    ``checked_at`` is when the carrier last answered ("not found" is an answer), None if never.
+    ``misses`` counts the failed checks since. ``jitter`` in [0, 1) spreads parcels that would
+    all be due at once: a check is at most a tenth early, never late.
+    """
+    if checked_at is None and not misses:
+        return Plan(now, urgency_of(journey))
+    if journey.ended_at is not None:
+        return _after_end(journey.ended_at, now, policy, checked_at, misses, jitter)
+    if reason := _given_up(journey, now, policy, registered_at):
+        return Stop(reason)
+    interval = interval_of(journey, policy)
+    if misses or checked_at is None:
+        return Plan(now + backoff(interval, misses, jitter), urgency_of(journey))
+    return Plan(max(now, checked_at + interval * (1 - jitter / 10)), urgency_of(journey))
+
+
+def urgency_of(journey: Journey) -> int:
+    """How soon a parcel is worth a question, least is first."""
+    if journey.ended_at is not None:
+        return URGENCY_ENDED
+    if journey.first_scan_at is None:
+        return URGENCY_WAITING
+    return URGENCY_DELIVERY if journey.reading.phase is Phase.IN_DELIVERY else URGENCY_TRANSIT
+
+
+def interval_of(journey: Journey, policy: CadencePolicy) -> timedelta:
+    """The time between two checks of a parcel that has not ended."""
+    if journey.first_scan_at is None:
+        return policy.before_first_scan
+    if journey.reading.phase is Phase.IN_DELIVERY:
+        return policy.in_delivery
+    return policy.in_transit
+
+
+def backoff(interval: timedelta, misses: int, jitter: float) -> timedelta:
+    """How long to wait after ``misses`` failed checks in a row (1 or more).
+
+    A quarter of the interval at first, twice as long each time, four intervals at most; up to a
+    quarter more by ``jitter``.
+    """
+    doublings = min(max(misses, 1) - 1, 4)
+    return interval * (2**doublings / 4) * (1 + jitter / 4)
+
+
+def _after_end(
+    ended_at: datetime,
+    now: datetime,
+    policy: CadencePolicy,
+    checked_at: datetime | None,
+    misses: int,
+    jitter: float,
+) -> Plan | Ended:
+    """One check, some time after the end, for corrections; then quiet."""
+    last_look = ended_at + policy.after_end
+    if checked_at is not None and checked_at >= last_look:
+        return Ended("The parcel's journey is over.")
+    if misses >= FINAL_MISSES and now >= last_look:
+        return Ended("The parcel's journey is over; the last check got no answer.")
+    if misses:
+        due_at = now + backoff(policy.in_transit, misses, jitter)
+    else:
+        due_at = now
+    return Plan(max(due_at, last_look), URGENCY_ENDED)
+
+
+def _given_up(
+    journey: Journey, now: datetime, policy: CadencePolicy, registered_at: datetime
+) -> str:
+    """Why nobody should ask any more, ``""`` if somebody should."""
+    last = journey.last_scan_at
+    if last is None and now - registered_at >= policy.stop_without_scan:
+        return f"The carrier never scanned the parcel in {_days(policy.stop_without_scan)}."
+    if last is not None and now - last >= policy.stop_after_last_scan:
+        return f"The carrier's last scan is {_days(policy.stop_after_last_scan)} old."
+    return ""
+
+
+def _days(span: timedelta) -> str:
+    return f"{span / timedelta(days=1):g} days"
