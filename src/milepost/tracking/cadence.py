@@ -103,7 +103,7 @@ def backoff(interval: timedelta, misses: int, jitter: float) -> timedelta:
     quarter more by ``jitter``.
     """
     doublings = min(max(misses, 1) - 1, 4)
-    return interval * (2**doublings / 4) * (1 + jitter / 4)
+    return interval * (2.0**doublings / 4 * (1 + jitter / 4))
 
 
 def _after_end(
@@ -120,10 +120,7 @@ def _after_end(
         return Ended("The parcel's journey is over.")
     if misses >= FINAL_MISSES and now >= last_look:
         return Ended("The parcel's journey is over; the last check got no answer.")
-    if misses:
-        due_at = now + backoff(policy.in_transit, misses, jitter)
-    else:
-        due_at = now
+    due_at = now + backoff(policy.in_transit, misses, jitter) if misses else now
     return Plan(max(due_at, last_look), URGENCY_ENDED)
 
 
