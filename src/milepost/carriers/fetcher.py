@@ -22,9 +22,9 @@ _CHUNK = 64 * 1024
 class Fetcher:
     """Asks carriers over HTTP; one per process, closed at its end (``async with``).
 
-    Seconds bound the whole exchange, waiting for a connection slot and the body included; bytes
-    bound the body. ``routes`` leads a documented host elsewhere (``{"api-eu.dhl.com":
-    "http://127.0.0.1:9000"}``): a gateway, a simulator or a test server.
+    Seconds bound the whole exchange, the body included; bytes bound the body. ``routes`` leads a
+    documented host elsewhere (``{"api-eu.dhl.com": "http://127.0.0.1:9000"}``): to a gateway, a
+    simulator or a test server.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Fetcher:
         host = urlsplit(request.url).netloc
         turn = self._turns.setdefault(host, asyncio.Semaphore(self._per_host))
         try:
-            async with asyncio.timeout(self._total_seconds), turn:
+            async with turn, asyncio.timeout(self._total_seconds):
                 return await self._remembering(request)
         except TimeoutError as error:
             raise CarrierUnreachable(

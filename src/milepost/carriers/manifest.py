@@ -197,21 +197,22 @@ class Manifest:
         """The status rules by raw code."""
         return {rule.raw: rule for rule in self.status}
 
-    def classify(self, raw_code: str, text: str) -> tuple[str, Reading]:
+    def classify(self, raw_code: str, *texts: str) -> tuple[str, Reading]:
         """The scan class and the reading of one event (see ``Scan``); UNREAD for an unknown code.
 
-        A wording rule that applies goes first: it is finer than the code it is limited to. An event
-        that only a coarse code reads keeps its words in the class, so that two scans of one minute
-        stay two where wording rules are what tells this carrier's scans apart.
+        A wording rule that applies goes first, tried with each of ``texts`` in turn: it is finer
+        than the code it is limited to. An event that only a coarse code reads keeps its words in
+        the class: two scans of one minute stay two where it is the words that tell them apart.
         """
-        folded = fold(text)
-        for rule in self.wording:
-            if rule.applies(raw_code, folded):
-                return rule.id, rule.reading
+        for folded in map(fold, texts):
+            for rule in self.wording:
+                if rule.applies(raw_code, folded):
+                    return rule.id, rule.reading
         known = self.by_code.get(raw_code)
-        name = (known.same_as or known.raw) if known else raw_code
-        if self.wording:
-            name = f"{name}:{_words(folded)}".rstrip(":")
+        if known and (known.same_as or not self.wording):
+            return known.same_as or known.raw, known.reading
+        words = _words(fold(texts[0])) if self.wording and texts else ""
+        name = f"{raw_code or 'uncoded'}:{words}".rstrip(":")
         return name, known.reading if known else UNREAD
 
     def quota_for(self, credential: Credential) -> Quota:

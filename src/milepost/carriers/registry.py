@@ -56,7 +56,7 @@ class Carrier:
         if alike:
             return Notice(
                 "check_digit",
-                f"The check digit of this {self.manifest.name} number does not fit: is it mistyped? "
+                f"The check digit of this {self.manifest.name} number is wrong, is it mistyped? "
                 "It is tracked as it stands.",
             )
         return Notice(

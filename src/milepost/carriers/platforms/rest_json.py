@@ -1,11 +1,11 @@
 """The platform most carriers stand on: one HTTP request for one parcel, answered with JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from milepost.carriers.answer_tree import Tree, read_json
-from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refused
+from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
 from milepost.carriers.exchange import Answer, Request
 from milepost.errors import CarrierParseError, CarrierUnreachable
 
@@ -61,7 +61,8 @@ class RestJson:
             answer = await fetcher.fetch(self.request(item, credential))
         except CarrierUnreachable as error:
             return Broken(str(error))
-        return self.outcome(item, answer)
+        outcome = self.outcome(item, answer)
+        return replace(outcome, raw=answer.body) if isinstance(outcome, Found) else outcome
 
     def _outcome_of_body(
         self, read: Callable[[Tree, Item], Outcome], item: Item, answer: Answer

@@ -1,0 +1,1 @@
+"""DHL, by its Shipment Tracking - Unified API."""
