@@ -66,11 +66,11 @@ def postgres() -> Iterator[str]:
     dsn = server.start()
     # A run that is killed leaves no server behind.
     clean_up = 'while kill -0 "$1" 2>/dev/null; do sleep 1; done; '
-    clean_up += 'kill -QUIT "$(head -1 "$2")" 2>/dev/null && sleep 1; rm -rf "$3"'
-    pid_file = state_dir / "postgresql" / "data" / "postmaster.pid"
+    clean_up += 'kill -QUIT "$2"; sleep 1; rm -rf "$3" "$4"'
+    lines = (state_dir / "postgresql" / "data" / "postmaster.pid").read_text().splitlines()
+    arguments = [str(os.getpid()), lines[0], str(state_dir), lines[4]]
     watcher = subprocess.Popen(
-        ["/bin/sh", "-c", clean_up, "sh", str(os.getpid()), str(pid_file), str(state_dir)],
-        start_new_session=True,
+        ["/bin/sh", "-c", clean_up, "sh", *arguments], start_new_session=True
     )
     yield dsn
     watcher.kill()

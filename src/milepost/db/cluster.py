@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from milepost.db.unprivileged import MAJOR_VERSION, RunAs, run_as, shared_home
@@ -95,6 +96,14 @@ def socket_folder_for(folder: Path, user: RunAs) -> Path:
     raise ConfigurationError("there is no short temporary folder for PostgreSQL's socket")
 
 
+def forget_socket_folder(folder: Path) -> None:
+    """After a clean stop nothing is left in the temporary folder."""
+    note = folder / "socket.location"
+    with suppress(OSError):
+        Path(note.read_text().strip()).rmdir()
+        note.unlink()
+
+
 def is_private_folder(path: Path, user: RunAs) -> bool:
     """Ours alone; a folder somebody else made under the old name would hand them our queries."""
     try:
@@ -102,6 +111,14 @@ def is_private_folder(path: Path, user: RunAs) -> bool:
     except OSError:
         return False
     return path.is_dir() and found.st_uid == user.owner and found.st_mode & 0o777 == 0o700
+
+
+def why_it_ended(data: Path, start_log: Path, pid: int) -> str:
+    """What the server said last: its FATAL line, from before or after it opened its own log."""
+    logs = [start_log, *sorted((data / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)]
+    lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+    fatal = [line for line in lines if f"[{pid}]" in line and "FATAL:" in line]
+    return fatal[-1].partition("FATAL:")[2].strip() if fatal else last_line("\n".join(lines))
 
 
 def last_line(text: str) -> str:

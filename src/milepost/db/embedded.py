@@ -19,10 +19,11 @@ from milepost.db.cluster import (
     SOCKET_NAME,
     check_version,
     find_data,
+    forget_socket_folder,
     initialise,
-    last_line,
     make_folder,
     socket_folder_for,
+    why_it_ended,
 )
 from milepost.db.postmaster import running_postmaster, socket_of, wait_gone, wait_ready
 from milepost.db.unprivileged import RunAs, binaries, run_as
@@ -102,6 +103,7 @@ class EmbeddedPostgres:
             self._leave()
             if alone:
                 self._stop_server()
+                forget_socket_folder(self.folder)
 
     @contextmanager
     def _start_lock(self) -> Iterator[None]:
@@ -155,8 +157,9 @@ class EmbeddedPostgres:
         give_up = time.monotonic() + MEMORY_SECONDS
         log = self.folder / "start.log"
         while True:
-            # Its process does not live, or is somebody else's: PostgreSQL would refuse to start.
+            # Their process does not live, or is another program: PostgreSQL would refuse to start.
             (self._data / "postmaster.pid").unlink(missing_ok=True)
+            (socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
             with log.open("wb") as output:
                 self._process = subprocess.Popen(  # noqa: S603 our own program
                     command,
@@ -168,9 +171,9 @@ class EmbeddedPostgres:
                 )
             if wait_ready(self._data, self._process.pid, START_SECONDS, self._process):
                 return
-            said = log.read_text(errors="replace")
-            if "pre-existing shared memory block" not in said or time.monotonic() > give_up:
-                raise ConfigurationError(f"PostgreSQL did not start: {last_line(said)}")
+            reason = why_it_ended(self._data, log, self._process.pid)
+            if "pre-existing shared memory block" not in reason or time.monotonic() > give_up:
+                raise ConfigurationError(f"PostgreSQL did not start: {reason}")
             time.sleep(0.2)
 
     def _stop_server(self) -> None:

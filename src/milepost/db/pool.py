@@ -119,8 +119,8 @@ async def tenant(pool: Pool, account_id: int) -> AsyncIterator[Connection]:
     ``connection.transaction()`` inside: the transaction is there already.
     """
     async with pool.acquire() as connection:
-        await connection.execute(f"BEGIN; SET LOCAL milepost.account_id = '{int(account_id)}'")
         try:
+            await connection.execute(f"BEGIN; SET LOCAL milepost.account_id = '{int(account_id)}'")
             yield connection
             if fault_hook is not None:
                 fault_hook("commit")
@@ -134,8 +134,11 @@ async def tenant(pool: Pool, account_id: int) -> AsyncIterator[Connection]:
 
 
 async def roll_back(connection: Connection) -> None:
-    """Ends the transaction if the connection still has one; a lost connection has none."""
-    if not connection.is_closed() and connection.is_in_transaction():
+    """Ends the transaction; a lost connection has none.
+
+    Sent even where the driver knows of none: a BEGIN that was cancelled may still have happened.
+    """
+    if not connection.is_closed():
         await connection.execute("ROLLBACK")
 
 
@@ -206,4 +209,4 @@ def is_outage(error: BaseException) -> bool:
 
 def load_queries(path: Path) -> Any:
     """The statements of a room's .sql file, as coroutine functions (``aiosql``)."""
-    return aiosql.from_path(path, "asyncpg")
+    return aiosql.from_path(path, "asyncpg", mandatory_parameters=False)

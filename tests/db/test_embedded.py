@@ -1,0 +1,363 @@
+"""The bundled server: shared, killed, confused and still there. All of it with a real one."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from tests.conftest import make_state_dir
+
+from milepost.db import cluster, embedded, unprivileged
+from milepost.db.embedded import EmbeddedPostgres
+from milepost.db.postmaster import running_postmaster, socket_of
+from milepost.errors import ConfigurationError
+from milepost.settings import Settings
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture(scope="module")
+def seed() -> Iterator[Path]:
+    """A state directory with an initialised, stopped cluster."""
+    made = make_state_dir()
+    server = EmbeddedPostgres(Settings(state_dir=made))
+    server.start()
+    server.stop()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def used_dir(seed: Path, state_dir: Path) -> Path:
+    """A copy of it for one test."""
+    subprocess.run(["cp", "-a", f"{seed}/.", str(state_dir)], check=True)
+    return state_dir
+
+
+@pytest.fixture
+def user_of() -> Iterator[Callable[[Path], EmbeddedPostgres]]:
+    """Makes users of a state directory; all of them leave at the end."""
+    users = []
+
+    def make(state_dir: Path) -> EmbeddedPostgres:
+        users.append(EmbeddedPostgres(Settings(state_dir=state_dir)))
+        return users[-1]
+
+    yield make
+    for user in users:
+        user.stop()
+
+
+UserOf = Callable[[Path], EmbeddedPostgres]
+
+
+def data_of(state_dir: Path) -> Path:
+    return cluster.find_data(state_dir / "postgresql")
+
+
+def pid_of(state_dir: Path) -> int:
+    pid = running_postmaster(data_of(state_dir))
+    assert pid is not None
+    return pid
+
+
+def query(dsn: str, statement: str) -> object:
+    async def ask() -> object:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def kill_now(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    process = psutil.Process(pid)
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+
+
+def lives(pid: int) -> bool:
+    """A zombie (killed or stopped, not yet reaped by whoever started it) does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_new_cluster_is_utf8_durable_and_private(state_dir: Path, user_of: UserOf) -> None:
+    dsn = user_of(state_dir).start()
+    assert query(dsn, "SELECT pg_encoding_to_char(encoding) FROM pg_database LIMIT 1") == "UTF8"
+    provider = "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname='milepost'"
+    assert query(dsn, provider) == "bC.UTF-8"
+    for name in ("fsync", "full_page_writes", "synchronous_commit", "data_checksums"):
+        assert query(dsn, f"SHOW {name}") == "on"
+    assert query(dsn, "SHOW listen_addresses") == ""
+    assert psutil.Process(pid_of(state_dir)).uids().real != 0
+    folder = socket_of(data_of(state_dir))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert len(str(folder)) < 80
+
+
+def test_durable_even_where_the_configuration_file_says_otherwise(
+    used_dir: Path, user_of: UserOf
+) -> None:
+    with (data_of(used_dir) / "postgresql.conf").open("a") as file:
+        file.write("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n")
+    dsn = user_of(used_dir).start()
+    assert query(dsn, "SHOW fsync") == query(dsn, "SHOW synchronous_commit") == "on"
+    assert query(dsn, "SHOW full_page_writes") == "on"
+
+
+def test_the_last_user_out_stops_the_server(used_dir: Path, user_of: UserOf) -> None:
+    first, second = user_of(used_dir), user_of(used_dir)
+    dsn = first.start()
+    assert second.start() == dsn
+    pid = pid_of(used_dir)
+    folder = socket_of(data_of(used_dir))
+    first.stop()
+    assert query(dsn, "SELECT 1") == 1
+    assert pid_of(used_dir) == pid
+    second.stop()
+    assert not lives(pid)
+    assert not folder.exists()
+
+
+def test_stopping_twice_or_unstarted_is_nothing(used_dir: Path) -> None:
+    user = EmbeddedPostgres(Settings(state_dir=used_dir))
+    user.stop()
+    user.start()
+    user.stop()
+    user.stop()
+
+
+def test_committed_rows_survive_a_killed_server(used_dir: Path, user_of: UserOf) -> None:
+    user = user_of(used_dir)
+    dsn = user.start()
+    query(dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert not user.ensure_running()
+    kill_now(pid_of(used_dir))
+    # Killed and not reaped by us yet: a zombie is not a running server.
+    assert running_postmaster(data_of(used_dir)) is None
+    assert user.ensure_running()
+    assert user._dsn == dsn, "pools find the restarted server at the old address"
+    assert query(dsn, "SELECT answer FROM kept") == 42
+
+
+def test_a_server_whose_users_were_all_killed_is_found_again(
+    used_dir: Path, user_of: UserOf
+) -> None:
+    code = (
+        "import os, sys, signal; from pathlib import Path;"
+        "from milepost.db.embedded import EmbeddedPostgres; from milepost.settings import Settings;"
+        "print(EmbeddedPostgres(Settings(state_dir=Path(sys.argv[1]))).start());"
+        "sys.stdout.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(used_dir)], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    pid = pid_of(used_dir)
+    user = user_of(used_dir)
+    assert user.start() == killed.stdout.decode().strip()
+    assert pid_of(used_dir) == pid
+    user.stop()
+    assert running_postmaster(data_of(used_dir)) is None
+
+
+def test_everything_killed_and_started_again(used_dir: Path, user_of: UserOf) -> None:
+    first = EmbeddedPostgres(Settings(state_dir=used_dir))
+    query(first.start(), "CREATE TABLE kept AS SELECT 42 AS answer")
+    for process in [*psutil.Process(pid_of(used_dir)).children(), psutil.Process(pid_of(used_dir))]:
+        process.kill()
+    first._leave()
+    assert query(user_of(used_dir).start(), "SELECT answer FROM kept") == 42
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 + 1])
+def test_a_stale_pid_file_is_removed(used_dir: Path, user_of: UserOf, pid: int) -> None:
+    """The pid of a living program that is no server of ours: PostgreSQL alone would refuse."""
+    stale = data_of(used_dir) / "postmaster.pid"
+    stale.write_text(f"{pid}\n{data_of(used_dir)}\n1700000000\n5432\n/tmp\n\n  1 1\nready   \n")
+    assert query(user_of(used_dir).start(), "SELECT 1") == 1
+
+
+def test_a_memory_block_still_held_is_waited_for(
+    used_dir: Path, user_of: UserOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The postmaster is killed while a backend of it is stopped and can't notice."""
+    user = user_of(used_dir)
+    dsn = user.start()
+    monkeypatch.setattr(embedded, "MEMORY_SECONDS", 20)
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(dsn)
+        backend = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()"))
+        backend.suspend()
+        kill_now(pid_of(used_dir))
+        restart = asyncio.create_task(asyncio.to_thread(user.ensure_running))
+        await asyncio.sleep(1)
+        assert not restart.done()
+        backend.resume()
+        assert await restart
+        connection.terminate()
+
+    asyncio.run(hold())
+    assert query(dsn, "SELECT 1") == 1
+
+
+def test_many_processes_start_one_server(state_dir: Path) -> None:
+    code = (
+        "import sys, asyncio, asyncpg; from pathlib import Path;"
+        "from milepost.db.embedded import EmbeddedPostgres; from milepost.settings import Settings;"
+        "user = EmbeddedPostgres(Settings(state_dir=Path(sys.argv[1]))); dsn = user.start();"
+        "print('ready', flush=True); sys.stdin.read(); user.stop()"
+    )
+    command = [sys.executable, "-c", code, str(state_dir)]
+    pipe = subprocess.PIPE
+    users = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(4)]
+    for user in users:
+        assert user.stdout is not None
+        assert user.stdout.readline() == b"ready\n"
+    pid = pid_of(state_dir)
+    for user in users:
+        assert lives(pid)
+        user.communicate()
+        assert user.returncode == 0
+    assert not lives(pid)
+
+
+def test_a_tidied_socket_folder_is_made_again(used_dir: Path, user_of: UserOf) -> None:
+    user_of(used_dir).start()
+    shutil.rmtree(socket_of(data_of(used_dir)))
+    assert query(user_of(used_dir).start(), "SELECT 1") == 1
+
+
+def test_a_socket_folder_of_somebody_else_is_not_used(used_dir: Path, tmp_path: Path) -> None:
+    me = unprivileged.RunAs(None, None)
+    tmp_path.chmod(0o755)
+    assert not cluster.is_private_folder(tmp_path, me)
+    tmp_path.chmod(0o700)
+    assert cluster.is_private_folder(tmp_path, me)
+    assert not cluster.is_private_folder(tmp_path, unprivileged.RunAs(12345, 12345))
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    assert not cluster.is_private_folder(link, me)
+
+
+def test_a_long_temporary_folder_is_not_used(
+    used_dir: Path, user_of: UserOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert query(user_of(used_dir).start(), "SELECT 1") == 1
+
+
+def test_data_of_another_version_is_refused(used_dir: Path, user_of: UserOf) -> None:
+    (data_of(used_dir) / "PG_VERSION").write_text("17\n")
+    with pytest.raises(ConfigurationError, match="PostgreSQL 17, this Milepost brings 18"):
+        user_of(used_dir).start()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [("shared_buffers = banana", "contains errors"), ("hba_file = '/nonexistent'", "nonexistent")],
+)
+def test_a_server_that_can_not_start_says_why(
+    used_dir: Path, user_of: UserOf, setting: str, reason: str
+) -> None:
+    """Before and after it has opened its own log."""
+    (data_of(used_dir) / "postgresql.conf").write_text(f"{setting}\n")
+    with pytest.raises(ConfigurationError, match=f"PostgreSQL did not start: .*{reason}"):
+        user_of(used_dir).start()
+
+
+def test_half_an_initialisation_is_thrown_away(state_dir: Path, user_of: UserOf) -> None:
+    half = state_dir / "postgresql" / "data.new-1"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    (state_dir / "postgresql").chmod(0o711)
+    assert query(user_of(state_dir).start(), "SELECT 1") == 1
+    assert not half.exists()
+
+
+def test_a_state_directory_that_can_not_be_made(tmp_path: Path, user_of: UserOf) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="file is not writable: Not a directory"):
+        user_of(tmp_path / "file").start()
+
+
+@needs_root
+def test_root_keeps_unreachable_data_elsewhere(
+    state_dir: Path, user_of: UserOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = state_dir / "shared"
+    monkeypatch.setattr(unprivileged, "SHARED_HOME", shared)
+    private = state_dir / "private"
+    private.mkdir(mode=0o700)
+    user = user_of(private / "state")
+    query(user.start(), "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert data_of(private / "state").is_relative_to(shared)
+    assert private.stat().st_mode & 0o777 == 0o700
+    user.stop()
+    assert query(user_of(private / "state").start(), "SELECT answer FROM kept") == 42
+
+
+@needs_root
+def test_root_copies_an_unreachable_installation_and_leaves_its_path_alone(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = state_dir / "shared"
+    monkeypatch.setattr(unprivileged, "SHARED_HOME", shared)
+    private = state_dir / "private"
+    program = private / "installed" / "bin" / "postgres"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    private.chmod(0o700)
+    monkeypatch.setattr(unprivileged, "bundled_installation", lambda: private / "installed")
+    nobody = pwd.getpwnam("nobody")
+    user = unprivileged.RunAs(nobody.pw_uid, nobody.pw_gid)
+    copied = unprivileged.binaries(user)
+    assert copied.is_relative_to(shared)
+    assert user.reaches(copied / "postgres")
+    assert private.stat().st_mode & 0o777 == 0o700
+    assert program.stat().st_mode & 0o777 == 0o700
+    assert unprivileged.binaries(user) == copied
+
+
+@needs_root
+def test_somebody_who_is_not_root_needs_no_tricks(state_dir: Path) -> None:
+    """In a forked child: this Python itself may be installed where nobody else can read it."""
+    nobody = pwd.getpwnam("nobody")
+    os.chown(state_dir, nobody.pw_uid, nobody.pw_gid)
+    report = state_dir / "report"
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir("/")
+            os.setgroups([])
+            os.setgid(nobody.pw_gid)
+            os.setuid(nobody.pw_uid)
+            user = EmbeddedPostgres(Settings(state_dir=state_dir / "mine"))
+            user.start()
+            owner = psutil.Process(pid_of(state_dir / "mine")).uids().real
+            user.stop()
+            report.write_text(f"a server of {owner}")
+        except BaseException as error:  # noqa: BLE001 the parent judges
+            report.write_text(repr(error))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert report.read_text() == f"a server of {nobody.pw_uid}"
+    assert (state_dir / "mine").stat().st_mode & 0o777 == 0o700
