@@ -1,0 +1,1180 @@
+-- Made from the migrations by `python -m milepost.db.schema`; to read, not to edit.
+
+CREATE FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) RETURNS TABLE(sealed bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    RETURN QUERY
+        SELECT own.sealed
+        FROM carrier_credential AS own
+        WHERE own.account_id = p_account_id AND own.carrier_code = p_carrier_code;
+END
+$$;
+
+CREATE FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) RETURNS TABLE(key_id bigint, secret_hash bytea, v2_order text, account_name text, account_status text, reads_per_minute integer, writes_per_minute integer, writes_per_second integer, render_epoch bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    RETURN QUERY
+        SELECT key.key_id, key.secret_hash, key.v2_order, account.name, account.status,
+               account.reads_per_minute, account.writes_per_minute, account.writes_per_second,
+               account.render_epoch
+        FROM api_key AS key
+        JOIN account ON account.account_id = key.account_id
+        WHERE key.account_id = p_account_id
+          AND key.public_key = p_public_key
+          AND key.revoked_at IS NULL;
+END
+$$;
+
+CREATE FUNCTION public.authenticate_token(p_account_id bigint, p_token_hashes bytea[]) RETURNS TABLE(key_id bigint, secret_hash bytea, v2_order text, account_name text, account_status text, reads_per_minute integer, writes_per_minute integer, writes_per_second integer, render_epoch bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    RETURN QUERY
+        SELECT key.key_id, token.token_hash, key.v2_order, account.name, account.status,
+               account.reads_per_minute, account.writes_per_minute, account.writes_per_second,
+               account.render_epoch
+        FROM access_token AS token
+        JOIN api_key AS key
+          ON key.account_id = token.account_id AND key.key_id = token.key_id
+        JOIN account ON account.account_id = token.account_id
+        WHERE token.account_id = p_account_id
+          AND token.token_hash = ANY (p_token_hashes)
+          AND token.expires_at > now()
+          AND key.revoked_at IS NULL;
+END
+$$;
+
+CREATE FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) RETURNS TABLE(fingerprint bytea, status integer, headers jsonb, body bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    DELETE FROM idempotency_key
+        WHERE account_id = p_account_id
+          AND key = p_key
+          AND created_at < now() - make_interval(hours => p_keep_hours);
+    INSERT INTO idempotency_key (account_id, key, fingerprint)
+        VALUES (p_account_id, p_key, p_fingerprint)
+        ON CONFLICT (account_id, key) DO NOTHING;
+    IF NOT found THEN
+        RETURN QUERY
+            SELECT held.fingerprint, held.status, held.headers, held.body
+            FROM idempotency_key AS held
+            WHERE held.account_id = p_account_id AND held.key = p_key
+            FOR UPDATE;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.claim_watches(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    WITH lesser AS (
+        SELECT w.account_id, w.parcel_id FROM watch w
+        WHERE w.account_id = p_account AND w.carrier_code = p_carrier AND w.urgency > 0
+          AND w.due_at <= now()
+        ORDER BY w.due_at LIMIT p_limit / 4 FOR UPDATE SKIP LOCKED
+    ), urgent AS (
+        SELECT w.account_id, w.parcel_id FROM watch w
+        WHERE w.account_id = p_account AND w.carrier_code = p_carrier AND w.due_at <= now()
+          AND NOT EXISTS (SELECT FROM lesser l WHERE l.parcel_id = w.parcel_id)
+        ORDER BY w.urgency, w.due_at
+        LIMIT p_limit - (SELECT count(*) FROM lesser) FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE watch w SET fence = w.fence + 1, lease_until = now() + p_lease,
+                           due_at = now() + p_lease
+        FROM (SELECT * FROM lesser UNION ALL SELECT * FROM urgent) taken
+        WHERE w.account_id = p_account AND w.account_id = taken.account_id
+          AND w.parcel_id = taken.parcel_id
+        RETURNING w.account_id, w.parcel_id, w.fence, w.misses, w.answer_hash, w.last_checked_at
+    )
+    SELECT c.parcel_id, c.fence, c.misses, c.answer_hash, p.tracking_number,
+           coalesce(p.request -> 'from_address' ->> 'country_code', ''),
+           coalesce(p.request -> 'to_address' ->> 'country_code', ''),
+           coalesce(p.request -> 'to_address' ->> 'postal_code', ''),
+           p.announced_at, p.created_at, p.phase, p.exception, p.status_type, p.sub_status,
+           p.status, p.status_at, p.first_scan_at, p.last_scan_at, p.ended_at, c.last_checked_at
+    FROM claimed c JOIN parcel p ON p.account_id = p_account AND p.parcel_id = c.parcel_id;
+
+    UPDATE lane l SET turn_at = greatest(
+        coalesce(earliest_due(p_account, p_carrier), 'infinity'), now(), l.paused_until)
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier
+      AND l.state IN ('open', 'credential_refused');
+END
+$$;
+
+CREATE FUNCTION public.contract_of(p_account bigint, p_carrier text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    found_id bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT c.contract_id INTO found_id FROM contract c
+    WHERE c.account_id = p_account AND c.carrier_code = p_carrier;
+    IF found_id IS NULL THEN
+        INSERT INTO contract (account_id, carrier_code) VALUES (p_account, p_carrier)
+        ON CONFLICT (account_id, carrier_code) DO UPDATE SET carrier_code = excluded.carrier_code
+        RETURNING contract_id INTO found_id;
+    END IF;
+    RETURN found_id;
+END
+$$;
+
+CREATE FUNCTION public.earliest_due(p_account bigint, p_carrier text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN (SELECT min(first_due.due_at)
+            FROM generate_series(0, 3) AS level (urgency)
+            CROSS JOIN LATERAL (
+                SELECT w.due_at FROM watch w
+                WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+                  AND w.urgency = level.urgency
+                ORDER BY w.due_at LIMIT 1
+            ) AS first_due);
+END
+$$;
+
+CREATE FUNCTION public.finish_checks(p_account bigint, p_carrier text, p_rows jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    written integer;
+    earliest timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WITH finished AS (
+        UPDATE watch w SET
+            urgency = c.urgency,
+            due_at = coalesce(now() + c.due_in * interval '1 s', 'infinity'),
+            lease_until = NULL,
+            misses = c.misses,
+            answer_hash = decode(c.answer_hash, 'hex'),
+            last_checked_at = CASE WHEN c.checked THEN now() ELSE w.last_checked_at END
+        FROM jsonb_to_recordset(p_rows) AS c (
+            parcel_id bigint, fence bigint, urgency smallint, due_in double precision,
+            misses integer, answer_hash text, checked boolean)
+        WHERE w.account_id = p_account AND w.parcel_id = c.parcel_id AND w.fence = c.fence
+        RETURNING w.due_at
+    )
+    SELECT count(*), min(f.due_at) INTO written, earliest FROM finished f;
+    IF earliest < 'infinity' THEN
+        PERFORM plan_lane(p_account, p_carrier, earliest);
+    END IF;
+    RETURN written;
+END
+$$;
+
+CREATE FUNCTION public.hold_carrier(p_carrier text, p_owner text, p_wait interval) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO carrier_budget (carrier_code, owner, paused_until)
+    VALUES (p_carrier, p_owner, now() + p_wait)
+    ON CONFLICT (carrier_code, owner) DO UPDATE
+    SET paused_until = greatest(carrier_budget.paused_until, excluded.paused_until)
+$$;
+
+CREATE FUNCTION public.holds_fence(p_account bigint, p_parcel bigint, p_fence bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN EXISTS (SELECT FROM watch w WHERE w.account_id = p_account
+                   AND w.parcel_id = p_parcel AND w.fence = p_fence);
+END
+$$;
+
+CREATE FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    DELETE FROM access_token WHERE account_id = p_account_id AND expires_at < now();
+    INSERT INTO access_token (account_id, token_hash, key_id, scope, expires_at)
+        SELECT key.account_id, p_token_hash, key.key_id, p_scope,
+               now() + make_interval(secs => p_seconds)
+        FROM api_key AS key
+        WHERE key.account_id = p_account_id
+          AND key.key_id = p_key_id
+          AND key.revoked_at IS NULL;
+    RETURN found;
+END
+$$;
+
+CREATE FUNCTION public.keep_answers(p_account bigint, p_parcel bigint, p_revision bigint, p_render_epoch bigint, p_etag text, p_v3_answer bytea, p_v2_answer bytea) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE parcel SET render_epoch = p_render_epoch, etag = p_etag, v3_answer = p_v3_answer,
+                      v2_answer = p_v2_answer
+    WHERE account_id = p_account AND parcel_id = p_parcel AND revision = p_revision
+      AND render_epoch < p_render_epoch;
+END
+$$;
+
+CREATE FUNCTION public.load_parcels(p_account bigint, p_parcels bigint[]) RETURNS TABLE(parcel_id bigint, revision bigint, carrier_code text, tracking_number text, source_id text, request jsonb, announced_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, ended_at timestamp with time zone, stopped_at timestamp with time zone, stop_reason text, estimate jsonb, extra jsonb, event_count integer, lane_state text, epoch bigint, events jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT p.parcel_id, p.revision, p.carrier_code, p.tracking_number, p.source_id, p.request,
+           p.announced_at, p.created_at, p.updated_at, p.ended_at, p.stopped_at, p.stop_reason,
+           p.estimate, p.extra, p.event_count, coalesce(l.state, 'open'),
+           a.render_epoch,
+           (SELECT jsonb_agg(jsonb_build_object(
+                'sequence', e.sequence, 'fact', e.fact, 'recorded_at', e.recorded_at,
+                'withdrawn_at', e.withdrawn_at) ORDER BY e.sequence)
+            FROM event e WHERE e.account_id = p_account AND e.parcel_id = p.parcel_id)
+    FROM parcel p
+    JOIN account a ON a.account_id = p_account
+    LEFT JOIN lane l ON l.account_id = p_account AND l.carrier_code = p.carrier_code
+    WHERE p.account_id = p_account AND p.parcel_id = ANY (p_parcels);
+END
+$$;
+
+CREATE FUNCTION public.pause_lane(p_account bigint, p_carrier text, p_state text, p_until timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    old_state text;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT l.state INTO old_state FROM lane l
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier FOR UPDATE;
+    UPDATE lane SET state = p_state, paused_until = p_until, turn_at = p_until
+    WHERE account_id = p_account AND carrier_code = p_carrier;
+    RETURN old_state IS DISTINCT FROM p_state;
+END
+$$;
+
+CREATE FUNCTION public.plan_lane(p_account bigint, p_carrier text, p_turn_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    PERFORM 1 FROM lane l
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier
+      AND (l.state <> 'open' OR l.turn_at <= greatest(p_turn_at, l.paused_until));
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    INSERT INTO lane (account_id, carrier_code, turn_at) VALUES (p_account, p_carrier, p_turn_at)
+    ON CONFLICT (account_id, carrier_code) DO UPDATE
+    SET turn_at = greatest(least(lane.turn_at, excluded.turn_at), lane.paused_until)
+    WHERE lane.state = 'open';
+END
+$$;
+
+CREATE FUNCTION public.promise_room(INOUT p_promised integer[], OUT retry_after integer[], p_denied integer, p_now_ms bigint, p_spent integer[], p_newest bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_burst_spent integer[], p_newest_burst bigint, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    last_second integer := cardinality(p_promised) - 2;
+    left_then integer := window_total(p_spent);
+    gone integer := 0;
+    burst_left integer := 0;
+    due integer := p_promised[1] + p_promised[2];
+    second integer := 1;
+    advanced boolean := true;
+BEGIN
+    retry_after := '{}';
+    FOR index IN 1..cardinality(p_burst_spent) LOOP
+        IF p_newest_burst - cardinality(p_burst_spent) + index
+                >= (p_now_ms + 1000) / p_burst_bucket_ms - p_burst_buckets THEN
+            burst_left := burst_left + p_burst_spent[index];
+        END IF;
+    END LOOP;
+    WHILE cardinality(retry_after) < p_denied AND second <= last_second LOOP
+        IF advanced THEN
+            WHILE gone < cardinality(p_spent)
+                AND p_newest - cardinality(p_spent) + gone + 1
+                    < (p_now_ms + second * 1000) / p_bucket_ms - p_buckets LOOP
+                gone := gone + 1;
+                left_then := left_then - p_spent[gone];
+            END LOOP;
+            advanced := false;
+        END IF;
+        -- Two neighbouring seconds share one burst: callers are never back to the millisecond.
+        IF (p_limit = 0 OR left_then + due < p_limit)
+            AND (p_burst_limit = 0 OR (
+                burst_left + p_promised[second] + p_promised[second + 1] < p_burst_limit
+                AND p_promised[second + 1] + p_promised[second + 2] < p_burst_limit
+            )) THEN
+            p_promised[second + 1] := p_promised[second + 1] + 1;
+            due := due + 1;
+            retry_after := retry_after || second;
+        ELSE
+            second := second + 1;
+            due := due + coalesce(p_promised[second + 1], 0);
+            burst_left := 0;
+            advanced := true;
+        END IF;
+    END LOOP;
+    IF cardinality(retry_after) < p_denied THEN
+        retry_after := retry_after
+            || array_fill(last_second, ARRAY[p_denied - cardinality(retry_after)]);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.raise_render_epoch(p_account bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE account SET render_epoch = render_epoch + 1 WHERE account_id = p_account;
+END
+$$;
+
+CREATE FUNCTION public.read_answers(p_account bigint, p_number_keys text[]) RETURNS TABLE(number_key text, parcel_id bigint, render_epoch bigint, etag text, v3_answer bytea, v2_answer bytea)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT wanted.number_key, p.parcel_id, p.render_epoch, p.etag, p.v3_answer, p.v2_answer
+    FROM unnest(p_number_keys) AS wanted (number_key)
+    CROSS JOIN LATERAL (
+        SELECT n.parcel_id FROM tracked_number n
+        WHERE n.account_id = p_account AND n.number_key = wanted.number_key
+        ORDER BY n.parcel_id DESC LIMIT 1
+    ) AS newest
+    JOIN parcel p ON p.account_id = p_account AND p.parcel_id = newest.parcel_id;
+END
+$$;
+
+CREATE FUNCTION public.record_parcel(p_account bigint, p_parcel bigint, p_revision bigint, p_fence bigint, p_now timestamp with time zone, p_state jsonb, p_v3_answer bytea, p_v2_answer bytea, p_new_events jsonb, p_revised_events jsonb, p_dropped integer[], p_watch jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    written boolean;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WITH parcel_row AS (
+        UPDATE parcel p SET
+            revision = p.revision + 1,
+            updated_at = p_now,
+            phase = p_state ->> 'phase',
+            exception = p_state ->> 'exception',
+            status_type = p_state ->> 'status_type',
+            sub_status = p_state ->> 'sub_status',
+            status = p_state ->> 'status',
+            status_at = (p_state ->> 'status_at')::timestamptz,
+            first_scan_at = (p_state ->> 'first_scan_at')::timestamptz,
+            last_scan_at = (p_state ->> 'last_scan_at')::timestamptz,
+            ended_at = (p_state ->> 'ended_at')::timestamptz,
+            stopped_at = (p_state ->> 'stopped_at')::timestamptz,
+            stop_reason = p_state ->> 'stop_reason',
+            estimate = nullif(p_state -> 'estimate', 'null'::jsonb),
+            extra = p_state -> 'extra',
+            event_count = (p_state ->> 'event_count')::integer,
+            render_epoch = (p_state ->> 'render_epoch')::bigint,
+            etag = p_state ->> 'etag',
+            v3_answer = p_v3_answer,
+            v2_answer = p_v2_answer
+        WHERE p.account_id = p_account AND p.parcel_id = p_parcel AND p.revision = p_revision
+          AND (p_fence IS NULL OR EXISTS (
+              SELECT FROM watch w
+              WHERE w.account_id = p_account AND w.parcel_id = p_parcel AND w.fence = p_fence))
+        RETURNING p.account_id, p.parcel_id
+    ), dropped AS (
+        DELETE FROM event e USING parcel_row r
+        WHERE e.account_id = p_account AND e.account_id = r.account_id
+          AND e.parcel_id = r.parcel_id AND e.sequence = ANY (p_dropped)
+    ), revised AS (
+        UPDATE event e SET
+            event_key = c.event_key, carrier_code = c.carrier_code, raw_code = c.raw_code,
+            mapping_version = c.mapping_version, fact = c.fact, withdrawn_at = c.withdrawn_at
+        FROM parcel_row r, jsonb_to_recordset(p_revised_events) AS c (
+            sequence integer, event_key text, carrier_code text, raw_code text,
+            mapping_version integer, fact jsonb, withdrawn_at timestamptz)
+        WHERE e.account_id = p_account AND e.account_id = r.account_id
+          AND e.parcel_id = r.parcel_id AND e.sequence = c.sequence
+    ), added AS (
+        INSERT INTO event (
+            account_id, parcel_id, sequence, event_key, event_type, carrier_code, raw_code,
+            mapping_version, fact, recorded_at)
+        SELECT r.account_id, r.parcel_id, c.sequence, c.event_key, c.event_type, c.carrier_code,
+               c.raw_code, c.mapping_version, c.fact, p_now
+        FROM parcel_row r, jsonb_to_recordset(p_new_events) AS c (
+            sequence integer, event_key text, event_type text, carrier_code text, raw_code text,
+            mapping_version integer, fact jsonb)
+        RETURNING account_id, parcel_id, sequence
+    ), told AS (
+        INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
+        SELECT a.account_id, a.parcel_id, a.sequence, 'event', p_now FROM added a
+    ), watched AS (
+        UPDATE watch w SET
+            urgency = (p_watch ->> 'urgency')::smallint,
+            due_at = coalesce(now() + (p_watch ->> 'due_in')::double precision * interval '1 s',
+                              'infinity'),
+            lease_until = NULL,
+            misses = (p_watch ->> 'misses')::integer,
+            answer_hash = decode(p_watch ->> 'answer_hash', 'hex'),
+            last_checked_at = now()
+        FROM parcel_row r
+        WHERE p_watch IS NOT NULL AND w.account_id = p_account
+          AND w.account_id = r.account_id AND w.parcel_id = r.parcel_id
+    )
+    SELECT EXISTS (SELECT FROM parcel_row) INTO written;
+    IF written AND p_watch ->> 'due_in' IS NOT NULL THEN
+        PERFORM plan_lane(
+            p_account, p_watch ->> 'carrier_code',
+            now() + (p_watch ->> 'due_in')::double precision * interval '1 s');
+    END IF;
+    RETURN written;
+END
+$$;
+
+CREATE FUNCTION public.register_parcel(p_account bigint, p_carrier text, p_number text, p_number_key text, p_identifier_key text, p_source_id text, p_request jsonb, p_announced_at timestamp with time zone, p_now timestamp with time zone, p_reusable_before timestamp with time zone, p_state jsonb, p_event jsonb, p_urgency smallint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    new_id bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WITH same_number AS (
+        SELECT n.parcel_id FROM tracked_number n
+        WHERE n.account_id = p_account AND n.carrier_code = p_carrier
+          AND n.number_key = p_number_key AND n.kind = 'number' AND n.is_current
+    ), retired AS (
+        UPDATE parcel p SET is_current = false, revision = p.revision + 1
+        WHERE p.account_id = p_account AND p.is_current
+          AND coalesce(p.ended_at, p.stopped_at) < p_reusable_before
+          AND (p.parcel_id IN (SELECT s.parcel_id FROM same_number s)
+               OR (p_source_id <> '' AND p.source_id = p_source_id AND p.source_id <> ''))
+        RETURNING p.account_id, p.parcel_id
+    )
+    UPDATE tracked_number n SET is_current = false FROM retired r
+    WHERE n.account_id = p_account AND n.account_id = r.account_id AND n.parcel_id = r.parcel_id;
+
+    INSERT INTO parcel (
+        account_id, carrier_code, tracking_number, source_id, request, announced_at, created_at,
+        updated_at, phase, exception, status_type, sub_status, status, status_at, event_count
+    ) VALUES (
+        p_account, p_carrier, p_number, p_source_id, p_request, p_announced_at, p_now, p_now,
+        p_state ->> 'phase', p_state ->> 'exception', p_state ->> 'status_type',
+        p_state ->> 'sub_status', p_state ->> 'status', (p_state ->> 'status_at')::timestamptz, 1
+    ) ON CONFLICT DO NOTHING RETURNING parcel_id INTO new_id;
+    IF new_id IS NULL THEN
+        RAISE EXCEPTION 'source_id is taken' USING ERRCODE = 'unique_violation';
+    END IF;
+
+    INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
+    VALUES (p_account, new_id, p_carrier, p_number_key, 'number') ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'number is taken' USING ERRCODE = 'unique_violation';
+    END IF;
+    IF p_identifier_key <> '' AND p_identifier_key <> p_number_key THEN
+        INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
+        VALUES (p_account, new_id, p_carrier, p_identifier_key, 'identifier');
+    END IF;
+
+    INSERT INTO event (
+        account_id, parcel_id, sequence, event_key, event_type, carrier_code, raw_code,
+        mapping_version, fact, recorded_at
+    ) VALUES (
+        p_account, new_id, 1, p_event ->> 'event_key', p_event ->> 'event_type',
+        p_event ->> 'carrier_code', p_event ->> 'raw_code',
+        (p_event ->> 'mapping_version')::integer, p_event -> 'fact', p_now
+    );
+    INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
+    VALUES (p_account, new_id, 1, 'event', p_now);
+    INSERT INTO watch (account_id, carrier_code, parcel_id, urgency, due_at)
+    VALUES (p_account, p_carrier, new_id, p_urgency, now());
+    -- An open lane's turn comes at once; a paused one keeps its pause. Written only when it moves,
+    -- so that a busy merchant's registrations don't queue behind one row.
+    PERFORM plan_lane(p_account, p_carrier, now());
+    RETURN new_id;
+END
+$$;
+
+CREATE FUNCTION public.repair_lane(p_account bigint, p_carrier text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    earliest timestamptz := earliest_due(p_account, p_carrier);
+BEGIN
+    IF earliest <= now() THEN
+        PERFORM plan_lane(p_account, p_carrier, earliest);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.slid_window(p_spent integer[], p_from bigint, p_newest bigint, p_size integer) RETURNS integer[]
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    shift bigint := p_newest - p_from;
+BEGIN
+    IF shift >= p_size OR cardinality(p_spent) <> p_size THEN
+        RETURN array_fill(0, ARRAY[p_size]);
+    ELSIF shift <= 0 THEN
+        RETURN p_spent;
+    END IF;
+    RETURN p_spent[shift + 1:p_size] || array_fill(0, ARRAY[shift::integer]);
+END
+$$;
+
+CREATE FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    state rate_window%ROWTYPE;
+    size integer := p_buckets + 1 + p_lease_buckets;
+    promise_size integer := ceil(p_buckets * p_bucket_ms / 1000.0)::integer + 3;
+    now_ms bigint;
+    place integer;
+    free integer;
+    burst_free integer;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    -- Nothing here was acknowledged to anybody; waiting for the disk would cost more than it saves.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT * INTO state FROM rate_window
+        WHERE account_id = p_account_id AND kind = p_kind FOR UPDATE;
+    IF NOT found THEN
+        INSERT INTO rate_window (account_id, kind) VALUES (p_account_id, p_kind)
+            ON CONFLICT (account_id, kind) DO NOTHING;
+        SELECT * INTO state FROM rate_window
+            WHERE account_id = p_account_id AND kind = p_kind FOR UPDATE;
+    END IF;
+    -- Read under the lock, so that buckets never run backwards between two callers.
+    now_ms := floor(extract(epoch FROM clock_timestamp()) * 1000);
+    lease_bucket := now_ms / p_bucket_ms + p_lease_buckets;
+    state.spent := slid_window(state.spent, state.newest_bucket, lease_bucket, size);
+    state.newest_bucket := lease_bucket;
+    state.burst_spent := slid_window(
+        state.burst_spent, state.newest_burst_bucket, now_ms / p_burst_bucket_ms,
+        p_burst_buckets + 1
+    );
+    state.newest_burst_bucket := now_ms / p_burst_bucket_ms;
+    state.promised := slid_window(
+        state.promised, state.newest_promise_second, now_ms / 1000 + promise_size - 1, promise_size
+    );
+    state.newest_promise_second := now_ms / 1000 + promise_size - 1;
+
+    IF p_returned > 0 AND p_returned_bucket BETWEEN lease_bucket - size + 1 AND lease_bucket THEN
+        place := size - (lease_bucket - p_returned_bucket);
+        state.spent[place] := greatest(0, state.spent[place] - p_returned);
+    END IF;
+
+    free := CASE WHEN p_limit = 0 THEN 2147483647 ELSE p_limit - window_total(state.spent) END;
+    burst_free := CASE WHEN p_burst_limit = 0 THEN 2147483647
+        ELSE p_burst_limit - window_total(state.burst_spent) END;
+    granted := greatest(0, least(p_wanted, free, burst_free));
+    spare := CASE WHEN granted < p_wanted THEN 0
+        ELSE greatest(0, least(p_spare, (free - granted) / 8)) END;
+    place := size - p_lease_buckets;
+    state.spent[place] := state.spent[place] + granted;
+    state.spent[size] := state.spent[size] + spare;
+    place := p_burst_buckets + 1;
+    state.burst_spent[place] := state.burst_spent[place] + granted;
+    retry_after := '{}';
+    IF granted < p_wanted THEN
+        SELECT * INTO state.promised, retry_after FROM promise_room(
+            state.promised, p_wanted - granted, now_ms,
+            state.spent, state.newest_bucket, p_limit, p_buckets, p_bucket_ms,
+            state.burst_spent, state.newest_burst_bucket, p_burst_limit,
+            p_burst_buckets, p_burst_bucket_ms
+        );
+    END IF;
+
+    UPDATE rate_window SET
+        newest_bucket = state.newest_bucket, spent = state.spent,
+        newest_burst_bucket = state.newest_burst_bucket, burst_spent = state.burst_spent,
+        newest_promise_second = state.newest_promise_second, promised = state.promised
+    WHERE account_id = p_account_id AND kind = p_kind;
+
+    remaining := CASE WHEN p_limit = 0 THEN burst_free - granted
+        ELSE greatest(0, free - granted - spare) END;
+    place := (SELECT min(at) FROM generate_subscripts(state.spent, 1) AS at
+              WHERE state.spent[at] > 0);
+    reset_ms := CASE WHEN p_limit = 0 THEN p_burst_buckets * p_burst_bucket_ms
+        ELSE coalesce(
+            (lease_bucket - size + place + p_buckets + 1) * p_bucket_ms - now_ms, 0
+        ) END;
+END
+$$;
+
+CREATE FUNCTION public.take_carrier_slot(p_carrier text, p_owner text, p_spacing interval, p_horizon interval, OUT granted boolean, OUT start_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    earliest timestamptz;
+BEGIN
+    INSERT INTO carrier_budget (carrier_code, owner) VALUES (p_carrier, p_owner)
+    ON CONFLICT (carrier_code, owner) DO NOTHING;
+    SELECT greatest(b.next_slot_at, b.paused_until, now()) INTO earliest FROM carrier_budget b
+    WHERE b.carrier_code = p_carrier AND b.owner = p_owner FOR UPDATE;
+    -- The row may have been waited for: the clock is read after the lock.
+    earliest := greatest(earliest, clock_timestamp());
+    granted := earliest <= clock_timestamp() + p_horizon;
+    start_at := earliest;
+    IF granted THEN
+        UPDATE carrier_budget SET next_slot_at = earliest + p_spacing
+        WHERE carrier_code = p_carrier AND owner = p_owner;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.wake_lane(p_account bigint, p_carrier text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE watch SET due_at = now()
+    WHERE account_id = p_account AND carrier_code = p_carrier
+      AND due_at > now() AND due_at < 'infinity' AND lease_until IS NULL;
+    UPDATE lane SET state = 'open', paused_until = NULL, turn_at = now()
+    WHERE account_id = p_account AND carrier_code = p_carrier;
+END
+$$;
+
+CREATE FUNCTION public.window_total(p_spent integer[]) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT coalesce(sum(one), 0)::integer FROM unnest(p_spent) AS one $$;
+
+CREATE TABLE public.access_token (
+    account_id bigint NOT NULL,
+    token_hash bytea NOT NULL,
+    key_id bigint NOT NULL,
+    scope text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.access_token FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.account (
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    reads_per_minute integer DEFAULT 1000 NOT NULL,
+    writes_per_minute integer DEFAULT 100 NOT NULL,
+    writes_per_second integer DEFAULT 15 NOT NULL,
+    render_epoch bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT account_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
+);
+
+ALTER TABLE ONLY public.account FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.account_account_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.account_account_id_seq OWNED BY public.account.account_id;
+
+CREATE TABLE public.api_key (
+    account_id bigint NOT NULL,
+    key_id bigint NOT NULL,
+    public_key text NOT NULL COLLATE pg_catalog."C",
+    secret_hash bytea NOT NULL,
+    label text DEFAULT ''::text NOT NULL,
+    v2_order text DEFAULT 'newest'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_key_v2_order_check CHECK ((v2_order = ANY (ARRAY['newest'::text, 'oldest'::text])))
+);
+
+ALTER TABLE ONLY public.api_key FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.api_key_key_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.api_key_key_id_seq OWNED BY public.api_key.key_id;
+
+CREATE TABLE public.carrier_budget (
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    next_slot_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    paused_until timestamp with time zone
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.carrier_credential (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    sealed bytea NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.carrier_credential FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.contract (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    contract_id bigint NOT NULL
+);
+
+ALTER TABLE ONLY public.contract FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.contract_contract_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.contract_contract_id_seq OWNED BY public.contract.contract_id;
+
+CREATE TABLE public.event (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    sequence integer NOT NULL,
+    event_key text NOT NULL COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    raw_code text NOT NULL,
+    mapping_version integer NOT NULL,
+    fact jsonb NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    withdrawn_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.event FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.host_route (
+    host text NOT NULL COLLATE pg_catalog."C",
+    base_url text NOT NULL
+);
+
+CREATE TABLE public.idempotency_key (
+    account_id bigint NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    fingerprint bytea NOT NULL,
+    status integer,
+    headers jsonb,
+    body bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.idempotency_key FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.installation (
+    only_row boolean DEFAULT true NOT NULL,
+    key_fingerprint text DEFAULT ''::text NOT NULL,
+    render_epoch bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT installation_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE public.lane (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    turn_at timestamp with time zone NOT NULL,
+    paused_until timestamp with time zone,
+    state text DEFAULT 'open'::text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.lane FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.operator_credential (
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    sealed bytea NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.outbox (
+    account_id bigint NOT NULL,
+    outbox_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    sequence integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.outbox FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.outbox_outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.outbox_outbox_id_seq OWNED BY public.outbox.outbox_id;
+
+CREATE TABLE public.parcel (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    tracking_number text NOT NULL,
+    source_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    is_current boolean DEFAULT true NOT NULL,
+    request jsonb NOT NULL,
+    announced_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    phase text NOT NULL COLLATE pg_catalog."C",
+    exception text NOT NULL COLLATE pg_catalog."C",
+    status_type text NOT NULL COLLATE pg_catalog."C",
+    sub_status text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    status_at timestamp with time zone NOT NULL,
+    first_scan_at timestamp with time zone,
+    last_scan_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    stopped_at timestamp with time zone,
+    stop_reason text DEFAULT ''::text NOT NULL,
+    estimate jsonb,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL,
+    event_count integer DEFAULT 0 NOT NULL,
+    render_epoch bigint DEFAULT '-1'::integer NOT NULL,
+    etag text DEFAULT ''::text NOT NULL,
+    v3_answer bytea,
+    v2_answer bytea
+);
+
+ALTER TABLE ONLY public.parcel FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.parcel_parcel_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.parcel_parcel_id_seq OWNED BY public.parcel.parcel_id;
+
+CREATE TABLE public.rate_window (
+    account_id bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    newest_bucket bigint DEFAULT 0 NOT NULL,
+    spent integer[] DEFAULT '{}'::integer[] NOT NULL,
+    newest_burst_bucket bigint DEFAULT 0 NOT NULL,
+    burst_spent integer[] DEFAULT '{}'::integer[] NOT NULL,
+    newest_promise_second bigint DEFAULT 0 NOT NULL,
+    promised integer[] DEFAULT '{}'::integer[] NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY public.rate_window FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.tracked_number (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    number_key text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    is_current boolean DEFAULT true NOT NULL,
+    CONSTRAINT tracked_number_kind_check CHECK ((kind = ANY (ARRAY['number'::text, 'identifier'::text])))
+);
+
+ALTER TABLE ONLY public.tracked_number FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.watch (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    parcel_id bigint NOT NULL,
+    urgency smallint NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    next_deadline_at timestamp with time zone,
+    lease_until timestamp with time zone,
+    fence bigint DEFAULT 0 NOT NULL,
+    misses integer DEFAULT 0 NOT NULL,
+    answer_hash bytea,
+    last_checked_at timestamp with time zone
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY public.watch FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE ONLY public.account ALTER COLUMN account_id SET DEFAULT nextval('public.account_account_id_seq'::regclass);
+
+ALTER TABLE ONLY public.api_key ALTER COLUMN key_id SET DEFAULT nextval('public.api_key_key_id_seq'::regclass);
+
+ALTER TABLE ONLY public.contract ALTER COLUMN contract_id SET DEFAULT nextval('public.contract_contract_id_seq'::regclass);
+
+ALTER TABLE ONLY public.outbox ALTER COLUMN outbox_id SET DEFAULT nextval('public.outbox_outbox_id_seq'::regclass);
+
+ALTER TABLE ONLY public.parcel ALTER COLUMN parcel_id SET DEFAULT nextval('public.parcel_parcel_id_seq'::regclass);
+
+ALTER TABLE ONLY public.access_token
+    ADD CONSTRAINT access_token_pkey PRIMARY KEY (account_id, token_hash);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_account_id_public_key_key UNIQUE (account_id, public_key);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (account_id, key_id);
+
+ALTER TABLE ONLY public.carrier_budget
+    ADD CONSTRAINT carrier_budget_pkey PRIMARY KEY (carrier_code, owner);
+
+ALTER TABLE ONLY public.carrier_credential
+    ADD CONSTRAINT carrier_credential_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.contract
+    ADD CONSTRAINT contract_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_account_id_parcel_id_event_key_key UNIQUE (account_id, parcel_id, event_key);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (account_id, parcel_id, sequence);
+
+ALTER TABLE ONLY public.host_route
+    ADD CONSTRAINT host_route_pkey PRIMARY KEY (host);
+
+ALTER TABLE ONLY public.idempotency_key
+    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (account_id, key);
+
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.lane
+    ADD CONSTRAINT lane_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.operator_credential
+    ADD CONSTRAINT operator_credential_pkey PRIMARY KEY (carrier_code);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (account_id, outbox_id);
+
+ALTER TABLE ONLY public.parcel
+    ADD CONSTRAINT parcel_pkey PRIMARY KEY (account_id, parcel_id);
+
+ALTER TABLE ONLY public.rate_window
+    ADD CONSTRAINT rate_window_pkey PRIMARY KEY (account_id, kind);
+
+ALTER TABLE ONLY public.tracked_number
+    ADD CONSTRAINT tracked_number_pkey PRIMARY KEY (account_id, parcel_id, kind, number_key);
+
+ALTER TABLE ONLY public.watch
+    ADD CONSTRAINT watch_pkey PRIMARY KEY (account_id, parcel_id);
+
+CREATE INDEX access_token_expiry ON public.access_token USING btree (account_id, expires_at);
+
+CREATE INDEX idempotency_key_age ON public.idempotency_key USING btree (account_id, created_at);
+
+CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
+
+CREATE UNIQUE INDEX parcel_current_source ON public.parcel USING btree (account_id, source_id) WHERE (is_current AND (source_id <> ''::text));
+
+CREATE UNIQUE INDEX tracked_number_current ON public.tracked_number USING btree (account_id, carrier_code, number_key) WHERE (is_current AND (kind = 'number'::text));
+
+CREATE INDEX tracked_number_lookup ON public.tracked_number USING btree (account_id, number_key, parcel_id DESC);
+
+CREATE INDEX watch_due ON public.watch USING btree (account_id, carrier_code, urgency, due_at);
+
+ALTER TABLE ONLY public.access_token
+    ADD CONSTRAINT access_token_account_id_key_id_fkey FOREIGN KEY (account_id, key_id) REFERENCES public.api_key(account_id, key_id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
+
+ALTER TABLE ONLY public.tracked_number
+    ADD CONSTRAINT tracked_number_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
+
+ALTER TABLE ONLY public.watch
+    ADD CONSTRAINT watch_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
+
+ALTER TABLE public.access_token ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.account ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY admin_account ON public.account TO milepost_admin USING (true);
+
+CREATE POLICY admin_api_key ON public.api_key TO milepost_admin USING (true);
+
+CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
+
+ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.carrier_credential ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.contract ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.idempotency_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.lane ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_account ON public.access_token USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.account USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.api_key USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.carrier_credential USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.contract USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.event USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.idempotency_key USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.lane USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.outbox USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.parcel USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.rate_window USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.tracked_number USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.watch USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+ALTER TABLE public.parcel ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rate_window ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tracked_number ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.watch ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker_lane ON public.lane TO milepost_worker USING (true);
+
+REVOKE ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_app;
+GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_worker;
+GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) TO milepost_app;
+GRANT ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) TO milepost_worker;
+GRANT ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.authenticate_token(p_account_id bigint, p_token_hashes bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.authenticate_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_app;
+GRANT ALL ON FUNCTION public.authenticate_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_worker;
+GRANT ALL ON FUNCTION public.authenticate_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_app;
+GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_app;
+GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_app;
+GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_worker;
+GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_token TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_token TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_token TO milepost_admin;
+
+GRANT SELECT,UPDATE ON TABLE public.account TO milepost_app;
+GRANT SELECT,UPDATE ON TABLE public.account TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.account_account_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.account_account_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.account_account_id_seq TO milepost_admin;
+
+GRANT SELECT,UPDATE ON TABLE public.api_key TO milepost_app;
+GRANT SELECT,UPDATE ON TABLE public.api_key TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_key TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_admin;
+
+GRANT SELECT ON TABLE public.host_route TO milepost_app;
+GRANT SELECT ON TABLE public.host_route TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.host_route TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_key TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_key TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_key TO milepost_admin;
+
+GRANT SELECT,UPDATE ON TABLE public.installation TO milepost_app;
+GRANT SELECT ON TABLE public.installation TO milepost_worker;
+GRANT SELECT,UPDATE ON TABLE public.installation TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_admin;
+
+GRANT SELECT ON TABLE public.operator_credential TO milepost_app;
+GRANT SELECT ON TABLE public.operator_credential TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.operator_credential TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.outbox_outbox_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.outbox_outbox_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.outbox_outbox_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.parcel_parcel_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.parcel_parcel_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.parcel_parcel_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch TO milepost_admin;
