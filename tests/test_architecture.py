@@ -38,7 +38,7 @@ WRITERS = {
     "event": {"parcels"},
     "outbox": {"parcels"},
     "watch": {"parcels", "monitoring"},  # recording plans the next check, claiming leases it
-    "lane": {"monitoring"},
+    "lane": {"monitoring", "accounts"},  # a new credential wakes the lanes it serves
     "carrier_budget": {"monitoring"},
     "host_route": {"carriers"},
     "installation": {"accounts"},
@@ -244,14 +244,14 @@ def test_a_strange_writer_is_noticed() -> None:
 
 def settings_in(readme: str) -> dict[str, str]:
     """The rows of README's settings table: name -> default."""
-    rows = re.findall(r"^\| `(MILEPOST_[A-Z_]+)` \| (.*?) \|", readme, re.MULTILINE)
-    return {name: default.strip("`") for name, default in rows}
+    rows = re.findall(r"^\| `(MILEPOST_[A-Z_]+)` \|(.*?)\|", readme, re.MULTILINE)
+    return {name: default.strip(" `") for name, default in rows}
 
 
 def default_of(name: str) -> str:
     field = Settings.model_fields[name]
     if name == "state_dir":
-        return "see below"
+        return "see above"
     if isinstance(field.default, bool):
         return str(field.default).lower()
     return (
