@@ -22,7 +22,6 @@ from milepost.parcels.render import Renderer
 from milepost.settings import Settings
 
 
-
 @dataclass(frozen=True, slots=True)
 class CoreParts:
     """What every door needs."""
@@ -67,7 +66,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
         raise ConfigurationError("MILEPOST_DATABASE_URL is not set and no embedded database runs")
     pool = await open_pool(settings.database_url.get_secret_value(), role, settings)
     try:
-        secret_keys = SecretKeys.load(settings)
+        secret_keys = SecretKeys.load(settings, embedded=False)
         catalogue = Catalogue.load()
         credentials = CredentialStore(pool, secret_keys)
         renderer = Renderer(catalogue, credentials, settings.early_scan_days)

@@ -11,13 +11,11 @@ The order is the point:
 
 import asyncio
 import hashlib
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
-import asyncpg
 import orjson
 import structlog
 
@@ -35,7 +33,7 @@ from milepost.carriers.connector import (
 )
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.registry import Carrier, Catalogue
-from milepost.db.pool import retrying
+from milepost.db.pool import Pool, retrying
 from milepost.monitoring import slots
 from milepost.monitoring.claim import NEVER, Claimed, Lane, claim, pause
 from milepost.monitoring.plan import Planning
@@ -66,7 +64,7 @@ class Checker:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        pool: Pool,
         catalogue: Catalogue,
         credentials: CredentialStore,
         recorder: Recorder,
@@ -89,11 +87,15 @@ class Checker:
         if carrier is None or connector is None:
             await pause(self._pool, lane, "not_supported", NEVER)
             return 0
-        credential = await self._credentials.get(lane.account_id, carrier.manifest.code)
-        if credential is None and carrier.manifest.needs_credential:
+        stored = await self._credentials.get(lane.account_id, carrier.manifest.code)
+        if stored is None and carrier.manifest.needs_credential:
             await pause(self._pool, lane, "waiting_for_credentials", NEVER)
             return 0
-        credential = credential or Credential(owner=f"account:{lane.account_id}")
+        credential = (
+            Credential(stored.owner, stored.fields)
+            if stored
+            else Credential(owner=f"account:{lane.account_id}")
+        )
         most = await self._allowed(lane, carrier, credential)
         rows = await claim(self._pool, lane, most, self._lease) if most else []
         failpoints.reach("poll.after_lease")
@@ -151,26 +153,20 @@ class Checker:
         outcome: Outcome,
     ) -> Quiet | None:
         """Record what is new; a Quiet when only the schedule's row has to be written."""
-        real_now = datetime.now(UTC)
-        now = _carrier_now(carrier, outcome) or real_now
+        now = _carrier_now(carrier, outcome) or datetime.now(UTC)
         match outcome:
             case Found():
                 failpoints.reach("poll.after_parse")
                 return await self._found(lane, carrier, row, outcome, now)
-            case Unchanged():
-                return await self._quiet(lane, carrier, row, now, misses=0)
-            case NotFound():
-                return await self._quiet(lane, carrier, row, now, misses=row.misses + 1)
+            case Unchanged() | NotFound():
+                return await self._quiet(lane, carrier, row, now)
             case Refused():
                 log.warning("carrier refused", carrier=lane.carrier_code, why=outcome.why)
                 return await self._refused(lane, carrier, credential, row, outcome)
             case Broken():
                 log.warning("carrier broken", carrier=lane.carrier_code, why=outcome.why)
-                wait = self._planning.after_fault(carrier, row.misses, random.random())  # noqa: S311
-                plan = WatchPlan(
-                    self._planning.urgency(row.journey), wait, row.misses + 1, row.answer_hash
-                )
-                return Quiet(row, plan, checked=False)
+                plan = self._planning.after_fault(carrier.manifest, row, now)
+                return await self._planned(lane, row, plan, now, checked=False)
             case _:
                 assert_never(outcome)
 
@@ -179,12 +175,12 @@ class Checker:
     ) -> Quiet | None:
         answer_hash = hash_of(found)
         if answer_hash == row.answer_hash:
-            return await self._quiet(lane, carrier, row, now, misses=0)
+            return await self._quiet(lane, carrier, row, now)
         observation = Observation(lane.carrier_code, "poll", now, found.scans, found.complete)
 
         def plan(journey: Journey, _: StoredParcel) -> WatchPlan:
-            return self._planning.plan(
-                carrier, journey, row.registered_at, now, misses=0, answer_hash=answer_hash
+            return self._planning.after_answer(
+                carrier.manifest, journey, row.registered_at, now, answer_hash
             )
 
         await self._recorder.record(
@@ -199,14 +195,19 @@ class Checker:
         return None
 
     async def _quiet(
-        self, lane: Lane, carrier: Carrier, row: Claimed, now: datetime, misses: int
+        self, lane: Lane, carrier: Carrier, row: Claimed, now: datetime
     ) -> Quiet | None:
-        """Plan the next check; when it is time to stop, that is news and is recorded."""
-        plan = self._planning.plan(
-            carrier, row.journey, row.registered_at, now, misses, row.answer_hash
+        plan = self._planning.after_answer(
+            carrier.manifest, row.journey, row.registered_at, now, row.answer_hash
         )
+        return await self._planned(lane, row, plan, now, checked=True)
+
+    async def _planned(
+        self, lane: Lane, row: Claimed, plan: WatchPlan, now: datetime, *, checked: bool
+    ) -> Quiet | None:
+        """Keep a plan in the schedule's row; when it is to stop, that is news and is recorded."""
         if not plan.stop_reason:
-            return Quiet(row, plan)
+            return Quiet(row, plan, checked)
         nothing = Observation(lane.carrier_code, "poll", now, ())
         await self._recorder.record(
             lane.account_id,
@@ -235,8 +236,7 @@ class Checker:
             await slots.hold(self._pool, carrier.manifest.code, credential.owner, wait)
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         await pause(self._pool, lane, state, until)
-        plan = WatchPlan(self._planning.urgency(row.journey), seconds, row.misses, row.answer_hash)
-        return Quiet(row, plan, checked=False)
+        return Quiet(row, self._planning.after_refusal(row, seconds), checked=False)
 
     async def _finish(self, lane: Lane, quiet: Sequence[Quiet]) -> None:
         if not quiet:

@@ -7,15 +7,13 @@ from typing import Any
 
 import asyncpg
 
-from milepost.db.pool import load_queries, retrying
+from milepost.db.pool import Pool, load_queries, retrying
 from milepost.tracking.journey import Journey
 from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
 
 QUERIES: Any = load_queries(Path(__file__).with_name("monitoring.sql"))
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """A turn that comes only when somebody opens the lane again."""
-
-Pool = asyncpg.Pool[asyncpg.Record]
 
 
 @dataclass(frozen=True, slots=True)

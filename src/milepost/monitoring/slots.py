@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import asyncpg
-
-from milepost.db.pool import retrying
+from milepost.db.pool import Pool, retrying
 
 HORIZON = timedelta(seconds=1)
 """How far ahead a slot is worth waiting for with the lane in hand."""
@@ -19,9 +17,7 @@ class Slot:
     start_at: datetime
 
 
-async def take(
-    pool: asyncpg.Pool[asyncpg.Record], carrier_code: str, owner: str, gap: timedelta
-) -> Slot:
+async def take(pool: Pool, carrier_code: str, owner: str, gap: timedelta) -> Slot:
     """The next slot of ``owner`` at a carrier, if it starts within the horizon."""
     row = await retrying(
         lambda: pool.fetchrow(
@@ -36,9 +32,7 @@ async def take(
     return Slot(row["granted"], row["start_at"])
 
 
-async def hold(
-    pool: asyncpg.Pool[asyncpg.Record], carrier_code: str, owner: str, seconds: float
-) -> None:
+async def hold(pool: Pool, carrier_code: str, owner: str, seconds: float) -> None:
     """Give no slots for ``seconds``: the carrier said Retry-After to this credential."""
     await retrying(
         lambda: pool.execute(

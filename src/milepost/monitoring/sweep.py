@@ -1,19 +1,15 @@
 """The minute's round over the lanes: repairs turns and opens lanes whose reason is gone."""
 
-import asyncpg
-
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
-from milepost.db.pool import retrying
+from milepost.db.pool import Pool, retrying
 from milepost.monitoring.claim import Lane, closed_lanes, open_lanes, wake
 
 PAGE = 500
 START = Lane(0, "")
 
 
-async def sweep(
-    pool: asyncpg.Pool[asyncpg.Record], catalogue: Catalogue, credentials: CredentialStore
-) -> int:
+async def sweep(pool: Pool, catalogue: Catalogue, credentials: CredentialStore) -> int:
     """Repair every lane once; the number of closed lanes that were opened.
 
     A registration that commits just after its lane's next turn was reckoned leaves a row that is
@@ -45,7 +41,7 @@ async def _may_open(catalogue: Catalogue, credentials: CredentialStore, lane: La
     )
 
 
-async def _repair(pool: asyncpg.Pool[asyncpg.Record], lane: Lane) -> None:
+async def _repair(pool: Pool, lane: Lane) -> None:
     await retrying(
         lambda: pool.execute("SELECT repair_lane($1, $2)", lane.account_id, lane.carrier_code)
     )

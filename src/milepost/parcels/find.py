@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from milepost.db.pool import load_queries, retrying, tenant
+from milepost.db.pool import Pool, load_queries, retrying, tenant
 from milepost.parcels.render import Renderer, Snapshot
 from milepost.parcels.stored import StoredParcel, load
 from milepost.tracking.journey import Journey
@@ -21,7 +21,7 @@ MAX_SHARED = 200
 class Reader:
     """Reads snapshots. One instance per process and event loop."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], renderer: Renderer) -> None:
+    def __init__(self, pool: Pool, renderer: Renderer) -> None:
         self._pool = pool
         self._renderer = renderer
         self._waiting: dict[int, dict[str, list[asyncio.Future[asyncpg.Record | None]]]] = {}

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from milepost import failpoints
 from milepost.carriers.connector import DeliveryEstimate
-from milepost.db.pool import retrying
+from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
 from milepost.parcels.render import Renderer
 from milepost.parcels.stored import StoredParcel, estimate_document, load
@@ -37,7 +35,7 @@ class WatchPlan:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a record did; ``fenced`` means another worker holds the parcel and nothing was written."""
+    """What a record did; ``fenced``: another worker holds the parcel, nothing was written."""
 
     journey: Journey | None
     new_events: int
@@ -58,7 +56,7 @@ Planner = Callable[[Journey, StoredParcel], WatchPlan | None]
 class Recorder:
     """Writes observations; what changed and the finished answers go in together."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], renderer: Renderer) -> None:
+    def __init__(self, pool: Pool, renderer: Renderer) -> None:
         self._pool = pool
         self._renderer = renderer
 

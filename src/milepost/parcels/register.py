@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from milepost import failpoints
-from milepost.db.pool import retrying
+from milepost.accounts.recent import Recent
+from milepost.db.pool import Pool, retrying
 from milepost.errors import Conflict
 from milepost.parcels.render import Renderer
 from milepost.parcels.stored import Executor, StoredParcel
@@ -20,6 +21,7 @@ from milepost.tracking.parcel import Registration, number_key
 from milepost.tracking.timeline import internal, merge
 from milepost.wire import v3
 
+RECENT_SECONDS = 1.0
 TAKEN = "Parcel or tracking number already exists"
 
 
@@ -28,7 +30,7 @@ class Registrar:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        pool: Pool,
         renderer: Renderer,
         reregister_after: timedelta,
     ) -> None:
@@ -36,9 +38,10 @@ class Registrar:
         self._renderer = renderer
         self._reregister_after = reregister_after
         self._contracts: dict[tuple[int, str], int] = {}
+        self._lacking: Recent[bool] = Recent(RECENT_SECONDS)
 
     async def register(
-        self, account_id: int, registration: Registration, *, conn: Executor | None = None
+        self, account_id: int, registration: Registration, *, conn: "Executor | None" = None
     ) -> bytes:
         """Store a parcel with its first event and first check, and give the v3 create answer.
 
@@ -59,9 +62,18 @@ class Registrar:
         parcel_id = await self._insert(db, parcel, journey, alone=conn is None)
         failpoints.reach("api.after_commit_before_reply")
         tracked = await self._renderer.tracked(
-            dataclasses.replace(parcel, parcel_id=parcel_id), journey
+            dataclasses.replace(parcel, parcel_id=parcel_id),
+            journey,
+            credential_missing=await self._lacks_credential(account_id, parcel.carrier_code),
         )
         return v3.create_answer(tracked, journey)
+
+    async def _lacks_credential(self, account_id: int, carrier_code: str) -> bool:
+        """As it was a moment ago: this answer is not kept, so it need not cost a query each."""
+        name = f"{account_id} {carrier_code}".encode()
+        return await self._lacking.find(
+            name, lambda: self._renderer.lacks_credential(account_id, carrier_code)
+        )
 
     async def _completed(
         self, db: Executor, account_id: int, registration: Registration

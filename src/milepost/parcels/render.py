@@ -49,12 +49,19 @@ class Renderer:
             etag=f'"{hashlib.blake2b(v3_answer, digest_size=12).hexdigest()}"',
         )
 
-    async def tracked(self, parcel: StoredParcel, journey: Journey) -> TrackedParcel:
-        """What the wire needs of a parcel besides its journey."""
+    async def tracked(
+        self, parcel: StoredParcel, journey: Journey, *, credential_missing: bool | None = None
+    ) -> TrackedParcel:
+        """What the wire needs of a parcel besides its journey.
+
+        ``credential_missing`` is what the caller knows about it already; None looks it up.
+        """
+        if credential_missing is None:
+            credential_missing = await self.lacks_credential(parcel.account_id, parcel.carrier_code)
         monitoring = monitoring_of(
             carrier_known=self._catalogue.get(parcel.carrier_code) is not None,
             carrier_asked=self._asks(parcel.carrier_code),
-            credential_missing=await self.lacks_credential(parcel.account_id, parcel.carrier_code),
+            credential_missing=credential_missing,
             credential_refused=parcel.lane_state == "credential_refused",
             ended_at=journey.ended_at,
             stopped_at=parcel.stopped_at,

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
 from milepost.carriers.connector import DeliveryEstimate
+from milepost.db.pool import Connection, Pool
 from milepost.tracking.codec import event_from_fact
 from milepost.tracking.events import Event
 
-Executor = asyncpg.Pool[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+Executor: TypeAlias = "Pool | Connection"
 """Whatever runs one statement: the pool, or a connection inside a tenant's transaction."""
 
 

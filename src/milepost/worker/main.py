@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 
-from milepost.accounts import idempotency, tokens
 from milepost.errors import MilepostError
 from milepost.monitoring.claim import Lane, due_lanes
 from milepost.monitoring.sweep import sweep
@@ -16,7 +15,6 @@ from milepost.wiring import WorkerParts, worker_parts
 LANES_AT_ONCE = 16
 IDLE_SECONDS = 0.5
 SWEEP_SECONDS = 60
-TIDY_SECONDS = 3600
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +25,6 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         loops = [
             asyncio.create_task(_watch(parts, stop)),
             asyncio.create_task(_every(SWEEP_SECONDS, lambda: _sweep(parts), stop)),
-            asyncio.create_task(_every(TIDY_SECONDS, lambda: _tidy(parts), stop)),
         ]
         await asyncio.gather(*loops)
 
@@ -57,15 +54,7 @@ async def _sweep(parts: WorkerParts) -> None:
     await sweep(parts.pool, parts.catalogue, parts.credentials)
 
 
-async def _tidy(parts: WorkerParts) -> None:
-    """Remove what has expired: idempotency keys and access tokens."""
-    await idempotency.purge(parts.pool, parts.settings.idempotency_hours)
-    await tokens.purge(parts.pool)
-
-
-async def _every(
-    seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event
-) -> None:
+async def _every(seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
     while not stop.is_set():
         with _survived("a regular task failed"):
             await work()
@@ -84,5 +73,6 @@ def _survived(what: str) -> Iterator[None]:
         yield
     except MilepostError as trouble:
         log.warning(what, error=str(trouble))
-    except Exception:  # noqa: BLE001 - the loop outlives any one parcel's fault
+    except Exception:
+        # The loop outlives any one parcel's fault.
         log.exception(what)

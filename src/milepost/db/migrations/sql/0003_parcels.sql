@@ -141,7 +141,7 @@ BEGIN
     SELECT p.parcel_id, p.revision, p.carrier_code, p.tracking_number, p.source_id, p.request,
            p.announced_at, p.created_at, p.updated_at, p.ended_at, p.stopped_at, p.stop_reason,
            p.estimate, p.extra, p.event_count, coalesce(l.state, 'open'),
-           a.render_epoch + (SELECT i.render_epoch FROM installation i),
+           a.render_epoch,
            (SELECT jsonb_agg(jsonb_build_object(
                 'sequence', e.sequence, 'fact', e.fact, 'recorded_at', e.recorded_at,
                 'withdrawn_at', e.withdrawn_at) ORDER BY e.sequence)

@@ -1,0 +1,98 @@
+"""When a parcel is asked about next: the settings and the carrier's cadence, put to the rule."""
+
+import dataclasses
+import random
+from datetime import datetime, timedelta
+
+from milepost.carriers.manifest import Manifest
+from milepost.monitoring.claim import Claimed
+from milepost.parcels.record import WatchPlan
+from milepost.settings import Settings
+from milepost.tracking.cadence import (
+    CadencePolicy,
+    Ended,
+    Plan,
+    Stop,
+    next_check,
+    urgency_of,
+)
+from milepost.tracking.journey import Journey
+
+
+class Planning:
+    """Plans the next check of parcels by the settings' cadence."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._policy = CadencePolicy(
+            before_first_scan=timedelta(seconds=settings.check_before_first_scan),
+            in_transit=timedelta(seconds=settings.check_in_transit),
+            in_delivery=timedelta(seconds=settings.check_in_delivery),
+            after_end=timedelta(seconds=settings.check_after_end),
+            stop_without_scan=timedelta(days=settings.stop_without_scan_days),
+            stop_after_last_scan=timedelta(days=settings.stop_after_last_scan_days),
+        )
+
+    def policy(self, manifest: Manifest) -> CadencePolicy:
+        """The settings' cadence with what the carrier's manifest puts in its place."""
+        own = {
+            name: timedelta(seconds=seconds)
+            for name, seconds in dataclasses.asdict(manifest.cadence).items()
+            if seconds is not None
+        }
+        return dataclasses.replace(self._policy, **own)
+
+    def after_answer(
+        self,
+        manifest: Manifest,
+        journey: Journey,
+        registered_at: datetime,
+        now: datetime,
+        answer_hash: str,
+    ) -> WatchPlan:
+        """The plan after the carrier answered at ``now`` ("not found" is an answer)."""
+        return self._plan(manifest, journey, registered_at, now, now, 0, answer_hash)
+
+    def after_fault(self, manifest: Manifest, row: Claimed, now: datetime) -> WatchPlan:
+        """The plan after a check that failed: soon at first, then ever later."""
+        return self._plan(
+            manifest,
+            row.journey,
+            row.registered_at,
+            now,
+            row.last_checked_at,
+            row.misses + 1,
+            row.answer_hash,
+        )
+
+    def after_refusal(self, row: Claimed, seconds: float) -> WatchPlan:
+        """The plan of a parcel whose lane is paused for ``seconds``: due when the lane is."""
+        return WatchPlan(urgency_of(row.journey), seconds, row.misses, row.answer_hash)
+
+    def _plan(
+        self,
+        manifest: Manifest,
+        journey: Journey,
+        registered_at: datetime,
+        now: datetime,
+        checked_at: datetime | None,
+        misses: int,
+        answer_hash: str,
+    ) -> WatchPlan:
+        decided = next_check(
+            journey,
+            now,
+            self.policy(manifest),
+            registered_at=registered_at,
+            checked_at=checked_at,
+            misses=misses,
+            jitter=random.random(),  # noqa: S311 - spreads load, guards nothing
+        )
+        urgency = urgency_of(journey)
+        match decided:
+            case Plan():
+                wait = max(0.0, (decided.due_at - now).total_seconds())
+                return WatchPlan(decided.urgency, wait, misses, answer_hash)
+            case Stop():
+                return WatchPlan(urgency, None, misses, answer_hash, decided.reason)
+            case Ended():
+                return WatchPlan(urgency, None, misses, answer_hash)
