@@ -129,6 +129,9 @@ class _Fold:
         return False
 
     def _open_leg(self, *, is_return: bool) -> None:
+        if self.ended_at is not None:
+            # A first fact without a phase must not inherit the end of the leg before.
+            self.reading = Reading(Phase.IN_TRANSIT)
         self.leg += 1
         self.is_return = is_return
         self.scanned = False
