@@ -233,8 +233,8 @@ BEGIN
     );
     state.newest_promise_second := now_ms / 1000 + promise_size - 1;
 
-    place := size - (lease_bucket - p_returned_bucket);
-    IF p_returned > 0 AND place BETWEEN 1 AND size THEN
+    IF p_returned > 0 AND p_returned_bucket BETWEEN lease_bucket - size + 1 AND lease_bucket THEN
+        place := size - (lease_bucket - p_returned_bucket);
         state.spent[place] := greatest(0, state.spent[place] - p_returned);
     END IF;
 

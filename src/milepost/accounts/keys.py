@@ -1,0 +1,168 @@
+"""Accounts and their API keys, as the operator makes, lists, limits and revokes them.
+
+Everything here takes a pool of the admin role; what an API caller may do is the gatekeeper's.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from milepost.accounts.gatekeeper import Caller, Gatekeeper, Limits
+from milepost.accounts.references import NO_ACCOUNT, account_of, new_public_key, new_secret
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.statements import statements
+from milepost.db.pool import Pool
+from milepost.errors import Conflict, InvalidInput, NotFoundError
+
+__all__ = ["Account", "ApiKey", "Caller", "Gatekeeper", "Limits", "NewKey"]
+
+LONGEST_NAME = 100
+HIGHEST_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A merchant, or whoever keeps parcels apart from others'."""
+
+    account_id: int
+    name: str
+    status: str
+    limits: Limits
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it can be shown at any time."""
+
+    account_id: int
+    key_id: int
+    public_key: str
+    label: str
+    v2_order: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made: the only moment its secret is known."""
+
+    key: ApiKey
+    secret_key: str = field(repr=False)
+
+
+async def create_account(pool: Pool, name: str) -> Account:
+    """A new account; Conflict when another has that name, which commands go by."""
+    name = name.strip()
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name.isdigit():
+        raise InvalidInput(
+            f"an account's name is 1 to {LONGEST_NAME} printable characters, not only digits",
+            ("name",),
+        )
+    # Two operators at the same moment could still make twins; find_account then asks for the id.
+    if await statements.find_accounts(pool, name=name, account_id=NO_ACCOUNT):
+        raise Conflict(f"there is an account named {name} already")
+    return _account(await statements.add_account(pool, name=name))
+
+
+async def list_accounts(pool: Pool) -> list[Account]:
+    """Every account, oldest first."""
+    return [_account(row) for row in await statements.list_accounts(pool)]
+
+
+async def find_account(pool: Pool, name_or_id: str) -> Account:
+    """The account of that name or id; NotFoundError, InvalidInput when several share the name."""
+    text = name_or_id.strip()
+    account_id = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NO_ACCOUNT
+    found = await statements.find_accounts(pool, name=text, account_id=account_id)
+    if not found:
+        raise NotFoundError(f"there is no account {text}")
+    if len(found) > 1:
+        ids = ", ".join(str(row["account_id"]) for row in found)
+        raise InvalidInput(
+            f"several accounts are named {text}: use one of the ids {ids}", ("name",)
+        )
+    return _account(found[0])
+
+
+async def set_suspended(pool: Pool, account_id: int, suspended: bool) -> None:
+    """Suspend an account, or lift that; every process heeds it within a second."""
+    status = "suspended" if suspended else "active"
+    await statements.set_status(pool, account_id=account_id, status=status)
+
+
+async def set_limits(
+    pool: Pool,
+    account_id: int,
+    *,
+    reads: int | None = None,
+    writes: int | None = None,
+    burst: int | None = None,
+) -> Account:
+    """Change what is given: reads and writes a minute, writes a second; 0 is no limit."""
+    for name, value in (("reads", reads), ("writes", writes), ("burst", burst)):
+        if value is not None and not 0 <= value <= HIGHEST_LIMIT:
+            raise InvalidInput(f"{name} must be between 0 and {HIGHEST_LIMIT}", (name,))
+    row = await statements.set_limits(
+        pool, account_id=account_id, reads=reads, writes=writes, burst=burst
+    )
+    if row is None:
+        raise NotFoundError(f"there is no account {account_id}")
+    return _account(row)
+
+
+async def create_key(pool: Pool, keys: SecretKeys, account_id: int, label: str = "") -> NewKey:
+    """A new key pair of an account; the secret is shown once and stored as a keyed hash."""
+    if len(label) > LONGEST_NAME or not label.isprintable():
+        raise InvalidInput(f"a label is at most {LONGEST_NAME} printable characters", ("label",))
+    secret = new_secret()
+    public_key, secret_hash = new_public_key(account_id), keys.keyed_hash(secret.encode())
+    row = await statements.add_key(
+        pool, account_id=account_id, public_key=public_key, secret_hash=secret_hash, label=label
+    )
+    return NewKey(_key(row), secret)
+
+
+async def list_keys(pool: Pool, account_id: int) -> list[ApiKey]:
+    """An account's keys, oldest first, revoked ones too."""
+    return [_key(row) for row in await statements.list_keys(pool, account_id=account_id)]
+
+
+async def revoke_key(pool: Pool, public_key: str) -> ApiKey:
+    """End a key and every token issued from it, in every process within a second."""
+    account_id = account_of(public_key, "mp")
+    row = await statements.revoke_key(pool, account_id=account_id, public_key=public_key)
+    return _existing(row, public_key)
+
+
+async def set_v2_order(pool: Pool, public_key: str, order: Literal["newest", "oldest"]) -> ApiKey:
+    """Which end of the statuses this key gets first over v2."""
+    account_id = account_of(public_key, "mp")
+    row = await statements.set_v2_order(
+        pool, account_id=account_id, public_key=public_key, v2_order=order
+    )
+    return _existing(row, public_key)
+
+
+def _existing(row: Any, public_key: str) -> ApiKey:
+    if row is None:
+        raise NotFoundError(f"there is no key {public_key}")
+    return _key(row)
+
+
+def _account(row: Any) -> Account:
+    limits = Limits(row["reads_per_minute"], row["writes_per_minute"], row["writes_per_second"])
+    return Account(row["account_id"], row["name"], row["status"], limits, row["created_at"])
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(
+        account_id=row["account_id"],
+        key_id=row["key_id"],
+        public_key=row["public_key"],
+        label=row["label"],
+        v2_order=row["v2_order"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )

@@ -1,0 +1,33 @@
+"""Access tokens: opaque, 256 random bits, stored hashed, dead with the key they came from."""
+
+from milepost.accounts.gatekeeper import Caller
+from milepost.accounts.references import new_token
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.statements import statements
+from milepost.db.pool import Pool, retrying
+from milepost.errors import NotAuthenticated
+
+LIFETIME_SECONDS = 3600
+SCOPE = "api"
+
+
+async def issue(pool: Pool, keys: SecretKeys, caller: Caller) -> str:
+    """A new token for the key the caller used, good for ``LIFETIME_SECONDS``.
+
+    Raises NotAuthenticated when the key was revoked meanwhile.
+    """
+    token = new_token(caller.account_id)
+    token_hash = keys.keyed_hash(token.encode())
+    stored = await retrying(
+        lambda: statements.issue_token(
+            pool,
+            account_id=caller.account_id,
+            key_id=caller.key_id,
+            token_hash=token_hash,
+            scope=SCOPE,
+            seconds=LIFETIME_SECONDS,
+        )
+    )
+    if not stored:
+        raise NotAuthenticated
+    return token

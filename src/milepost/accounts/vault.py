@@ -1,0 +1,133 @@
+"""Carrier logins: sealed at rest, an account's own before the operator's.
+
+Setting one renders the parcels anew (they no longer wait for credentials) and wakes their lanes.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from milepost.accounts.recent import Recent
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.statements import statements
+from milepost.db.pool import Pool, retrying, tenant
+
+KEEP_SECONDS = 0.8
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """An opened login; ``owner`` (``account:<id>`` or ``operator``) shares one carrier quota."""
+
+    owner: str
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class CredentialStore:
+    """Keeps and opens carrier logins. Reading takes the app or worker role, setting the admin's."""
+
+    def __init__(self, pool: Pool, secret_keys: SecretKeys) -> None:
+        """What is read is at most ``KEEP_SECONDS`` old."""
+        self._pool = pool
+        self._keys = secret_keys
+        self._recent: Recent[StoredCredential] = Recent(KEEP_SECONDS)
+
+    async def get(self, account_id: int, carrier_code: str) -> StoredCredential | None:
+        """The login to ask ``carrier_code`` with for this account: its own, else the operator's."""
+        key = f"{account_id} {carrier_code}".encode()
+        known = self._recent.get(key)
+        if known is not None:
+            return known
+        asked_at = time.monotonic()
+        found = await self._look(account_id, carrier_code)
+        # "None" is never remembered: a lane that was just woken for a new login would find no
+        # login, and be paused again.
+        if found is not None:
+            self._recent.keep(key, found, asked_at)
+        return found
+
+    async def has(self, account_id: int, carrier_code: str) -> bool:
+        """Whether the account could be asked for at that carrier."""
+        return await self.get(account_id, carrier_code) is not None
+
+    async def set_for_account(
+        self, account_id: int, carrier_code: str, fields: Mapping[str, str] | None
+    ) -> None:
+        """Set, replace or (None) remove an account's own login."""
+        owner = f"account:{account_id}"
+        sealed = None if fields is None else self._seal(owner, carrier_code, fields)
+        async with tenant(self._pool, account_id) as connection:
+            if sealed is None:
+                await statements.drop_account_credential(
+                    connection, account_id=account_id, carrier_code=carrier_code
+                )
+            else:
+                await statements.keep_account_credential(
+                    connection, account_id=account_id, carrier_code=carrier_code, sealed=sealed
+                )
+            await statements.raise_account_epoch(connection, account_id=account_id)
+            await statements.wake_lane(connection, account_id=account_id, carrier_code=carrier_code)
+
+    async def change_for_account(
+        self,
+        account_id: int,
+        carrier_code: str,
+        change: Callable[[Mapping[str, str]], Mapping[str, str]],
+    ) -> Mapping[str, str]:
+        """Replace an account's own login by ``change`` of it ({} where it has none), atomically.
+
+        The sandbox keeps its clock there. Gives the new fields; wakes nothing.
+        """
+        owner = f"account:{account_id}"
+        async with tenant(self._pool, account_id) as connection:
+            await statements.lock_account(connection, account_id)
+            sealed = await statements.account_credential(connection, account_id, carrier_code)
+            fields = self._open(owner, carrier_code, sealed).fields if sealed else {}
+            changed = change(fields)
+            await statements.keep_account_credential(
+                connection, account_id, carrier_code, self._seal(owner, carrier_code, changed)
+            )
+        return changed
+
+    async def set_for_operator(self, carrier_code: str, fields: Mapping[str, str] | None) -> None:
+        """Set, replace or (None) remove the login that serves every account without its own."""
+        if fields is None:
+            await statements.drop_operator_credential(self._pool, carrier_code=carrier_code)
+        else:
+            sealed = self._seal(OPERATOR, carrier_code, fields)
+            await statements.keep_operator_credential(
+                self._pool, carrier_code=carrier_code, sealed=sealed
+            )
+        # Platform and tenant tables never share a transaction; each step bears a repeat.
+        await statements.raise_platform_epoch(self._pool)
+        await statements.wake_lanes(self._pool, carrier_code=carrier_code)
+
+    async def _look(self, account_id: int, carrier_code: str) -> StoredCredential | None:
+        sealed = await retrying(
+            lambda: statements.account_credential(
+                self._pool, account_id=account_id, carrier_code=carrier_code
+            )
+        )
+        if sealed is not None:
+            return self._open(f"account:{account_id}", carrier_code, sealed)
+        sealed = await retrying(
+            lambda: statements.operator_credential(self._pool, carrier_code=carrier_code)
+        )
+        if sealed is not None:
+            return self._open(OPERATOR, carrier_code, sealed)
+        return None
+
+    def _seal(self, owner: str, carrier_code: str, fields: Mapping[str, str]) -> bytes:
+        return self._keys.seal(orjson.dumps(dict(fields)), _context(owner, carrier_code))
+
+    def _open(self, owner: str, carrier_code: str, sealed: bytes) -> StoredCredential:
+        plain = self._keys.open(bytes(sealed), _context(owner, carrier_code))
+        return StoredCredential(owner, orjson.loads(plain))
+
+
+def _context(owner: str, carrier_code: str) -> str:
+    """Binds a sealed login to its row: moved to another account or carrier it does not open."""
+    return f"carrier credential {owner} {carrier_code}"
