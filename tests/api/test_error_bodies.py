@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from milepost.accounts.credentials import NOT_PROVIDED
 from milepost.api.error_bodies import Family, Rendered, family_of, render
-from milepost.api.problems import NOT_PROVIDED, FieldProblem, invalid, status_problem
+from milepost.api.problems import FieldProblem, invalid, status_problem
 from milepost.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -136,6 +137,9 @@ def test_429_is_empty_everywhere(family: Family) -> None:
     assert header(answer, b"retry-after") == b"7"
     assert header(answer, b"content-type") is None
     assert header(answer, b"content-length") == b"0"
+    told = render(family, TooManyRequests(7, limit=100), V3)
+    assert header(told, b"ratelimit-limit") == b"100"
+    assert header(told, b"ratelimit-remaining") == b"0"
 
 
 @pytest.mark.parametrize("family", list(Family))

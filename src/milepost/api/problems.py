@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from milepost.accounts.credentials import WRONG_CREDENTIALS
 from milepost.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -13,8 +14,6 @@ from milepost.errors import (
     TooManyRequests,
 )
 
-NOT_PROVIDED = "Authentication credentials were not provided."
-WRONG_CREDENTIALS = "Invalid username/password."
 UNAVAILABLE_RETRY_SECONDS = 2
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -53,7 +52,10 @@ def problem_of(error: MilepostError) -> Problem:
             fields = (FieldProblem(loc, error.message, error.kind),)
             return Problem(error.http_status, error.kind, error.message, fields)
         case TooManyRequests():
-            return Problem(429, error.code, "Too many requests.", retry_after=error.retry_after)
+            headers = _over_budget(error)
+            return Problem(
+                429, error.code, "Too many requests.", (), error.retry_after, headers=headers
+            )
         case DatabaseUnavailable():
             detail = "The service is temporarily unavailable."
             return Problem(503, error.code, detail, retry_after=UNAVAILABLE_RETRY_SECONDS)
@@ -74,6 +76,16 @@ def invalid(*fields: FieldProblem, status: int = 422) -> Problem:
     """Several wrong fields at once."""
     detail = "; ".join(f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in fields)
     return Problem(status, "validation_error", detail, fields)
+
+
+def _over_budget(error: TooManyRequests) -> Headers:
+    if not error.limit:
+        return ()
+    return (
+        (b"ratelimit-limit", str(error.limit).encode()),
+        (b"ratelimit-remaining", b"0"),
+        (b"ratelimit-reset", str(error.retry_after).encode()),
+    )
 
 
 def _located(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
