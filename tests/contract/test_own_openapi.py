@@ -1,0 +1,97 @@
+"""Our own OpenAPI file, held by Schemathesis against a real server process."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tests.live_server import Client, Server
+
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+    "missing_required_header",
+    "unsupported_method",
+    "use_after_free",
+    "ensure_resource_availability",
+    "ignored_auth",
+]
+
+
+def fuzzed(url: str, user: str, folder: Path, examples: int = 20) -> tuple[int, str]:
+    """Run all four phases with a fixed seed; its exit code and what it printed."""
+    command = [
+        str(Path(sys.executable).with_name("st")),
+        "run",
+        f"{url}/openapi.json",
+        "--url",
+        url,
+    ]
+    command += ["--auth", user, "--checks", ",".join(CHECKS)]
+    command += ["--phases", "examples,coverage,fuzzing,stateful"]
+    command += ["--max-examples", str(examples), "--seed", "20260105", "--request-timeout", "20"]
+    command += ["--suppress-health-check", "all", "--no-color"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.promise
+@pytest.mark.slow
+@pytest.mark.timeout(960)
+def test_no_input_makes_us_break_our_own_word(server: Server, tmp_path: Path) -> None:
+    unlimited = server.account("fuzzed")
+    code, said = fuzzed(f"http://127.0.0.1:{server.port}", unlimited.user, tmp_path)
+    assert code == 0, said[-20_000:]
+
+
+def test_the_document_is_ours(server: Server) -> None:
+    got = Client(server.port).get("/openapi.json")
+    assert got.status == 200
+    assert got.document["info"]["title"] == "Milepost"
+    page = Client(server.port).get("/docs")
+    assert page.status == 200
+    assert b"//cdn" not in page.body
+    assert b"https://" not in page.body
+
+
+@pytest.fixture
+def faulty(server: Server) -> Iterator[str]:
+    """A server that publishes our document and answers every request with a 500."""
+    published = Client(server.port).get("/openapi.json").body
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.path == "/openapi.json"
+            body = published if asked else json.dumps({"detail": "boom"}).encode()
+            self.send_response(200 if asked else 500)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+
+
+@pytest.mark.promise
+@pytest.mark.timeout(300)
+def test_a_server_that_breaks_is_noticed(faulty: str, tmp_path: Path) -> None:
+    code, said = fuzzed(faulty, "mp_any:thing", tmp_path, examples=1)
+    assert code != 0
+    assert "Server error" in said or "500" in said

@@ -1,0 +1,154 @@
+"""A real Milepost in processes of its own: what a client or an operator meets."""
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import make_state_dir
+
+MILEPOST = Path(sys.executable).with_name("milepost")
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Asks one server with one key, one connection a request."""
+
+    port: int
+    user: str = field(default="", repr=False)
+
+    def ask(
+        self, method: str, path: str, document: object = None, headers: Mapping[str, str] = {}
+    ) -> Answer:
+        sent = dict(headers)
+        if self.user:
+            sent.setdefault(
+                "Authorization", "Basic " + base64.b64encode(self.user.encode()).decode()
+            )
+        body = document if isinstance(document, bytes) else None
+        if document is not None and body is None:
+            body = json.dumps(document).encode()
+            sent.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, sent)
+            got = connection.getresponse()
+            lower = {name.lower(): value for name, value in got.getheaders()}
+            return Answer(got.status, lower, got.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, headers: Mapping[str, str] = {}) -> Answer:
+        return self.ask("GET", path, headers=headers)
+
+    def post(self, path: str, document: object, headers: Mapping[str, str] = {}) -> Answer:
+        return self.ask("POST", path, document, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running installation and its state directory."""
+
+    port: int
+    state_dir: Path
+
+    def command(self, *words: str) -> Any:
+        """What a command prints with --json."""
+        done = subprocess.run(
+            [MILEPOST, *words, "--json"],
+            env=environment(self.state_dir, self.port),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def account(self, name: str, **limits: int) -> Client:
+        """A new account, without rate limits unless given (0 is none)."""
+        made = self.command("account", "create", name)
+        chosen = {"reads": 0, "writes": 0, "burst": 0} | limits
+        options = [word for key, value in chosen.items() for word in (f"--{key}", str(value))]
+        self.command("account", "limit", name, *options)
+        return Client(self.port, f"{made['public_key']}:{made['secret_key']}")
+
+
+def environment(state_dir: Path, port: int) -> dict[str, str]:
+    """Ours alone: no setting of the caller reaches the processes."""
+    inherited = {name: value for name, value in os.environ.items() if "MILEPOST" not in name}
+    return inherited | {
+        "MILEPOST_STATE_DIR": str(state_dir),
+        "MILEPOST_HOST": "127.0.0.1",
+        "MILEPOST_PORT": str(port),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Server]:
+    """``milepost run`` on a fresh state directory until the block ends."""
+    state_dir, port = make_state_dir(), free_port()
+    log = state_dir / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [MILEPOST, "run"],
+            env=environment(state_dir, port) | settings,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until_ready(process, port, log)
+        yield Server(port, state_dir)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if Client(port).get("/readyz").status == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not ready after {READY_SECONDS} s: {log.read_text()}")
