@@ -129,9 +129,10 @@ class Fetcher:
     def _target(self, request: Request) -> URL:
         documented = urlsplit(request.url)
         base = self._routes.get(documented.netloc)
-        if base is None:
-            return URL(request.url).extend_query(request.query)
-        return URL(base.rstrip("/") + documented.path).extend_query(request.query)
+        url = request.url
+        if base is not None:
+            url = base.rstrip("/") + documented._replace(scheme="", netloc="").geturl()
+        return URL(url).extend_query(request.query)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -50,7 +50,10 @@ def _known_check(name: str) -> str:
 
 
 def _known_zone(name: str) -> str:
-    return ZoneInfo(name).key
+    try:
+        return ZoneInfo(name).key
+    except ZoneInfoNotFoundError as error:
+        raise ValueError(f"no time zone {name!r}") from error
 
 
 ReadingList = Annotated[Reading, BeforeValidator(_reading)]
@@ -244,8 +247,8 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def fold(text: str) -> str:
-    """The form of a wording that rules are matched with: lower case, single blanks."""
-    return " ".join(text.casefold().split())
+    """The form of a wording that rules are matched with: lower case, single blanks, no novel."""
+    return " ".join(text.casefold().split())[:300]
 
 
 def _words(folded: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
-from milepost.carriers.answer_tree import Tree
+from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.connector import (
     Connector,
     Credential,
@@ -122,7 +122,7 @@ def _scans(manifest: Manifest, shipment: Tree, item: Item) -> Iterator[Scan]:
 
 def _oldest_first(shipment: Tree) -> list[Tree]:
     # Newest first is what DHL does, but nothing promises it.
-    events = list(shipment.items("events"))
+    events = list(shipment.items("events", at_most=MOST_EVENTS))
     if events and events[0].text("timestamp") >= events[-1].text("timestamp"):
         events.reverse()
     return events

@@ -1,0 +1,1 @@
+"""The sandbox: a simulated carrier whose numbers name stories."""

@@ -1,0 +1,93 @@
+"""Manifests: strict when read, careful when they classify."""
+
+from pathlib import Path
+
+import pytest
+
+from milepost.carriers.connector import Credential
+from milepost.carriers.manifest import Manifest, read_manifest
+from milepost.errors import ConfigurationError
+from milepost.tracking.vocabulary import UNREAD, Phase
+
+LEAST = 'code = "x"\nname = "X"\ntier = "A"\nhome_zone = "Europe/Paris"\n'
+RULES = """
+[quota]
+per_second = 0.5
+per_day = 1000
+
+[[status]]
+raw = "A1"
+same_as = "arrived"
+reading = ["in_transit", "none", "success", "none"]
+
+[[status]]
+raw = "go"
+reading = ["in_transit", "none", "success", "none"]
+
+[[wording]]
+id = "shop"
+codes = ["go"]
+match = ['waiting at']
+unless = ['not waiting']
+reading = ["pup", "none", "success", "pup"]
+"""
+
+
+def manifest(tmp_path: Path, text: str) -> Manifest:
+    path = tmp_path / "manifest.toml"
+    path.write_text(LEAST + text)
+    return read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("colour = 1", "colour"),
+        ("batch_size = 0", "batch_size"),
+        ("[[formats]]\npattern = '('", "formats.0.pattern"),
+        ("[[formats]]\npattern = 'a'\ncheck = 'mod11'", "formats.0.check"),
+        ("[[status]]\nraw = 'a'\nreading = ['lost', 'none', 'success', 'none']", "status.0"),
+        ("[[status]]\nraw = 'a'\nreading = ['pup', 'none', 'success']", "status.0.reading"),
+        ("[cadence]\nin_transit = 0", "cadence.in_transit"),
+        ("= 1", "manifest.toml"),
+    ],
+)
+def test_a_wrong_manifest_names_file_and_field(tmp_path: Path, text: str, field: str) -> None:
+    with pytest.raises(ConfigurationError, match=field):
+        manifest(tmp_path, text)
+
+
+def test_an_unknown_zone_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "manifest.toml").write_text(LEAST.replace("Paris", "Atlantis"))
+    with pytest.raises(ConfigurationError, match="Atlantis"):
+        read_manifest(tmp_path / "manifest.toml")
+
+
+def test_a_wording_refines_only_the_codes_it_names(tmp_path: Path) -> None:
+    rules = manifest(tmp_path, RULES)
+    assert rules.classify("go", "Waiting  AT the shop")[0] == "shop"
+    assert rules.classify("go", "Not waiting at the shop")[1].phase is Phase.IN_TRANSIT
+    assert rules.classify("A1", "waiting at the shop")[0] == "arrived"
+    assert rules.classify("go", "on its way", "waiting at")[0] == "shop"
+
+
+def test_an_unmapped_code_is_never_guessed(tmp_path: Path) -> None:
+    rules = manifest(tmp_path, RULES)
+    assert rules.classify("Z9", "delivered") == ("Z9:delivered", UNREAD)
+    assert rules.classify("", "") == ("uncoded", UNREAD)
+
+
+def test_two_scans_told_apart_by_words_alone_stay_two(tmp_path: Path) -> None:
+    rules = manifest(tmp_path, RULES)
+    left, arrived = (rules.classify("go", text)[0] for text in ("Left 12:01", "Arrived 12:01"))
+    assert left != arrived
+    assert rules.classify("go", "LEFT 12:07")[0] == left
+
+
+def test_the_quota_is_kept_with_a_margin_and_can_be_granted(tmp_path: Path) -> None:
+    rules = manifest(tmp_path, RULES)
+    assert rules.quota.spacing_seconds == pytest.approx(86_400 / 950)
+    granted = Credential("operator", {"calls_per_day": "86400000", "calls_per_second": "2"})
+    assert rules.quota_for(granted).spacing_seconds == pytest.approx(1 / 1.9)
+    odd = Credential("operator", {"calls_per_day": "many", "calls_per_second": "-1"})
+    assert rules.quota_for(odd) == rules.quota

@@ -1,0 +1,204 @@
+"""What every folder of the catalogue must hold, and what no answer may do to a parser.
+
+``milepost carrier check --rewrite`` rewrites the expected outcomes; read the diff then.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from milepost.carriers.connector import Found, Item, Outcome
+from milepost.carriers.exchange import Answer
+from milepost.carriers.registry import Carrier, Catalogue
+from milepost.carriers.samples import Case, ReadsAnswers, cases, outcome_document, read_case
+
+CATALOGUE = Catalogue.load()
+CARRIERS = list(CATALOGUE)
+ASKABLE = [carrier for carrier in CARRIERS if carrier.can_be_asked]
+CASES = [(carrier, case) for carrier in ASKABLE for case in cases(carrier)]
+RECORDED = Path(__file__).parents[2] / "shared" / "carriers" / "samples"
+
+
+def name_of(value: object) -> str:
+    match value:
+        case Carrier():
+            return value.manifest.code
+        case Case():
+            return value.name
+    return str(value)
+
+
+def reader(carrier: Carrier) -> ReadsAnswers:
+    connector = carrier.connector()
+    assert isinstance(connector, ReadsAnswers)
+    return connector
+
+
+@pytest.mark.parametrize("carrier", CARRIERS, ids=name_of)
+def test_a_manifest_is_about_its_own_numbers(carrier: Carrier) -> None:
+    manifest = carrier.manifest
+    for number in manifest.test_numbers:
+        assert carrier.number_notice(number) is None, number
+    assert all(page.startswith("https://") for page in manifest.tracking_pages)
+    assert manifest.simulated or carrier.tracking_url("AB123", "1234AB", "en", "NL")
+    assert manifest.simulated == (manifest.tier == "simulated") == bool(manifest.stories)
+    codes = [rule.raw for rule in manifest.status]
+    assert len(codes) == len(set(codes))
+    rules = [rule.id for rule in manifest.wording]
+    assert len(rules) == len(set(rules))
+
+
+@pytest.mark.parametrize("carrier", ASKABLE, ids=name_of)
+def test_who_can_be_asked_says_where_and_has_samples(carrier: Carrier) -> None:
+    assert carrier.manifest.api is not None
+    assert carrier.manifest.api.base_url.startswith("https://")
+    told = {case.expected["kind"] for case in cases(carrier) if case.expected}
+    assert {"Found", "NotFound"} <= told, "a sample of a found and of an unknown number is needed"
+
+
+@pytest.mark.parametrize(("carrier", "case"), CASES, ids=name_of)
+def test_a_sample_is_read_as_expected(carrier: Carrier, case: Case) -> None:
+    assert read_case(carrier, case) == case.expected
+
+
+@pytest.mark.parametrize(("carrier", "case"), CASES, ids=name_of)
+def test_a_sample_is_lossless_and_ordered(carrier: Carrier, case: Case) -> None:
+    outcome = reader(carrier).outcome(case.item, Answer(case.status, {}, case.body))
+    if isinstance(outcome, Found):
+        assert [scan.position for scan in outcome.scans] == list(range(len(outcome.scans)))
+        assert all(scan.scan_class and scan.moment.stated for scan in outcome.scans)
+        assert all(scan.moment.stated.encode() in case.body for scan in outcome.scans)
+
+
+def test_a_changed_reading_is_noticed() -> None:
+    carrier, case = CASES[0]
+    for carrier, case in CASES:
+        changed = case.body.replace(b'"delivered"', b'"transit"')
+        if changed != case.body and case.expected and case.expected["kind"] == "Found":
+            answer = Answer(case.status, {}, changed)
+            assert outcome_document(reader(carrier).outcome(case.item, answer)) != case.expected
+            return
+    pytest.fail("no sample holds a delivery")
+
+
+# Recordings that are not part of the project, where they lie beside it. --------------------------
+
+
+def recordings() -> Iterator[tuple[Carrier, Path]]:
+    for carrier in ASKABLE:
+        for path in sorted((RECORDED / carrier.manifest.code).glob("*.json")):
+            yield carrier, path
+
+
+@pytest.mark.parametrize(("carrier", "path"), list(recordings()), ids=name_of)
+def test_a_recording_is_read(carrier: Carrier, path: Path) -> None:
+    body = path.read_bytes()
+    numbers = [number for number in _strings(orjson.loads(body)) if 5 < len(number) < 40]
+    kinds = {
+        type(reader(carrier).outcome(Item("x", number), Answer(status, {}, body))).__name__
+        for number in numbers
+        for status in (200, 404)
+    }
+    assert kinds & {"Found", "NotFound"}, kinds
+
+
+# Mutations: whatever comes, a parser gives an outcome, soon. ------------------------------------
+
+NASTY: list[Any] = [
+    *(None, True, 0, -1, 1e300, 2**53, 10**25, "", "\x00", "0001-01-01T00:00:00", "9" * 5000),
+    *("9999-12-31T23:59:59-14:00", "\u202e", [], {}, [[]], [None], {"": {}}, ["x"] * 3000),
+]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case dict():
+            for one in value.values():
+                yield from _strings(one)
+        case list():
+            for one in value:
+                yield from _strings(one)
+        case str() | int():
+            yield str(value)
+
+
+def mutated(value: Any, dice: random.Random, rate: float) -> Any:
+    if dice.random() < rate:
+        return dice.choice(NASTY)
+    match value:
+        case dict():
+            return {
+                name: mutated(one, dice, rate)
+                for name, one in value.items()
+                if dice.random() > rate / 4
+            }
+        case list():
+            many = [mutated(one, dice, rate) for one in value]
+            return many * dice.choice([1, 1, 1, 2]) if dice.random() < rate else many
+    return value
+
+
+def check(carrier: Carrier, case: Case, status: int, body: bytes) -> None:
+    begun = time.process_time()
+    outcome = reader(carrier).outcome(case.item, Answer(status, {}, body))
+    assert isinstance(outcome, get_args(Outcome))
+    # The bar is 0.25 s on a quiet machine; this one is shared.
+    assert time.process_time() - begun < 1
+    orjson.dumps(outcome_document(outcome))
+    assert "\\u0000" not in orjson.dumps(outcome_document(outcome)).decode()
+
+
+@pytest.mark.promise
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_mutated_answers_give_an_outcome(data: st.DataObject) -> None:
+    carrier, case = data.draw(st.sampled_from(CASES))
+    dice = data.draw(st.randoms(use_true_random=False))
+    rate = data.draw(st.sampled_from([0.01, 0.05, 0.3]))
+    document = mutated(orjson.loads(case.body), dice, rate)
+    try:
+        body = orjson.dumps(document)
+    except TypeError:  # an integer beyond 64 bit
+        body = repr(document).replace("'", '"').replace("None", "null").encode(errors="replace")
+    check(carrier, case, data.draw(st.sampled_from([200, 404, case.status])), body)
+
+
+@pytest.mark.promise
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_bytes_give_an_outcome(data: st.DataObject) -> None:
+    carrier, case = data.draw(st.sampled_from(CASES))
+    place = data.draw(st.integers(0, len(case.body)))
+    noise = data.draw(st.binary(max_size=20))
+    cut = data.draw(st.integers(0, 50))
+    check(carrier, case, 200, case.body[:place] + noise + case.body[place + cut :])
+
+
+def with_long_lists(value: Any, many: int) -> Any:
+    """The innermost lists repeated, and their texts made long."""
+    match value:
+        case dict():
+            return {name: with_long_lists(one, many) for name, one in value.items()}
+        case [dict() as first, *_] if not any(isinstance(one, list) for one in first.values()):
+            return [{**first, "description": "customs data of the recipient " * 30}] * many
+        case list():
+            return [with_long_lists(one, many) for one in value]
+    return value
+
+
+@pytest.mark.parametrize("carrier", ASKABLE, ids=name_of)
+def test_a_megabyte_is_read_in_time(carrier: Carrier) -> None:
+    for case in cases(carrier):
+        for filler in (b"[" * 1_000_000, b'{"a":' * 200_000, b" " * 999_999 + b"1"):
+            check(carrier, case, 200, filler)
+        for many in (50, 300, 5_000):
+            swollen = orjson.dumps(with_long_lists(orjson.loads(case.body), many))
+            if len(swollen) <= 1_048_576:
+                check(carrier, case, 200, swollen)
