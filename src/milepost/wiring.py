@@ -10,7 +10,9 @@ from milepost.accounts.keys import Gatekeeper
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.fetcher import Fetcher
+from milepost.carriers.host_routes import host_routes
 from milepost.carriers.registry import Catalogue
+from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
 from milepost.errors import ConfigurationError
 from milepost.monitoring.check import Checker
@@ -100,9 +102,15 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
     """The worker's parts, acting as milepost_worker, with the simulated carrier started."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(core_parts(settings, "milepost_worker"))
-        routes = await host_routes(core.pool)
-        routes |= await stack.enter_async_context(simulator())
-        fetcher = await stack.enter_async_context(Fetcher(settings, routes))
+        simulated = await stack.enter_async_context(simulator(core.catalogue))
+        fetcher = await stack.enter_async_context(
+            Fetcher(
+                total_seconds=settings.carrier_seconds,
+                connect_seconds=settings.connect_seconds,
+                max_bytes=settings.max_carrier_answer_bytes,
+                routes={**simulated, **await host_routes(core.pool)},
+            )
+        )
         checker = Checker(
             pool=core.pool,
             catalogue=core.catalogue,

@@ -2,11 +2,11 @@ import asyncio
 
 import orjson
 import pytest
+from tests.parcels.conftest import registration
 
 from milepost.db.pool import Pool
 from milepost.parcels.find import Reader
 from milepost.parcels.register import Registrar
-from tests.parcels.conftest import registration
 
 
 @pytest.mark.parametrize("asked", ["JD 014600 x", "jd014600x", " JD014600X\t"])
@@ -34,9 +34,7 @@ async def test_two_carriers_the_newest_wins_unless_one_is_named(
     account: int, registrar: Registrar, reader: Reader
 ) -> None:
     for carrier in ("dhl", "postnl"):
-        await registrar.register(
-            account, registration(tracking_number="TWO", carrier_code=carrier)
-        )
+        await registrar.register(account, registration(tracking_number="TWO", carrier_code=carrier))
 
     async def carrier_of(code: str | None) -> str:
         snapshot = await reader.read(account, "TWO", code, 1)

@@ -3,12 +3,12 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.parcels.conftest import registration
 
 from milepost.db.pool import Pool, tenant
 from milepost.errors import Conflict
 from milepost.parcels.find import Reader
 from milepost.parcels.register import TAKEN, Registrar
-from tests.parcels.conftest import registration
 
 
 async def count(pool: Pool, account: int, table: str) -> int:

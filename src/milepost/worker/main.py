@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import structlog
 
@@ -39,10 +40,16 @@ async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
                 if lane not in in_hand and len(in_hand) < LANES_AT_ONCE:
                     task = asyncio.create_task(_check(parts, lane))
                     in_hand[lane] = task
-                    task.add_done_callback(lambda _, lane=lane: in_hand.pop(lane, None))
+                    task.add_done_callback(partial(_put_down, in_hand, lane))
                     started += 1
         await _pause(IDLE_SECONDS if not started else 0.02, stop)
     await asyncio.gather(*in_hand.values(), return_exceptions=True)
+
+
+def _put_down(
+    in_hand: dict[Lane, asyncio.Task[None]], lane: Lane, _: asyncio.Task[None]
+) -> None:
+    in_hand.pop(lane, None)
 
 
 async def _check(parts: WorkerParts, lane: Lane) -> None:

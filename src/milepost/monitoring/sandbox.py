@@ -1,0 +1,49 @@
+"""Moving the clock of an account's simulated carriers, so that stories need no waiting."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from milepost.accounts.vault import CredentialStore
+from milepost.carriers.registry import Catalogue
+from milepost.db.pool import Pool, retrying
+from milepost.errors import InvalidInput
+from milepost.monitoring.claim import Lane, wake
+
+OFFSET = "clock_offset_seconds"
+FURTHEST = timedelta(days=366)
+"""Of all advances together; a story is told within 120 days."""
+
+
+async def advance(
+    pool: Pool,
+    credentials: CredentialStore,
+    catalogue: Catalogue,
+    account_id: int,
+    step: timedelta,
+) -> timedelta:
+    """Put the account's simulated carriers ahead by ``step`` and have them asked at once.
+
+    Gives how far ahead they are now. Raises InvalidInput for a step that is not forward, or leads
+    further than ``FURTHEST``.
+    """
+    if step <= timedelta():
+        raise InvalidInput("The sandbox's clock only moves forward.", ("seconds",))
+    ahead = timedelta()
+    for carrier in catalogue:
+        if carrier.manifest.simulated:
+            code = carrier.manifest.code
+            changed = await retrying(
+                lambda code=code: credentials.change_for_account(  # type: ignore[misc]
+                    account_id, code, lambda fields: _moved(fields, step)
+                )
+            )
+            ahead = timedelta(seconds=float(changed[OFFSET]))
+            await wake(pool, Lane(account_id, code))
+    return ahead
+
+
+def _moved(fields: Mapping[str, str], step: timedelta) -> Mapping[str, str]:
+    ahead = timedelta(seconds=float(fields.get(OFFSET) or 0)) + step
+    if ahead > FURTHEST:
+        raise InvalidInput("The sandbox's clock can be a year ahead at most.", ("seconds",))
+    return {**fields, OFFSET: f"{ahead.total_seconds():g}"}
