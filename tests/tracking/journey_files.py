@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from milepost.tracking.codec import event_from_fact, event_to_fact
 from milepost.tracking.events import (
     Event,
@@ -108,7 +110,7 @@ def stored(events: Iterable[Event]) -> tuple[Event, ...]:
     """Events as they come back from storage."""
     return tuple(
         event_from_fact(
-            json.loads(json.dumps(event_to_fact(event))),
+            orjson.loads(orjson.dumps(event_to_fact(event))),
             sequence=event.sequence,
             recorded_at=event.recorded_at,
         )

@@ -52,11 +52,19 @@ def timeline_bytes(events: Sequence[Event], journey: Journey) -> bytes:
     return orjson.dumps([facts, entries, summary, hidden, journey.is_return])
 
 
-def after(told: Sequence[Observation], merge: Merge, read: Read = read_journey) -> bytes:
-    """The timeline after ``told`` in that order, every merge on what storage gives back."""
+def after(
+    told: Sequence[Observation],
+    merge: Merge,
+    read: Read = read_journey,
+    *,
+    through_storage: bool = True,
+) -> bytes:
+    """The timeline after ``told`` in that order; each merge is on what storage gives back."""
     events: tuple[Event, ...] = ()
     for observation in told:
-        events = journey_files.stored(merge(events, observation))
+        events = merge(events, observation)
+        if through_storage:
+            events = journey_files.stored(events)
         taken = max((event.sequence for event in events), default=0)
         events = tuple(
             event if event.sequence else replace(event, sequence=taken + place)
@@ -75,24 +83,25 @@ def check_order_free(
 ) -> None:
     """Fails unless every order of ``told``, with repeats, gives the same bytes."""
     expected = after(told, merge, read)
-    for _ in range(shuffles):
-        repeated = [*told, *dice.choices(told, k=dice.randint(0, len(told)))]
+    for shuffle in range(shuffles):
+        repeated = [*told, *dice.choices(told, k=dice.randint(0, len(told) // 2))]
         dice.shuffle(repeated)
-        assert after(repeated, merge, read) == expected
+        through_storage = shuffle % 5 == 0  # it costs more than all the rest
+        assert after(repeated, merge, read, through_storage=through_storage) == expected
 
 
 def respelled(scan: Scan, dice: random.Random) -> Scan:
     """The same scan as another feed of the carrier would tell it."""
-    at = scan.moment
-    changes = {
-        "scan_class": dice.choice((scan.scan_class, scan.scan_class.lower(), f" {scan.scan_class}")),
-        "raw_text": dice.choice((scan.raw_text, scan.raw_text.upper(), f"{scan.raw_text} é\ud800\0")),
-        "place": dice.choice((scan.place, Place(), Place(city="BREDA", depot="7"))),
-        "moment": dice.choice((at, replace(at, stated=at.instant.isoformat(), zone="UTC"))),
-        "position": dice.choice((scan.position, 0)),
-        "mapping_version": dice.choice((1, 2)),
-    }
-    return replace(scan, **changes)
+    at, spelled = scan.moment, scan.scan_class
+    return replace(
+        scan,
+        scan_class=dice.choice((spelled, spelled.lower(), f" {spelled}")),
+        raw_text=dice.choice((scan.raw_text, scan.raw_text.upper(), f"{scan.raw_text} é\ud800\0")),
+        place=dice.choice((scan.place, Place(), Place(city="BREDA", depot="7"))),
+        moment=dice.choice((at, replace(at, stated=at.instant.isoformat(), zone="UTC"))),
+        position=dice.choice((scan.position, 0)),
+        mapping_version=dice.choice((1, 2)),
+    )
 
 
 def scan_at(minute: int, scan_class: str, says: str, *, position: int = 0) -> Scan:
@@ -138,7 +147,7 @@ def true_journey(dice: random.Random) -> list[Observation]:
 
     Some scans are corrected: their minute or their code is another one from some poll on.
     """
-    steps = sorted(dice.sample(range(0, 9 * 1440), k=dice.randint(3, 12)))
+    steps = sorted(dice.sample(range(9 * 1440), k=dice.randint(3, 12)))
     scans = [
         scan_at(minute, dice.choice(("AR", "DP", "OD", "DL", "EX")), dice.choice(READINGS))
         for minute in steps

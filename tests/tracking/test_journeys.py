@@ -16,7 +16,9 @@ def test_golden_journey(path: Path) -> None:
     dice = random.Random(path.stem)
     for order in (told, told[::-1], told + told, dice.sample(told * 2, k=2 * len(told))):
         events = journey_files.merged(order)
-        assert journey_files.outcome(journey_files.journey(document, events)) == document["expected"]
+        assert (
+            journey_files.outcome(journey_files.journey(document, events)) == document["expected"]
+        )
 
 
 def test_the_golden_journeys_are_there() -> None:

@@ -6,7 +6,8 @@ What arrived when, and what time it is now, play no part. In short:
   move nothing; neither does a paper fact (a label, an announcement) once the parcel was scanned;
 - a fact that says return opens a return leg; a delivery on it is a delivery to the sender;
 - after an end, announced, labelled, ready_to_send, dropped or accepted 3 to 30 days later opens a
-  new leg; in_delivery, attempted or pup at least 2 hours after a delivery re-opens the leg; every
+  new leg; in_delivery, attempted or pup at least 2 hours after a delivery re-opens the leg; a
+  delivery counts after an end on paper (a cancelled parcel that travelled all the same); every
   other fact is overruled.
 """
 
@@ -63,10 +64,8 @@ def read_journey(
     """
     hidden: list[Event] = []
     fold = _Fold(announced_at)
-    for event in sorted(events, key=place_of):
-        if event.withdrawn_at is not None:
-            continue
-        at = event.effective_at
+    live = [(place_of(event), event) for event in events if event.withdrawn_at is None]
+    for (at, *_), event in sorted(live):
         if event.event_type is EventType.CARRIER and at < announced_at - early:
             hidden.append(event)
         else:
@@ -124,9 +123,10 @@ class _Fold:
         if phase in _STARTS_LEG and NEW_LEG_FROM <= since_end <= NEW_LEG_UNTIL:
             self._open_leg(is_return=False)
             return True
+        was_handed_over = self.reading.phase in _HANDED_OVER
         if phase in _REOPENS_LEG and since_end >= REOPEN_FROM:
-            return self.reading.phase in _HANDED_OVER
-        return False
+            return was_handed_over
+        return phase in _HANDED_OVER and not was_handed_over
 
     def _open_leg(self, *, is_return: bool) -> None:
         if self.ended_at is not None:

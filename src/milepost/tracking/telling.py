@@ -13,6 +13,8 @@ REVISIONS_KEPT = 20
 SOURCE_RANK = {"internal": 0, "file": 1, "poll": 2, "push": 3, "own": 4}
 """Whose wording is shown when two sources spoke at the same instant: the greater."""
 
+_Said = tuple[datetime, int, str]
+
 
 def key_of(carrier_code: str, scan: Scan) -> str:
     """What identifies a scan within its parcel: carrier, class and minute on the carrier's clock.
@@ -87,34 +89,31 @@ def _worded(
     event: Event, scan: Scan, observation: Observation
 ) -> tuple[Wording, tuple[Wording, ...]]:
     shown = event.wording
+    position = max(shown.position, scan.position)
+    if same_content(shown, scan):
+        said = max(_said(shown), _said(observation))
+        return _at(shown, said, position), event.revisions
     told = _wording(scan, observation)
-    position = max(shown.position, told.position)
-    if same_content(shown, told):
-        newest = told if _said(told) > _said(shown) else shown
-        return _at(shown, newest, position), event.revisions
     known = {content(wording): wording for wording in (shown, *event.revisions)}
     twin = known.get(content(told))
     if twin is None or _said(told) > _said(twin):
         known[content(told)] = told
     ranked = sorted(known.values(), key=_rank, reverse=True)[: REVISIONS_KEPT + 1]
-    first = _at(ranked[0], ranked[0], position)
-    revisions = tuple(_at(wording, wording, 0) for wording in ranked[1:])
+    first = _at(ranked[0], _said(ranked[0]), position)
+    revisions = tuple(_at(wording, _said(wording), 0) for wording in ranked[1:])
     if revisions == event.revisions:
         revisions = event.revisions
     return (shown if first == shown else first), revisions
 
 
-def _at(wording: Wording, said: Wording, position: int) -> Wording:
-    """``wording`` as last said by ``said``, at ``position``."""
-    if (
-        wording.position == position
-        and wording.observed_at == said.observed_at
-        and wording.source == said.source
-    ):
+def _at(wording: Wording, said: _Said, position: int) -> Wording:
+    """``wording`` as last ``said``, at ``position``."""
+    at, _, source = said
+    if wording.position == position and wording.observed_at == at and wording.source == source:
         return wording
     return Wording(
-        said.source,
-        said.observed_at,
+        source,
+        at,
         wording.raw_code,
         wording.raw_text,
         wording.raw_fields,
@@ -127,7 +126,7 @@ def _at(wording: Wording, said: Wording, position: int) -> Wording:
     )
 
 
-def same_content(one: Wording, other: Wording) -> bool:
+def same_content(one: Wording, other: Wording | Scan) -> bool:
     """Whether two wordings say the same, whoever said it, whenever and wherever in the answer."""
     return (
         one.raw_text == other.raw_text
@@ -157,8 +156,8 @@ def content(wording: Wording) -> tuple[Any, ...]:
     )
 
 
-def _said(wording: Wording) -> tuple[datetime, int, str]:
-    return wording.observed_at, SOURCE_RANK.get(wording.source, -1), wording.source
+def _said(telling: Wording | Observation) -> _Said:
+    return telling.observed_at, SOURCE_RANK.get(telling.source, -1), telling.source
 
 
 def _rank(wording: Wording) -> tuple[Any, ...]:
