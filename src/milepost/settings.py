@@ -22,7 +22,9 @@ class Settings(BaseSettings):
     Durations are seconds unless the name says otherwise; sizes are bytes.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MILEPOST_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MILEPOST_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     # Where things are
     state_dir: Path = Field(default_factory=default_state_dir)

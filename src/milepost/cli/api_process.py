@@ -1,0 +1,75 @@
+"""The API's server as a child process: ``python -m milepost.cli.api_process PARENT``.
+
+Granian's main process is our child, the processes that answer are its children; each watches
+its own parent, so that a killed one takes nobody along and leaves nobody behind.
+"""
+
+import multiprocessing
+import os
+import sys
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server as Granian
+
+from milepost import observe
+from milepost.cli.processes import drain_when_orphaned, run_child
+from milepost.settings import Settings, load
+
+# A request may take 15 s after its body; who hangs for longer is killed.
+DRAIN_SECONDS = 20
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM, then answers what it has in hand."""
+    pass_on(settings)
+    tls: dict[str, Any] = {}
+    if settings.tls_cert is not None:
+        tls = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key}
+    Granian(
+        "milepost.cli.api_process:application",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        factory=True,
+        workers=settings.api_processes,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=round(settings.header_seconds * 1000)),
+        websockets=False,
+        ssl_protocol_min=SSLProtocols.tls12,
+        # Off by default: one killed process would then end the server.
+        respawn_failed_workers=True,
+        workers_kill_timeout=DRAIN_SECONDS,
+        log_level=LogLevels.warning,
+        # Its loggers hand on to ours.
+        log_dictconfig={"handlers": {}, "loggers": {}},
+        **tls,
+    ).serve()
+
+
+def pass_on(settings: Settings) -> None:
+    """Granian hands its processes a name to import, no arguments: they read the environment."""
+    if settings.database_url is not None:
+        os.environ["MILEPOST_DATABASE_URL"] = settings.database_url.get_secret_value()
+    if settings.secret_key_file is not None:
+        os.environ["MILEPOST_SECRET_KEY_FILE"] = str(settings.secret_key_file)
+    load.cache_clear()
+
+
+def application() -> Any:
+    """What Granian's processes import and call."""
+    # Here, for only they need the API's modules.
+    from milepost.api.app import create_app
+
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        drain_when_orphaned(parent.pid)
+    observe.configure("api")
+    return create_app()
+
+
+if __name__ == "__main__":
+    sys.exit(run_child("api", serve))

@@ -1,0 +1,109 @@
+"""Child processes: started in sessions of their own, restarted when they die, stopped in order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from milepost import observe, settings
+from milepost.cli.session import join
+from milepost.errors import ConfigurationError
+from milepost.settings import Settings
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+# One that lived so long was no crash loop.
+STEADY_SECONDS = 10.0
+WATCH_SECONDS = 1.0
+# What a child exits with when only the operator can help (sysexits' EX_CONFIG).
+EXIT_CONFIGURATION = 78
+
+log = structlog.get_logger()
+
+
+class Child:
+    """One child process, kept alive until it is stopped."""
+
+    def __init__(self, name: str, module: str, environment: dict[str, str]) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", module, str(os.getpid())]
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def keep(self, misconfigured: Callable[[], None]) -> None:
+        """Starts it again whenever it ends, after 0.1 to 5 s; returns once ``stop`` was called.
+
+        ``misconfigured`` is called, and it is not started again, when it says the operator must
+        change something.
+        """
+        delay = FIRST_DELAY
+        while not self._stopping:
+            started = time.monotonic()
+            # A session of its own: Ctrl-C reaches the parent alone, which stops all in order.
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, env=self._environment, start_new_session=True
+            )
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            if code == EXIT_CONFIGURATION:
+                misconfigured()
+                return
+            if time.monotonic() - started >= STEADY_SECONDS:
+                delay = FIRST_DELAY
+            log.warning("child ended, starting it again", process=self.name, exit_code=code)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def stop(self, seconds: float) -> None:
+        """Asks it to finish what it has in hand; after ``seconds`` kills it and its children."""
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            log.warning("child did not stop in time, killing it", process=self.name)
+            self.kill()
+            await process.wait()
+
+    def kill(self) -> None:
+        """Ends it at once, with everything in its session."""
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def drain_when_orphaned(parent: int) -> None:
+    """Has this process treat the end of ``parent`` (a pid) as SIGTERM, noticed within a second."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def run_child(name: str, run: Callable[[Settings], None]) -> int:
+    """The main function of a child, whose argument is its parent's pid; returns the exit code."""
+    drain_when_orphaned(int(sys.argv[1]))
+    observe.configure(name)
+    try:
+        with join(settings.load()) as joined:
+            run(joined)
+    except ConfigurationError as error:
+        sys.stderr.write(f"milepost {name}: {error}\n")
+        return EXIT_CONFIGURATION
+    return 0

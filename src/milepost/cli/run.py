@@ -1,0 +1,217 @@
+"""``milepost run``, ``api``, ``worker`` and ``db upgrade``.
+
+The parent owns processes and nothing else: the embedded PostgreSQL, the API's server, workers. It
+restarts who dies and stops them in the order API, workers, PostgreSQL.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import structlog
+import typer
+from pydantic import SecretStr
+
+from milepost import observe, settings
+from milepost.cli.addresses import check_door, claim_port, reachable_host, url_of
+from milepost.cli.processes import WATCH_SECONDS, Child
+from milepost.cli.session import Session, open_session
+from milepost.db.migrate import migrations
+from milepost.errors import ConfigurationError
+from milepost.settings import Settings
+
+API, WORKER = "milepost.cli.api_process", "milepost.cli.worker_process"
+# The API drains for up to 20 s, a worker finishes the answers it waits for (20 s at most).
+STOP_SECONDS = 25.0
+READY_POLL_SECONDS = 0.05
+
+OnReady = Callable[[Session, str], Awaitable[None]]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+log = structlog.get_logger()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands that run parts of the program."""
+    database = typer.Typer(help="The database.", no_args_is_help=True)
+    database.command("upgrade")(upgrade)
+    app.command("run")(run)
+    app.command("api")(api)
+    app.command("worker")(worker)
+    app.add_typer(database, name="db")
+
+
+def run(as_json: AsJson = False) -> None:
+    """Run everything: PostgreSQL where none is given, the API, a worker. Ctrl-C stops it all."""
+    run_processes(settings.load(), api=True, worker=True, on_ready=announcement(as_json))
+
+
+def api(as_json: AsJson = False) -> None:
+    """Run the API alone."""
+    run_processes(settings.load(), api=True, worker=False, on_ready=announcement(as_json))
+
+
+def worker(as_json: AsJson = False) -> None:
+    """Run workers alone."""
+    run_processes(settings.load(), api=False, worker=True, on_ready=announcement(as_json))
+
+
+def upgrade(as_json: AsJson = False) -> None:
+    """Bring the database's schema up to date."""
+
+    async def bring() -> None:
+        async with open_session(settings.load()):
+            revision = migrations()[-1].revision
+            text = f"the database is at {revision}"
+            typer.echo(json.dumps({"revision": revision}) if as_json else text)
+
+    asyncio.run(bring())
+
+
+def announcement(as_json: bool) -> OnReady:
+    """Says where we listen, on standard output."""
+
+    async def announce(_: Session, url: str) -> None:
+        text = f"Milepost listens on {url}" if url else "Milepost works"
+        typer.echo(json.dumps({"url": url, "pid": os.getpid()}) if as_json else text)
+
+    return announce
+
+
+def run_processes(wanted: Settings, *, api: bool, worker: bool, on_ready: OnReady) -> None:
+    """Runs the parts until SIGTERM, SIGINT or SIGHUP; returns when all of them have stopped.
+
+    ``on_ready`` is awaited beside them once the API takes connections; its URL is "" without API.
+    Raises ConfigurationError where the start is not possible.
+    """
+    observe.configure("parent")
+    asyncio.run(_run(wanted, api=api, worker=worker, on_ready=on_ready))
+
+
+async def _run(wanted: Settings, *, api: bool, worker: bool, on_ready: OnReady) -> None:
+    stop = asyncio.Event()
+    children: list[Child] = []
+    _heed_signals(stop, children)
+    door: socket.socket | None = None
+    if api:
+        check_door(wanted)
+        door = claim_port(wanted)
+    with door or contextlib.nullcontext():
+        async with open_session(wanted) as session:
+            if stop.is_set():
+                return
+            port = 0
+            if door is not None:
+                port = int(door.getsockname()[1])
+                door.close()
+            children += _children(wanted, port, api=api, worker=worker)
+            await _supervise(session, children, port if api else None, stop, on_ready)
+
+
+def _heed_signals(stop: asyncio.Event, children: list[Child]) -> None:
+    """The first signal stops in order, the second one at once."""
+
+    def heed() -> None:
+        if stop.is_set():
+            for child in children:
+                child.kill()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, heed)
+
+
+def _children(wanted: Settings, port: int, *, api: bool, worker: bool) -> list[Child]:
+    environment = os.environ | environment_of(wanted)
+    made = []
+    if api:
+        made.append(Child("api", API, environment | {"MILEPOST_PORT": str(port)}))
+    if worker:
+        names = [f"worker-{number + 1}" for number in range(wanted.worker_processes)]
+        made += [Child(name, WORKER, environment) for name in names]
+    return made
+
+
+def environment_of(wanted: Settings) -> dict[str, str]:
+    """The variables that make a child read these very settings."""
+    set_ones = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    return {
+        f"MILEPOST_{name.upper()}": value.get_secret_value()
+        if isinstance(value, SecretStr)
+        else str(value)
+        for name, value in set_ones.items()
+        if value is not None
+    }
+
+
+async def _supervise(
+    session: Session,
+    children: list[Child],
+    port: int | None,
+    stop: asyncio.Event,
+    on_ready: OnReady,
+) -> None:
+    """Keeps the children and the database alive until ``stop``, then stops them in order."""
+    misconfigured: list[str] = []
+
+    def give_up(name: str) -> None:
+        misconfigured.append(name)
+        stop.set()
+
+    keeping = [
+        asyncio.create_task(child.keep(lambda name=child.name: give_up(name)))  # type: ignore[misc]
+        for child in children
+    ]
+    beside = [
+        asyncio.create_task(_watch_database(session)),
+        asyncio.create_task(_tell_ready(session, port, on_ready)),
+    ]
+    for task in beside:
+        task.add_done_callback(lambda ended: stop.set() if failure(ended) else None)
+    try:
+        await stop.wait()
+    finally:
+        for task in beside:
+            task.cancel()
+        for child in children:
+            await child.stop(STOP_SECONDS)
+        await asyncio.gather(*keeping, *beside, return_exceptions=True)
+    if misconfigured:
+        raise ConfigurationError(f"the {misconfigured[0]} process could not start")
+    for reason in filter(None, map(failure, beside)):
+        raise reason
+
+
+def failure(task: "asyncio.Task[None]") -> BaseException | None:
+    """Why it ended, unless that was its end or a cancellation."""
+    return None if task.cancelled() else task.exception()
+
+
+async def _watch_database(session: Session) -> None:
+    """Restarts the embedded server when it died; its users wait for it with 503 meanwhile."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            if await asyncio.to_thread(session.watch):
+                log.warning("the database had died and was started again")
+        except (ConfigurationError, OSError) as error:
+            log.error("the database can't be started", error=str(error))
+
+
+async def _tell_ready(session: Session, port: int | None, on_ready: OnReady) -> None:
+    if port is None:
+        return await on_ready(session, "")
+    host = reachable_host(session.settings.host)
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(READY_POLL_SECONDS)
+        else:
+            writer.close()
+            return await on_ready(session, url_of(session.settings, port))
