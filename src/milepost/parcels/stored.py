@@ -3,17 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
 from milepost.carriers.connector import DeliveryEstimate
-from milepost.db.pool import Connection, Pool
+from milepost.db.pool import Pool
 from milepost.tracking.codec import event_from_fact
 from milepost.tracking.events import Event
-
-Executor: TypeAlias = "Pool | Connection"
-"""Whatever runs one statement: the pool, or a connection inside a tenant's transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +42,9 @@ class StoredParcel:
     events: tuple[Event, ...]
 
 
-async def load(db: Executor, account_id: int, parcel_ids: Sequence[int]) -> dict[int, StoredParcel]:
+async def load(pool: Pool, account_id: int, parcel_ids: Sequence[int]) -> dict[int, StoredParcel]:
     """The named parcels of an account by id; unknown ids are absent."""
-    rows = await db.fetch("SELECT * FROM load_parcels($1, $2)", account_id, list(parcel_ids))
+    rows = await pool.fetch("SELECT * FROM load_parcels($1, $2)", account_id, list(parcel_ids))
     return {row["parcel_id"]: _parcel(account_id, row) for row in rows}
 
 
