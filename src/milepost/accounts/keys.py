@@ -61,21 +61,22 @@ async def create_account(pool: Pool, name: str) -> Account:
             ("name",),
         )
     # Two operators at the same moment could still make twins; find_account then asks for the id.
-    if await statements.find_accounts(pool, name=name, account_id=NO_ACCOUNT):
+    if [row async for row in statements.find_accounts(pool, name=name, account_id=NO_ACCOUNT)]:
         raise Conflict(f"there is an account named {name} already")
     return _account(await statements.add_account(pool, name=name))
 
 
 async def list_accounts(pool: Pool) -> list[Account]:
     """Every account, oldest first."""
-    return [_account(row) for row in await statements.list_accounts(pool)]
+    return [_account(row) async for row in statements.list_accounts(pool)]
 
 
 async def find_account(pool: Pool, name_or_id: str) -> Account:
     """The account of that name or id; NotFoundError, InvalidInput when several share the name."""
     text = name_or_id.strip()
     account_id = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NO_ACCOUNT
-    found = await statements.find_accounts(pool, name=text, account_id=account_id)
+    rows = statements.find_accounts(pool, name=text, account_id=account_id)
+    found = [row async for row in rows]
     if not found:
         raise NotFoundError(f"there is no account {text}")
     if len(found) > 1:
@@ -84,6 +85,20 @@ async def find_account(pool: Pool, name_or_id: str) -> Account:
             f"several accounts are named {text}: use one of the ids {ids}", ("name",)
         )
     return _account(found[0])
+
+
+async def choose_account(pool: Pool, name_or_id: str) -> Account:
+    """The named account; with no name given, the only one there is.
+
+    Raises NotFoundError, or InvalidInput where a name is needed.
+    """
+    if name_or_id.strip():
+        return await find_account(pool, name_or_id)
+    accounts = await list_accounts(pool)
+    if len(accounts) != 1:
+        names = ", ".join(account.name for account in accounts) or "none yet"
+        raise InvalidInput(f"name an account with --account (there are: {names})", ("account",))
+    return accounts[0]
 
 
 async def set_suspended(pool: Pool, account_id: int, suspended: bool) -> None:
@@ -126,7 +141,7 @@ async def create_key(pool: Pool, keys: SecretKeys, account_id: int, label: str =
 
 async def list_keys(pool: Pool, account_id: int) -> list[ApiKey]:
     """An account's keys, oldest first, revoked ones too."""
-    return [_key(row) for row in await statements.list_keys(pool, account_id=account_id)]
+    return [_key(row) async for row in statements.list_keys(pool, account_id=account_id)]
 
 
 async def revoke_key(pool: Pool, public_key: str) -> ApiKey:

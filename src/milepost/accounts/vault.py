@@ -29,11 +29,13 @@ class StoredCredential:
 class CredentialStore:
     """Keeps and opens carrier logins. Reading takes the app or worker role, setting the admin's."""
 
-    def __init__(self, pool: Pool, secret_keys: SecretKeys) -> None:
-        """What is read is at most ``KEEP_SECONDS`` old."""
+    def __init__(
+        self, pool: Pool, secret_keys: SecretKeys, *, keep_seconds: float = KEEP_SECONDS
+    ) -> None:
+        """What is read is at most ``keep_seconds`` old."""
         self._pool = pool
         self._keys = secret_keys
-        self._recent: Recent[StoredCredential] = Recent(KEEP_SECONDS)
+        self._recent: Recent[StoredCredential] = Recent(keep_seconds)
 
     async def get(self, account_id: int, carrier_code: str) -> StoredCredential | None:
         """The login to ask ``carrier_code`` with for this account: its own, else the operator's."""
@@ -83,12 +85,17 @@ class CredentialStore:
         """
         owner = f"account:{account_id}"
         async with tenant(self._pool, account_id) as connection:
-            await statements.lock_account(connection, account_id)
-            sealed = await statements.account_credential(connection, account_id, carrier_code)
+            await statements.lock_account(connection, account_id=account_id)
+            sealed = await statements.account_credential(
+                connection, account_id=account_id, carrier_code=carrier_code
+            )
             fields = self._open(owner, carrier_code, sealed).fields if sealed else {}
             changed = change(fields)
             await statements.keep_account_credential(
-                connection, account_id, carrier_code, self._seal(owner, carrier_code, changed)
+                connection,
+                account_id=account_id,
+                carrier_code=carrier_code,
+                sealed=self._seal(owner, carrier_code, changed),
             )
         return changed
 

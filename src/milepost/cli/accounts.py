@@ -82,7 +82,7 @@ def limit(
     burst: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set how many reads and writes a minute and how many writes a second (burst); 0 is no limit."""
+    """Set reads and writes a minute and writes a second (burst); 0 is no limit."""
 
     async def work(pool: Pool, _keys: SecretKeys) -> accounts.Account:
         found = await accounts.find_account(pool, name)

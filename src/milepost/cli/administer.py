@@ -1,4 +1,4 @@
-"""One-shot commands of the operator: run one piece of work as the admin role, print what it gave."""
+"""The operator's one-shot commands: one piece of work as the admin role, and how it is printed."""
 
 import asyncio
 import dataclasses
@@ -85,7 +85,10 @@ def print_table(rows: Sequence[Mapping[str, object]], none: str) -> None:
     if not rows:
         typer.echo(none)
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    # Names are the user's: "[red]" and ":truck:" are letters, not instructions.
+    Console(markup=False, emoji=False, highlight=False).print(table)
