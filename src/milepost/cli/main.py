@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 from pydantic import ValidationError
@@ -22,8 +21,6 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     for room in ROOMS:
-        if find_spec(f"milepost.cli.{room}") is None:
-            continue
         import_module(f"milepost.cli.{room}").add_to(app)
     return app
 

@@ -1,0 +1,284 @@
+"""The whole program as processes: started, killed in parts, stopped, refused."""
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.conftest import make_state_dir
+
+from milepost.db.embedded import EmbeddedPostgres
+from milepost.db.postmaster import running_postmaster
+from milepost.settings import Settings
+
+KEY = "k" * 40
+NOBODY = "postgresql://a:hunter2@127.0.0.1:1/x"
+pytestmark = pytest.mark.timeout(120)
+
+
+class Program:
+    """A ``milepost`` command under test, with its processes."""
+
+    def __init__(self, state_dir: Path, command: str, **variables: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if "MILEPOST_" not in name}
+        self.environment = clean | {
+            "MILEPOST_STATE_DIR": str(state_dir),
+            "MILEPOST_PORT": "0",
+            **{f"MILEPOST_{name.upper()}": value for name, value in variables.items()},
+        }
+        self.state_dir = state_dir
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "milepost.cli.main", *command.split()],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.seen: set[psutil.Process] = set()
+
+    def wait_ready(self) -> str:
+        """Its URL."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(self.process.communicate()[1])
+        url: str = json.loads(line)["url"]
+        self.look()
+        return url
+
+    def look(self) -> list[psutil.Process]:
+        """All its processes now; remembered for ``left``."""
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        self.seen.update(found)
+        return found
+
+    def find(self, what: str) -> list[psutil.Process]:
+        """Those whose command names ``what``, the oldest first."""
+        found = [process for process in self.look() if what in " ".join(process.cmdline())]
+        return sorted(found, key=lambda process: process.create_time())
+
+    def left(self) -> list[psutil.Process]:
+        """What still lives of all we ever saw."""
+        return [one for one in self.seen if one.is_running() and one.status() != "zombie"]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Asks it to stop; its exit code."""
+        self.look()
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextmanager
+def started(state_dir: Path, command: str = "api --json", **variables: str) -> Iterator[Program]:
+    program = Program(state_dir, command, **variables)
+    try:
+        yield program
+    finally:
+        if program.process.poll() is None:
+            program.stop()
+        program.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def used_dir() -> Iterator[Path]:
+    """A state directory shared by the tests that do not care, so that initdb runs once."""
+    made = make_state_dir()
+    yield made
+    subprocess.run(["rm", "-rf", str(made)], check=True)
+
+
+def status_of(url: str, context: ssl.SSLContext | None = None) -> int:
+    """The HTTP status, 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_answers_and_stops_all_it_started(used_dir: Path, number: int) -> None:
+    with started(used_dir, "run --json") as program:
+        url = program.wait_ready()
+        assert status_of(f"{url}/healthz") == 200
+        assert status_of(f"{url}/readyz") == 200
+        assert len(program.find("worker_process")) == 1
+        assert program.stop(number) == 0
+        assert program.left() == []
+        assert running_postmaster(used_dir / "postgresql" / "data") is None
+
+
+def test_a_later_start_keeps_key_and_data_and_is_fast(used_dir: Path) -> None:
+    with started(used_dir) as program:
+        program.wait_ready()
+    key = (used_dir / "secret.key").read_text()
+    assert (used_dir / "secret.key").stat().st_mode & 0o777 == 0o600
+    begun = time.monotonic()
+    with started(used_dir) as program:
+        program.wait_ready()
+        assert time.monotonic() - begun < 10
+    assert (used_dir / "secret.key").read_text() == key
+
+
+@pytest.mark.parametrize("which", ["api main", "api process", "worker", "postgres"])
+def test_who_is_killed_comes_back(used_dir: Path, which: str) -> None:
+    with started(used_dir, "run --json") as program:
+        url = program.wait_ready()
+        name = {"worker": "worker_process", "postgres": "postgres -D"}.get(which, "api_process")
+        eventually(lambda: len(program.find(name)) >= (2 if which.startswith("api") else 1))
+        victim = program.find(name)[1 if which == "api process" else 0]
+        victim.kill()
+        eventually(lambda: not victim.is_running() or victim.status() == "zombie")
+        eventually(lambda: any(one.pid != victim.pid for one in program.find(name)))
+        eventually(lambda: status_of(f"{url}/readyz") == 200)
+        assert program.stop() == 0
+        eventually(lambda: program.left() == [], 5)
+
+
+def test_all_drain_when_the_parent_is_killed(used_dir: Path) -> None:
+    """The last child out stops the database, as nobody else is there to do it."""
+    with started(used_dir, "run --json", api_processes="2") as program:
+        program.wait_ready()
+        eventually(lambda: len(program.find("api_process")) >= 3)
+        program.process.kill()
+        eventually(lambda: program.left() == [], 15)
+        assert running_postmaster(used_dir / "postgresql" / "data") is None
+
+
+def test_readiness_tells_an_outage_and_liveness_does_not(state_dir: Path, used_dir: Path) -> None:
+    outside = EmbeddedPostgres(Settings(state_dir=state_dir))
+    dsn = outside.start()
+    variables = {"database_url": dsn, "secret_key": KEY}
+    with started(used_dir / "nothing", **variables) as program:
+        url = program.wait_ready()
+        assert status_of(f"{url}/readyz") == 200
+        outside.stop()
+        for _ in range(3):
+            begun = time.monotonic()
+            assert status_of(f"{url}/readyz") == 503
+            assert status_of(f"{url}/healthz") == 200
+            assert time.monotonic() - begun < 3
+        # A process that starts during the outage lives, too.
+        program.find("api_process")[0].kill()
+        eventually(lambda: status_of(f"{url}/healthz") == 200)
+        assert outside.start().split("host")[0] == dsn.split("host")[0]
+        outside.stop()
+    assert not (used_dir / "nothing").exists()
+
+
+def test_migrations_run_on_an_external_server(state_dir: Path, used_dir: Path) -> None:
+    outside = EmbeddedPostgres(Settings(state_dir=state_dir))
+    dsn = outside.start()
+    variables = {"database_url": dsn, "secret_key": KEY}
+    try:
+        with started(used_dir, "db upgrade --json", **variables) as program:
+            said, _ = program.process.communicate()
+            assert re.fullmatch(r"\d{4}", json.loads(said)["revision"])
+            assert program.process.returncode == 0
+        refused(
+            used_dir, "is not the one", database_url=variables["database_url"], secret_key="z" * 40
+        )
+        refused(used_dir, "secret key is needed", database_url=variables["database_url"])
+    finally:
+        outside.stop()
+
+
+def refused(state_dir: Path, why: str, command: str = "api", **variables: str) -> None:
+    with started(state_dir, command, **variables) as program:
+        said, complained = program.process.communicate(timeout=30)
+        assert program.process.returncode == 1, complained
+    assert said == ""
+    assert complained.count("\n") == 1, complained
+    assert complained.startswith("milepost: ")
+    assert why in complained
+    assert "hunter2" not in complained
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        (
+            {"database_url": "postgresql://a:hunter2@127.0.0.1:1/x", "secret_key": KEY},
+            "unreachable",
+        ),
+        ({"state_dir": "/proc/nothing"}, "/proc/nothing is not writable"),
+        ({"port": "banana"}, "MILEPOST_PORT"),
+        ({"host": "no.such.host.invalid"}, "can't listen on no.such.host.invalid"),
+        ({"host": "203.0.113.1"}, "can't listen on 203.0.113.1"),
+        ({"tls_cert": "/nothing"}, "set both MILEPOST_TLS_CERT and MILEPOST_TLS_KEY"),
+        ({"tls_cert": "/nothing", "tls_key": "/nothing"}, "no TLS file /nothing"),
+        ({"tls_cert": __file__, "tls_key": __file__}, "no certificate and its key"),
+        ({"trusted_proxies": "hunter"}, "MILEPOST_TRUSTED_PROXIES"),
+        ({"secret_key": "short"}, "secret key must have at least"),
+    ],
+)
+def test_what_can_not_start_says_so_in_one_line(
+    used_dir: Path, variables: dict[str, str], why: str
+) -> None:
+    refused(used_dir, why, **variables)
+
+
+def test_a_taken_port_is_told(used_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused(used_dir, f"can't listen on 127.0.0.1:{port}: address already in use", port=port)
+
+
+def test_a_port_taken_by_another_of_us_is_told(used_dir: Path) -> None:
+    with started(used_dir) as program:
+        port = program.wait_ready().rpartition(":")[2]
+        refused(used_dir, "address already in use", port=port)
+
+
+def test_tls(used_dir: Path, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    variables = {"tls_cert": str(certificate), "tls_key": str(key), "host": "localhost"}
+    with started(used_dir, **variables) as program:
+        url = program.wait_ready()
+        assert url.startswith("https://")
+        assert status_of(f"{url}/healthz", trusting) == 200
+        assert status_of(url.replace("https", "http") + "/healthz") == 0
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    builder = builder.public_key(private.public_key()).serial_number(1)
+    builder = builder.not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    signed = builder.add_extension(names, critical=False).sign(private, hashes.SHA256())
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(encoding, form, serialization.NoEncryption()))
+    return certificate, key
