@@ -77,7 +77,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """One thing: a name and a value a line, easy to read and to copy."""
     width = max(len(name) for name in facts)
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {'' if value is None else value}")
+        typer.echo(f"{name:<{width}}  {shown(value)}")
 
 
 def print_table(rows: Sequence[Mapping[str, object]], none: str) -> None:
@@ -87,8 +87,17 @@ def print_table(rows: Sequence[Mapping[str, object]], none: str) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    # Names are the user's: "[red]" and ":truck:" are letters, not instructions.
-    Console(markup=False, emoji=False, highlight=False).print(table)
+        table.add_row(*(shown(value) for value in row.values()))
+    # Names are the user's: "[red]" and ":truck:" are letters, not instructions. A key that is cut
+    # or folded can't be copied, so the terminal wraps what is too wide.
+    width = max(Console().width, 240)
+    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
+
+
+def shown(value: object) -> str:
+    """A value as text: nothing for None, instants to the second."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return "" if value is None else str(value)
