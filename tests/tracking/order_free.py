@@ -147,7 +147,7 @@ def true_journey(dice: random.Random) -> list[Observation]:
 
     Some scans are corrected: their minute or their code is another one from some poll on.
     """
-    steps = sorted(dice.sample(range(9 * 1440), k=dice.randint(3, 12)))
+    steps = sorted(dice.sample(range(9 * 1440), k=dice.randint(3, 9)))
     scans = [
         scan_at(minute, dice.choice(("AR", "DP", "OD", "DL", "EX")), dice.choice(READINGS))
         for minute in steps

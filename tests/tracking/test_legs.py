@@ -117,6 +117,14 @@ def test_what_may_follow_a_delivery(says: str, wait: float, leg: int, status: st
     assert (journey.ended_at is None) == (status != "DELIVERED")
 
 
+def test_a_delivery_told_twice_is_followed_from_the_second() -> None:
+    steps = ((60, "delivered"), (DELIVERED_AT, "delivered"))
+    assert read(*steps, (DELIVERED_AT + 1, "in_delivery")).status == "DELIVERED"
+    assert read(*steps, (days(2.5), "accepted")).status == "DELIVERED"
+    assert read(*steps, (days(3), "accepted")).status == "TO_SORTING"
+    assert read(*steps).ended_at == START + timedelta(minutes=60)
+
+
 def test_a_return_leg_reads_delivered_as_returned() -> None:
     journey = read(
         (60, "accepted"),

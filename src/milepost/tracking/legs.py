@@ -8,7 +8,7 @@ What arrived when, and what time it is now, play no part. In short:
 - after an end, announced, labelled, ready_to_send, dropped or accepted 3 to 30 days later opens a
   new leg; in_delivery, attempted or pup at least 2 hours after a delivery re-opens the leg; a
   delivery counts after an end on paper (a cancelled parcel that travelled all the same); every
-  other fact is overruled.
+  other fact is overruled. Times count from the last delivery told, if it was told more than once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -84,6 +84,7 @@ class _Fold:
         self.leg = 1
         self.is_return = False
         self.ended_at: datetime | None = None
+        self.end_confirmed_at = announced_at
         self.scanned = False
         self.waited_at_pick_up = False
         self.carrier_spoke = False
@@ -116,17 +117,20 @@ class _Fold:
             self._open_leg(is_return=True)
             return True
         if self.ended_at is not None:
-            return self._revives(own.phase, at - self.ended_at)
+            return self._revives(own.phase, at)
         return not (self.scanned and own.phase in _PAPER and own.exception is ExceptionCode.NONE)
 
-    def _revives(self, phase: Phase, since_end: timedelta) -> bool:
+    def _revives(self, phase: Phase, at: datetime) -> bool:
+        since_end = at - self.end_confirmed_at
+        was_handed_over = self.reading.phase in _HANDED_OVER
+        if phase in _HANDED_OVER:
+            # Delivered once more: nothing moves, but what comes right after is as late as before.
+            self.end_confirmed_at = at
+            return not was_handed_over
         if phase in _STARTS_LEG and NEW_LEG_FROM <= since_end <= NEW_LEG_UNTIL:
             self._open_leg(is_return=False)
             return True
-        was_handed_over = self.reading.phase in _HANDED_OVER
-        if phase in _REOPENS_LEG and since_end >= REOPEN_FROM:
-            return was_handed_over
-        return phase in _HANDED_OVER and not was_handed_over
+        return phase in _REOPENS_LEG and since_end >= REOPEN_FROM and was_handed_over
 
     def _open_leg(self, *, is_return: bool) -> None:
         if self.ended_at is not None:
@@ -142,6 +146,7 @@ class _Fold:
         self.status = status_of(self.reading, waited_at_pick_up=self.waited_at_pick_up)
         self.status_at = at
         self.ended_at = at if is_end(self.status, self.reading) else None
+        self.end_confirmed_at = at
         self.scanned = self.scanned or self.reading.phase in _SCANNED
         self.waited_at_pick_up = self.waited_at_pick_up or self.reading.phase is Phase.PUP
 
