@@ -1,0 +1,204 @@
+"""``milepost carrier``: the catalogue, its check, one question to a carrier."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from milepost.accounts.keys import find_account
+from milepost.accounts.vault import CredentialStore
+from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
+from milepost.carriers.fetcher import Fetcher
+from milepost.carriers.host_routes import host_routes
+from milepost.carriers.registry import Carrier, Catalogue
+from milepost.carriers.samples import cases, outcome_document, read_case, rewrite
+from milepost.carriers.simulator import simulator
+from milepost.cli.administer import AsJson, print_facts, print_json, print_table
+from milepost.cli.carrier_logins import credential_commands, known_carrier
+from milepost.cli.session import Session, open_session
+from milepost.db.pool import Pool, open_pool
+from milepost.errors import ConfigurationError
+from milepost.monitoring import slots
+from milepost.settings import Settings, load
+from milepost.tracking.events import Scan
+
+carrier_commands = typer.Typer(no_args_is_help=True, help="Carriers and their logins.")
+carrier_commands.add_typer(credential_commands, name="credentials")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make ``carrier`` a command of ``app``."""
+    app.add_typer(carrier_commands, name="carrier")
+
+
+@carrier_commands.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the carriers Milepost knows."""
+    rows = [facts_of(carrier) for carrier in Catalogue.load()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, "The catalogue is empty.")
+
+
+@carrier_commands.command()
+def check(
+    code: Annotated[str, typer.Argument(help="Carrier code; all when left out.")] = "",
+    rewrite_samples: Annotated[
+        bool, typer.Option("--rewrite", help="Expect from now on what is read now.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check manifests, test numbers and golden samples; exit code 1 when one is not right."""
+    carriers = [known_carrier(code)] if code else list(Catalogue.load())
+    rows = [row for carrier in carriers for row in checks_of(carrier, rewrite_samples)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, "There is nothing to check.")
+    if any(row["result"] == "WRONG" for row in rows):
+        raise typer.Exit(1)
+
+
+@carrier_commands.command("try")
+def try_(
+    code: Annotated[str, typer.Argument(help="Carrier code, such as dhl.")],
+    number: Annotated[str, typer.Argument(help="The tracking number.")],
+    postal_code: Annotated[str, typer.Option(help="Postal code of the recipient.")] = "",
+    country: Annotated[str, typer.Option(help="Country of the recipient.")] = "",
+    days_ago: Annotated[
+        float, typer.Option(help="When it was announced; a simulated story begins then.")
+    ] = 7,
+    account: Annotated[
+        str, typer.Option("--account", help="Whose login to use; the common one when left out.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask a carrier about one number now and keep nothing; exit code 1 when it can't tell."""
+    carrier = known_carrier(code)
+    item = Item(
+        key="try",
+        number=number,
+        postal_code=postal_code,
+        destination_country=country.upper(),
+        shipped_at=datetime.now(UTC) - timedelta(days=days_ago),
+    )
+    outcome = asyncio.run(ask_once(carrier, item, account, load()))
+    if as_json:
+        print_json(outcome_document(outcome))
+    else:
+        show(outcome)
+    if isinstance(outcome, Refused | Broken):
+        raise typer.Exit(1)
+
+
+async def ask_once(carrier: Carrier, item: Item, account: str, settings: Settings) -> Outcome:
+    """One question, with the login the worker would take and a slot of its quota."""
+    connector = carrier.connector()
+    if connector is None:
+        raise ConfigurationError(f"Milepost can't ask {carrier.manifest.name} yet")
+    async with AsyncExitStack() as stack:
+        routes = await stack.enter_async_context(simulator(Catalogue.load()))
+        credential = Credential(owner="operator")
+        if account or carrier.manifest.needs_credential:
+            session = await stack.enter_async_context(open_session(settings))
+            credential, set_routes = await _login(session, carrier, account)
+            routes = {**routes, **set_routes}
+        fetcher = Fetcher(
+            total_seconds=settings.carrier_seconds,
+            connect_seconds=settings.connect_seconds,
+            max_bytes=settings.max_carrier_answer_bytes,
+            routes=routes,
+        )
+        await stack.enter_async_context(fetcher)
+        return (await connector.ask([item], credential, fetcher))[item]
+
+
+async def _login(
+    session: Session, carrier: Carrier, account: str
+) -> tuple[Credential, dict[str, str]]:
+    """The login (a slot of its quota is taken) and the host routes of this installation."""
+    account_id = 0  # nobody's: the common login
+    if account:
+        async with await open_pool(session.dsn, "milepost_admin", session.settings) as pool:
+            account_id = (await find_account(pool, account)).account_id
+    async with await open_pool(session.dsn, "milepost_worker", session.settings) as pool:
+        code = carrier.manifest.code
+        stored = await CredentialStore(pool, session.secret_keys).get(account_id, code)
+        if stored is None and carrier.manifest.needs_credential:
+            raise ConfigurationError(f"no login: milepost carrier credentials set {code}")
+        owner = stored.owner if stored else f"account:{account_id}"
+        credential = Credential(owner, stored.fields if stored else {})
+        await _take_slot(pool, carrier, credential)
+        return credential, await host_routes(pool)
+
+
+async def _take_slot(pool: Pool, carrier: Carrier, credential: Credential) -> None:
+    gap = timedelta(seconds=carrier.manifest.quota_for(credential).spacing_seconds)
+    if not gap:
+        return
+    slot = await slots.take(pool, carrier.manifest.code, credential.owner, gap)
+    wait = (slot.start_at - datetime.now(UTC)).total_seconds()
+    if not slot.granted:
+        name = carrier.manifest.name
+        raise ConfigurationError(f"the quota at {name} allows the next question in {wait:.0f} s")
+    await asyncio.sleep(max(0.0, wait))
+
+
+def facts_of(carrier: Carrier) -> dict[str, object]:
+    """A carrier as it is listed."""
+    manifest = carrier.manifest
+    return {
+        "code": manifest.code,
+        "name": manifest.name,
+        "asked": "yes" if carrier.can_be_asked else "not yet",
+        "login": "needed" if manifest.needs_credential else "",
+        "example": manifest.test_numbers[0] if manifest.test_numbers else "",
+    }
+
+
+def checks_of(carrier: Carrier, rewriting: bool) -> list[dict[str, str]]:
+    """What was checked of a carrier and how it went."""
+    code = carrier.manifest.code
+    fine = not any(carrier.number_notice(number) for number in carrier.manifest.test_numbers)
+    rows = [{"carrier": code, "checked": "test numbers", "result": "right" if fine else "WRONG"}]
+    for case in cases(carrier):
+        told = read_case(carrier, case)
+        result = "right" if told == case.expected else "WRONG"
+        if rewriting and told != case.expected:
+            rewrite(case, told)
+            result = "rewritten"
+        rows.append({"carrier": code, "checked": case.name, "result": result})
+    return rows
+
+
+def show(outcome: Outcome) -> None:
+    """An outcome for people."""
+    match outcome:
+        case Found():
+            facts = {
+                "events": len(outcome.scans),
+                "service": outcome.service,
+                "expected": outcome.estimate.day if outcome.estimate else None,
+                "signed by": outcome.signed_by,
+            }
+            print_facts({name: value for name, value in facts.items() if value})
+            print_table([_row(scan) for scan in outcome.scans], "The carrier tells no events.")
+        case Refused() | Broken():
+            typer.echo(f"{type(outcome).__name__}: {outcome.why}")
+        case _:
+            typer.echo("Not found: not scanned yet, or unknown to the carrier.")
+
+
+def _row(scan: Scan) -> dict[str, object]:
+    reading = scan.reading
+    said = (reading.phase.value, reading.exception.value, reading.sub_status.value)
+    return {
+        "time (UTC)": f"{scan.moment.instant:%Y-%m-%d %H:%M}",
+        "read as": " ".join([said[0], *(word for word in said[1:] if word != "none")]),
+        "code": scan.raw_code,
+        "text": scan.raw_text,
+        "place": " ".join(filter(None, (scan.place.city, scan.place.country_code))),
+    }
