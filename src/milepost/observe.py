@@ -51,7 +51,7 @@ FIELDS = frozenset(
         "version",
         "revision",
         "lanes",
-        "parcels",
+        "parcels", "request_id",
     )
 )
 MAX_TEXT = 300

@@ -1,0 +1,130 @@
+"""The API as one ASGI app: guard in front, hot look-ups and health plain, FastAPI behind."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from milepost import settings, wiring
+from milepost.api import docs, health, oauth2, statuses, v3_parcel_tracking
+from milepost.api.authentication import App, Door, Receive, Scope, Send
+from milepost.api.client_address import TrustedProxies
+from milepost.api.guard import Guard, refusal
+from milepost.api.hot_reads import HotReads, is_hot
+from milepost.api.json_input import storable
+from milepost.errors import MilepostError, NotFoundError
+from milepost.settings import Settings
+from milepost.wiring import ApiParts
+
+log = structlog.get_logger()
+
+PartsOf = Callable[[Settings], AbstractAsyncContextManager[ApiParts]]
+
+
+def create_app() -> "Application":
+    """The factory that the server calls, once in each of its processes."""
+    return Application(settings.load(), wiring.api_parts)
+
+
+class Application:
+    """Builds its parts when the server starts it and closes them when the server stops."""
+
+    def __init__(self, chosen: Settings, parts_of: PartsOf) -> None:
+        """``parts_of`` builds what the endpoints work with; tests hand in their own."""
+        self._settings = chosen
+        self._parts_of = parts_of
+        self._guard: App | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._guard is not None:
+            await self._guard(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                parts = await stack.enter_async_context(self._parts_of(self._settings))
+            except Exception as error:
+                log.error("the API can't start", exc_info=error)
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            self._guard = guarded(parts, self._settings)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def guarded(parts: ApiParts, chosen: Settings) -> Guard:
+    """Everything behind the guard, on these parts."""
+    return Guard(Doors(parts, chosen), Door(parts.gatekeeper, parts.budgets), chosen)
+
+
+class Doors:
+    """Leads a request that was let in to what answers it."""
+
+    def __init__(self, parts: ApiParts, chosen: Settings) -> None:
+        self._hot = HotReads(parts.core.reader)
+        self._health = health.Health(parts.core.pool)
+        self._api = build_api(parts, chosen, self._hot)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI, for requests only."""
+        if is_hot(scope):
+            await self._hot(scope, receive, send)
+        elif scope["path"] in health.PATHS:
+            await self._health(scope, receive, send)
+        elif not storable(scope["path"]):
+            raise NotFoundError
+        else:
+            await self._api(scope, receive, send)
+
+
+def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
+    """What is not hot: routes, their errors, the docs."""
+    api = FastAPI(
+        title="Milepost",
+        version=version("milepost"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+    )
+    api.state.parts = parts
+    for kind in (MilepostError, HTTPException, RequestValidationError, Exception):
+        api.add_exception_handler(kind, _refuse)
+    # Reached with other methods only, to be told 405 and what is allowed.
+    for path in ("/api/v3/parcels/tracking/{number:path}", "/api/v2/tracking/{number:path}"):
+        api.router.routes.append(Route(path, hot, methods=["GET"]))
+    api.include_router(v3_parcel_tracking.router)
+    api.include_router(statuses.router)
+    api.include_router(oauth2.token_router(_token_parts(parts, chosen)))
+    if chosen.docs:
+        docs.add_to(api)
+    return api
+
+
+def _token_parts(parts: ApiParts, chosen: Settings) -> Callable[[Request], oauth2.TokenParts]:
+    found = oauth2.TokenParts(
+        pool=parts.core.pool,
+        secret_keys=parts.core.secret_keys,
+        gatekeeper=parts.gatekeeper,
+        budgets=parts.budgets,
+        proxies=TrustedProxies(chosen.trusted_proxies),
+    )
+    return lambda _request: found
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    refused = refusal(request.scope, error)
+    response = Response(refused.body, refused.status)
+    response.raw_headers = list(refused.headers)
+    return response

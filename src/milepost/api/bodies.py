@@ -1,0 +1,153 @@
+"""Reading a request body: its size, its time, its packing and its JSON are judged before any
+endpoint sees it, and only when an endpoint asks for it."""
+
+import asyncio
+import zlib
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from milepost.api.authentication import Message, Receive, Scope
+from milepost.api.error_bodies import Family, family_of
+from milepost.api.json_input import JsonLimits, read_json
+from milepost.api.problems import Problem, problem_of, status_problem
+from milepost.errors import InvalidInput
+from milepost.settings import Settings
+
+JSON_KEY = "milepost.json"
+"""Where the scope holds the value of a JSON body once it was read."""
+_PARSED_ASIDE = 64 * 1024
+"""Longer documents are parsed in a thread, so that nobody else waits for them."""
+
+
+class Refused(HTTPException):
+    """A problem on its way to the client. An HTTPException, as frameworks pass only those on."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status, problem.detail)
+        self.problem = problem
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of that (lower-case) name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
+
+
+class Body:
+    """Stands in for ASGI's ``receive``: gives the whole judged body at once, then what follows.
+
+    ``deadline`` is that of the request: it rests while the client is sending, which has a deadline
+    of its own, and starts anew with the last byte.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, settings: Settings, deadline: asyncio.Timeout
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._settings = settings
+        self._deadline = deadline
+        self._given = False
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        if self._given:
+            return await self._receive()
+        self._given = True
+        # Some clients send a body with GET by accident: it is neither read nor minded.
+        if self._scope["method"] in ("GET", "HEAD"):
+            return {"type": "http.request", "body": b"", "more_body": False}
+        try:
+            body = await self._judged()
+        except InvalidInput as error:
+            raise Refused(problem_of(error)) from error
+        if body is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def _judged(self) -> bytes | None:
+        as_json = self._takes_json()
+        self._deadline.reschedule(None)
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                sent = await self._whole()
+        except TimeoutError as late:
+            refused = status_problem(408, headers=((b"connection", b"close"),))
+            raise Refused(refused) from late
+        loop = asyncio.get_running_loop()
+        self._deadline.reschedule(loop.time() + self._settings.request_seconds)
+        if not sent:
+            return sent
+        body = self._unpacked(sent)
+        if as_json:
+            self._scope[JSON_KEY] = await self._parsed(body)
+        return body
+
+    def _takes_json(self) -> bool:
+        """Whether the body is JSON; 415 where it should be and says that it is not."""
+        if family_of(self._scope["path"]) is Family.OAUTH:
+            return False
+        said = header(self._scope, b"content-type") or b"application/json"
+        main, _, subtype = said.split(b";")[0].strip().lower().partition(b"/")
+        if main == b"application" and (subtype == b"json" or subtype.endswith(b"+json")):
+            return True
+        empty = header(self._scope, b"content-length") in (None, b"0")
+        if empty and header(self._scope, b"transfer-encoding") is None:
+            return False
+        raise Refused(status_problem(415, "Content-Type must be application/json."))
+
+    async def _whole(self) -> bytes | None:
+        """The body as sent, None when the client left."""
+        most = self._settings.max_body_bytes
+        declared = header(self._scope, b"content-length")
+        if declared is not None and int(declared) > most:
+            raise Refused(_too_large(most))
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                return None
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            if size > most:
+                raise Refused(_too_large(most))
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    def _unpacked(self, sent: bytes) -> bytes:
+        packing = (header(self._scope, b"content-encoding") or b"identity").strip().lower()
+        if packing == b"identity":
+            return sent
+        if packing not in (b"gzip", b"x-gzip"):
+            accepted = ((b"accept-encoding", b"gzip, identity"),)
+            raise Refused(status_problem(415, "Content-Encoding must be gzip.", accepted))
+        most = self._settings.max_body_bytes
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            body = unpacker.decompress(sent, most + 1)
+        except zlib.error as broken:
+            raise InvalidInput("Body is not gzip", ("body",), "json_invalid") from broken
+        if len(body) > most:
+            raise Refused(_too_large(most))
+        if not unpacker.eof or unpacker.unused_data:
+            raise InvalidInput("Body is not one whole gzip stream", ("body",), "json_invalid")
+        return body
+
+    async def _parsed(self, body: bytes) -> Any:
+        settings = self._settings
+        limits = JsonLimits(
+            settings.max_json_depth, settings.max_object_keys, settings.max_string_bytes
+        )
+        if len(body) > _PARSED_ASIDE:
+            return await asyncio.to_thread(read_json, body, limits)
+        return read_json(body, limits)
+
+
+def _too_large(most: int) -> Problem:
+    return status_problem(413, f"The body is over {most} bytes.")

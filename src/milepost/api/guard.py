@@ -1,0 +1,169 @@
+"""The outermost door: what every request has to pass, before and behind every endpoint.
+
+In this order: bounds of address and headers (414, 431, 400), who is calling and their budget (401,
+403, 429, 503; everything below /api), the body when an endpoint asks for it (408, 413, 415, 422),
+the deadline (503), and a last net for faults of ours (500). Every refusal has the published form.
+"""
+
+import asyncio
+import re
+import secrets
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from milepost.api.authentication import (
+    ADMITTED,
+    Admitted,
+    App,
+    Door,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+from milepost.api.bodies import Body, Refused, header
+from milepost.api.error_bodies import Rendered, family_of, render
+from milepost.api.problems import FieldProblem, Problem, invalid, status_problem
+from milepost.errors import DatabaseUnavailable, MilepostError
+from milepost.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def refusal(scope: Scope, error: Exception | Problem | int) -> Rendered:
+    """What to answer to an error, in the form that belongs to the path."""
+    admitted: Admitted | None = scope.get(ADMITTED)
+    return render(
+        family_of(scope["path"]),
+        _rendered_as(error),
+        scope["path"],
+        accept=header(scope, b"accept") or b"",
+        account_id=admitted.caller.account_id if admitted else None,
+    )
+
+
+def _rendered_as(error: Exception | Problem | int) -> Problem | MilepostError | int:
+    match error:
+        case Problem() | MilepostError() | int():
+            return error
+        case Refused():
+            return error.problem
+        case RequestValidationError():
+            found = error.errors()
+            return invalid(*(FieldProblem(tuple(e["loc"]), e["msg"], e["type"]) for e in found))
+        case HTTPException():
+            named = (error.headers or {}).items()
+            headers = tuple((name.lower().encode(), value.encode()) for name, value in named)
+            return status_problem(error.status_code, headers=headers)
+        case _:
+            return 500
+
+
+class Reply:
+    """Stands in for ASGI's ``send``: adds what every answer carries, and knows if one began."""
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send = send
+        self.headers: list[tuple[bytes, bytes]] = [
+            (b"x-request-id", request_id),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        self.began = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.began = True
+            message["headers"] = [*message.get("headers", ()), *self.headers]
+        await self._send(message)
+
+    async def give(self, answer: Rendered) -> None:
+        """Send a whole answer."""
+        start = {"type": "http.response.start", "status": answer.status}
+        await self({**start, "headers": answer.headers})
+        await self({"type": "http.response.body", "body": answer.body})
+
+
+class Guard:
+    """Wraps the whole API."""
+
+    def __init__(self, app: App, door: Door, settings: Settings) -> None:
+        self._app = app
+        self._door = door
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        reply = Reply(send, request_id)
+        try:
+            await self._let_through(scope, receive, reply)
+        except Exception as error:
+            if not isinstance(error, MilepostError | HTTPException):
+                log.error("request failed", request_id=request_id.decode(), exc_info=error)
+            if not reply.began:
+                await reply.give(refusal(scope, error))
+
+    async def _let_through(self, scope: Scope, receive: Receive, reply: Reply) -> None:
+        _read_path(scope)
+        _check_bounds(scope, self._settings)
+        if scope["path"].startswith("/api/"):
+            admitted = await self._door.caller_of(scope["headers"], scope["method"])
+            scope[ADMITTED] = admitted
+            reply.headers.extend(admitted.headers)
+        try:
+            async with asyncio.timeout(self._settings.request_seconds) as deadline:
+                body = Body(scope, receive, self._settings, deadline)
+                await self._app(scope, body, reply)
+        except TimeoutError as late:
+            raise DatabaseUnavailable("the request took too long") from late
+
+
+def _read_path(scope: Scope) -> None:
+    """Decode the path ourselves: servers replace what is not UTF-8, and number and NUL matter.
+
+    One trailing slash does not count, as half of all clients send one.
+    """
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+    if len(raw) > 1 and raw.endswith(b"/"):
+        raw = raw[:-1]
+    scope["raw_path"] = raw
+    scope["path"] = unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def _check_bounds(scope: Scope, settings: Settings) -> None:
+    if len(scope["raw_path"]) + len(scope["query_string"]) + 1 > settings.max_url_bytes:
+        raise Refused(status_problem(414))
+    headers = scope["headers"]
+    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    if size > settings.max_header_bytes or len(headers) > settings.max_header_fields:
+        raise Refused(status_problem(431))
+    lengths = {value for name, value in headers if name == b"content-length"}
+    framed_twice = lengths and header(scope, b"transfer-encoding") is not None
+    # Two ideas of where a body ends are how one request hides in another.
+    if len(lengths) > 1 or framed_twice or not all(map(_is_length, lengths)):
+        raise Refused(status_problem(400, headers=((b"connection", b"close"),)))
+
+
+def _is_length(value: bytes) -> bool:
+    return value.isdigit() and len(value) < 20
+
+
+_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The client's own id where it is harmless, else a new one."""
+    given = header(scope, b"x-request-id")
+    if given is not None and _ID.fullmatch(given):
+        return given
+    return secrets.token_hex(8).encode()

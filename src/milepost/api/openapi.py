@@ -1,0 +1,240 @@
+"""Our own OpenAPI document: the liberal input we take, the strict output we send.
+
+The published APIs are described by hand, since their endpoints read requests themselves; whatever
+else FastAPI serves describes itself.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from milepost.api.v3_fields import NO_NUL, NUMBER_SCHEMA
+from milepost.api.v3_models import RegistrationRequest
+from milepost.api.v3_schemas import COMPONENTS, TEXT, Schema, closed, listed
+
+_ABOUT = """Parcel tracking that speaks Sendcloud's Parcel Tracking API.
+
+Every request below `/api` takes HTTP Basic (public key, secret key) or a bearer token from
+`/oauth2/token`. Writes take an `Idempotency-Key` header (1 to 255 printable ASCII characters): the
+same key and request get the first answer byte for byte for 48 hours, another request 422.
+Look-ups carry an `ETag` and answer `If-None-Match` with 304. Budgets are told in `RateLimit-*`
+headers; over them 429 has no body and a `Retry-After` in seconds.
+"""
+_SECURITY: list[dict[str, list[str]]] = [{"basic": []}, {"oauth2": ["api"]}]
+_SCHEMES: Schema = {
+    "basic": {"type": "http", "scheme": "basic", "description": "Public key and secret key."},
+    "oauth2": {
+        "type": "oauth2",
+        "flows": {
+            "clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": {"api": "The whole API."}}
+        },
+    },
+}
+_DETAIL = closed({"detail": TEXT})
+_FIELDS = closed(
+    {
+        "detail": listed(
+            closed(
+                {
+                    "loc": listed({"anyOf": [TEXT, {"type": "integer"}]}),
+                    "msg": TEXT,
+                    "type": TEXT,
+                }
+            )
+        )
+    }
+)
+_ERRORS = closed(
+    {
+        "errors": listed(
+            closed({"status": TEXT, "code": TEXT, "detail": TEXT}, {"source": {"type": "object"}})
+        )
+    }
+)
+_V2_ERROR = closed(
+    {"error": closed({"code": {"type": "integer"}, "request": TEXT, "message": TEXT})}
+)
+_MEANINGS = {
+    400: "The request can't be understood",
+    401: "No credentials, or wrong ones",
+    403: "The account is suspended",
+    404: "Parcel does not exist",
+    408: "The body did not come in time",
+    409: "Parcel or tracking number already exists",
+    413: "The body is over 1 MiB",
+    414: "The address is over 8 KB",
+    415: "The body is not JSON",
+    422: "Something in the request is wrong; names the fields",
+    429: "Over the account's budget; empty, with Retry-After",
+    431: "The headers are over 32 KB",
+    500: "A fault of ours",
+    503: "The database can't be asked now",
+}
+
+
+def describe(api: FastAPI) -> Schema:
+    """The OpenAPI document of the whole API."""
+    document: Schema = api.openapi()
+    given: Schema = RegistrationRequest.model_json_schema(
+        ref_template="#/components/schemas/{model}"
+    )
+    parts = given.pop("$defs")
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= {**parts, "Registration": given, **COMPONENTS, "V2Tracking": _V2_TRACKING}
+    document["components"]["securitySchemes"] = _SCHEMES
+    document["info"]["description"] = _ABOUT
+    document["security"] = _SECURITY
+    document["paths"] = {**_PATHS, **document["paths"]}
+    return document
+
+
+def _json(schema: Schema, description: str = "OK") -> Schema:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _refused(schema: Schema, *statuses: int) -> Schema:
+    return {str(status): _json(schema, _MEANINGS[status]) for status in statuses}
+
+
+def _everywhere(errors: Schema, details: Schema) -> Schema:
+    """What any operation may answer: refusals of the guard and outages."""
+    return {
+        **_refused(details, 400, 414, 431),
+        **_refused(errors, 401, 403, 500, 503),
+        "429": {"description": _MEANINGS[429]},
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_NUMBER: Schema = {
+    "name": "tracking_number",
+    "in": "path",
+    "required": True,
+    "description": "Blanks and case don't count; a slash in it is sent as %2F.",
+}
+_CARRIER: Schema = {
+    "name": "carrier_code",
+    "in": "query",
+    "description": "Only a parcel of this carrier; without it the newest parcel of the number.",
+    "schema": {"type": "string", "pattern": NO_NUL},
+}
+_ORDER: Schema = {
+    "name": "order",
+    "in": "query",
+    "description": "`desc`: newest event first.",
+    "schema": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+}
+_V2_STATUS = closed(
+    dict.fromkeys(
+        (
+            "carrier_update_timestamp",
+            "parcel_status_history_id",
+            "parent_status",
+            "carrier_code",
+            "carrier_message",
+        ),
+        TEXT,
+    )
+)
+_V2_TRACKING = closed(
+    {
+        "parcel_id": TEXT,
+        "carrier_code": TEXT,
+        "created_at": TEXT,
+        "is_return": {"type": "boolean"},
+        "is_to_service_point": {"type": "boolean"},
+        "is_mail_box": {"type": "boolean"},
+        "statuses": listed(_V2_STATUS),
+    },
+    {
+        "carrier_tracking_url": TEXT,
+        "sendcloud_tracking_url": TEXT,
+        "expected_delivery_date": {"type": "string", "format": "date"},
+    },
+)
+_STATUS_V2 = closed({"id": {"type": "integer"}, "message": TEXT})
+_STATUS_V3 = closed({"code": TEXT, "message": TEXT})
+
+
+def _operation(tag: str, summary: str, responses: Schema, **more: Any) -> Schema:
+    return {"tags": [tag], "summary": summary, **more, "responses": responses}
+
+
+def _v3_statuses() -> Schema:
+    answer = _json(closed({"data": listed(_STATUS_V3)}))
+    return {
+        "get": _operation(
+            "Statuses", "List the v3 statuses", {"200": answer, **_everywhere(_ERRORS, _ERRORS)}
+        )
+    }
+
+
+_NO_SUCH_KEY: Schema = {
+    "type": "object",
+    "xml": {"name": "Error"},
+    "properties": dict.fromkeys(("Code", "Message", "Key", "RequestId", "HostId"), TEXT),
+}
+_PATHS: Schema = {
+    "/api/v3/parcels/tracking": {
+        "post": _operation(
+            "Parcel Tracking",
+            "Register a parcel for tracking",
+            {
+                "200": _json(_ref("RegisteredParcel")),
+                **_refused(_FIELDS, 422),
+                **_refused(_DETAIL, 408, 409, 413, 415),
+                **_everywhere(_ERRORS, _DETAIL),
+            },
+            requestBody={
+                "required": True,
+                "content": {"application/json": {"schema": _ref("Registration")}},
+            },
+        )
+    },
+    "/api/v3/parcels/tracking/{tracking_number}": {
+        "get": _operation(
+            "Parcel Tracking",
+            "Look a parcel up by its number",
+            {
+                "200": _json(_ref("TrackedParcel")),
+                "304": {"description": "Nothing new since the ETag"},
+                **_refused(_DETAIL, 404),
+                **_refused(_FIELDS, 422),
+                **_everywhere(_ERRORS, _DETAIL),
+            },
+            parameters=[{**_NUMBER, "schema": NUMBER_SCHEMA}, _CARRIER, _ORDER],
+        )
+    },
+    "/api/v2/tracking/{tracking_number}": {
+        "get": _operation(
+            "Parcel Tracking",
+            "Look a parcel up by its number (v2)",
+            {
+                "200": _json(_ref("V2Tracking")),
+                "304": {"description": "Nothing new since the ETag"},
+                "404": {
+                    "description": _MEANINGS[404],
+                    "content": {
+                        "application/xml": {"schema": _NO_SUCH_KEY},
+                        "application/json": {"schema": _V2_ERROR},
+                    },
+                },
+                **_refused(_V2_ERROR, 422),
+                **_everywhere(_V2_ERROR, _V2_ERROR),
+            },
+            parameters=[{**_NUMBER, "schema": {"type": "string", "minLength": 1}}, _CARRIER],
+        )
+    },
+    "/api/v2/parcels/statuses": {
+        "get": _operation(
+            "Statuses",
+            "List the v2 statuses",
+            {"200": _json(listed(_STATUS_V2)), **_everywhere(_V2_ERROR, _V2_ERROR)},
+        )
+    },
+    "/api/v3/parcels/statuses": _v3_statuses(),
+    "/api/v3/parcel-statuses": _v3_statuses(),
+}
