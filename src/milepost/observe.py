@@ -51,7 +51,8 @@ FIELDS = frozenset(
         "version",
         "revision",
         "lanes",
-        "parcels", "request_id",
+        "parcels",
+        "request_id",
     )
 )
 MAX_TEXT = 300
