@@ -33,7 +33,7 @@ async def simulator(
         for carrier in catalogue
         if carrier.manifest.simulated
     }
-    runner = web.AppRunner(_app(scripts, clock), access_log=None)
+    runner = web.AppRunner(_app(scripts, clock), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
