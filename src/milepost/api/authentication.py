@@ -9,9 +9,8 @@ from fastapi import Request
 from milepost.accounts.budget import Budgets, Kind, Spent
 from milepost.accounts.credentials import WRONG_CREDENTIALS
 from milepost.accounts.gatekeeper import Caller, Gatekeeper
-from milepost.api.error_bodies import family_of, render
 from milepost.api.problems import Headers
-from milepost.errors import MilepostError, NotAuthenticated
+from milepost.errors import NotAuthenticated
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -49,55 +48,8 @@ class Door:
         return Admitted(caller, rate_headers(await self._budgets.spend(caller, kind)))
 
 
-class RequireCaller:
-    """ASGI in front of an app: refuses in the form of the path's API, else notes the caller.
-
-    The app finds the ``Admitted`` in ``scope["milepost.admitted"]``; every answer gets the
-    RateLimit headers. ``is_open`` names the paths that need no caller.
-    """
-
-    def __init__(self, app: App, door: Door, is_open: Callable[[str], bool]) -> None:
-        """``door`` admits; ``app`` is what stands behind it."""
-        self._app, self._door, self._is_open = app, door, is_open
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Admit, then pass on."""
-        if scope["type"] != "http" or self._is_open(scope["path"]):
-            await self._app(scope, receive, send)
-            return
-        try:
-            admitted = await self._door.caller_of(scope["headers"], scope["method"])
-        except MilepostError as error:
-            await refuse(scope, send, error)
-            return
-        scope[ADMITTED] = admitted
-        await self._app(scope, receive, adding(admitted.headers, send))
-
-
-async def refuse(scope: Scope, send: Send, error: MilepostError) -> None:
-    """Answer with ``error`` in the form of the path's API; the body is not read."""
-    answer = render(family_of(scope["path"]), error, scope["path"])
-    start = {"type": "http.response.start", "status": answer.status}
-    await send({**start, "headers": list(answer.headers)})
-    body = b"" if scope["method"] == "HEAD" else answer.body
-    await send({"type": "http.response.body", "body": body})
-
-
-def adding(headers: Headers, send: Send) -> Send:
-    """``send``, with ``headers`` added to the answer."""
-    if not headers:
-        return send
-
-    async def send_with(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *headers]}
-        await send(message)
-
-    return send_with
-
-
 def current_caller(request: Request) -> Caller:
-    """FastAPI dependency: the caller that ``RequireCaller`` admitted."""
+    """The caller that the guard admitted; also a FastAPI dependency."""
     admitted: Admitted = request.scope[ADMITTED]
     return admitted.caller
 
