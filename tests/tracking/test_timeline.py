@@ -268,6 +268,15 @@ def test_in_doubt_the_old_event_stays(second: Observation) -> None:
     assert "AR|2026-03-02T08:00" in keys(events)
 
 
+@pytest.mark.parametrize("other", [CORRECTED, RECODED], ids=["class", "minute"])
+def test_an_event_once_told_beside_another_is_not_its_correction(other: Scan) -> None:
+    for told in (
+        [poll(1, ARRIVED, other), poll(2, other)],
+        [poll(1, ARRIVED), poll(2, ARRIVED, other), poll(3, other)],
+    ):
+        assert len(keys(journey_files.merged(told))) == 2
+
+
 def test_several_corrections_at_once_are_paired_in_time_order() -> None:
     first = poll(1, ARRIVED, scan_at(5, "AR", "sorted"))
     events = merge(
@@ -295,13 +304,14 @@ def test_being_told_again_is_no_change() -> None:
     assert changes(before, again) == Changes()
 
 
-def test_a_sighting_that_moved_is_written_beside_a_new_scan_of_its_class() -> None:
+@pytest.mark.parametrize("new", [CORRECTED, RECODED], ids=["class", "minute"])
+def test_a_sighting_that_moved_is_written_beside_a_new_scan_like_it(new: Scan) -> None:
     """Else storage would say the old scan was last told before the new one came."""
     before = numbered(merge((), poll(1, ARRIVED, scan_at(3, "XX", "in_transit"))))
-    told = poll(2, ARRIVED, scan_at(3, "XX", "in_transit"), CORRECTED)
+    told = poll(2, ARRIVED, scan_at(3, "XX", "in_transit"), new)
     both = numbered(merge(before, told))
     found = changes(before, both)
-    assert keys(found.new) == ["AR|2026-03-02T08:15"]
+    assert [event.scan_class for event in found.new] == [new.scan_class]
     assert keys(found.revised) == ["AR|2026-03-02T08:00"]
 
 
