@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -70,8 +71,8 @@ async def show(session: Session, url: str, console: Console, *, as_json: bool) -
     parcels = demo_parcels(Catalogue.load(), key.starts)
     async with DemoClient(url, key.public_key, key.secret_key) as client:
         await client.until_answered()
-        await register_all(client, parcels, console, as_json=as_json)
-        await follow(client, parcels, console, as_json=as_json)
+        told = await register_all(client, parcels, console, as_json=as_json)
+        await follow(client, parcels, told, console, as_json=as_json)
 
 
 async def demo_key(session: Session, pool: Pool) -> DemoKey:
@@ -127,31 +128,45 @@ def greet(console: Console, url: str, key: DemoKey, *, as_json: bool) -> None:
 
 async def register_all(
     client: DemoClient, parcels: list[DemoParcel], console: Console, *, as_json: bool
-) -> None:
-    """Registers what is new; of parcels nobody can ask about yet, says so."""
+) -> set[str]:
+    """Registers what is new, says which parcels nobody can ask about yet.
+
+    Returns the ids of events that an earlier start has told.
+    """
+    told: set[str] = set()
     for parcel in parcels:
-        await client.register(parcel)
-        if parcel.simulated:
-            continue
-        monitoring = await client.monitoring(parcel)
-        if as_json:
-            told = {"number": parcel.number, "carrier": parcel.carrier_code, **monitoring}
-            console.print_json(data=told, indent=None)
-        else:
-            console.print(
-                f"  {parcel.carrier_code:<12} {parcel.number:<26} {monitoring['state']}: "
-                f"{monitoring['reason']}"
-            )
+        new = await client.register(parcel)
+        if not parcel.simulated:
+            say_waiting(console, parcel, await client.monitoring(parcel), as_json=as_json)
+        elif not new:
+            told |= {move.event_id for move in (await client.moves(parcel))[0]}
     if not as_json:
         console.print("\nWhat the simulated parcels do (Ctrl-C stops everything):\n")
+    return told
+
+
+def say_waiting(
+    console: Console, parcel: DemoParcel, monitoring: Mapping[str, str], *, as_json: bool
+) -> None:
+    """One line for a parcel of a real carrier."""
+    if as_json:
+        told = {"number": parcel.number, "carrier": parcel.carrier_code, **monitoring}
+        console.print_json(data=told, indent=None)
+        return
+    state, reason = monitoring["state"], monitoring["reason"]
+    console.print(f"  {parcel.carrier_code:<12} {parcel.number:<26} {state}: {reason}")
 
 
 async def follow(
-    client: DemoClient, parcels: list[DemoParcel], console: Console, *, as_json: bool
+    client: DemoClient,
+    parcels: list[DemoParcel],
+    told: set[str],
+    console: Console,
+    *,
+    as_json: bool,
 ) -> None:
     """Tells each move once, until every followed parcel has ended."""
     under_way = [parcel for parcel in parcels if parcel.simulated]
-    told: set[str] = set()
     while under_way:
         still: list[DemoParcel] = []
         for parcel in under_way:

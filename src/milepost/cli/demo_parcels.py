@@ -4,21 +4,24 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
 
-from milepost.carriers.registry import Catalogue
+from milepost.carriers.registry import Carrier, Catalogue
 
-# What each start shows: a story and how much faster than life it goes.
+# Stories that begin anew at each start, and slower ones that later starts find going on; each
+# with how much faster than life it goes.
 AT_EACH_START = (("HAPPY", 3600), ("RETURN", 3600))
-# What the first start shows besides: slower ones, so that later starts find something going on.
-AT_FIRST_START = (("CUSTOMS", 7200), ("REWORDED", 1800), ("UNORDERED", 900), ("HAPPY", 60))
-# A simulated parcel's number names its story and speed; the start makes it a new one.
-NUMBER = "SBX-{story}-{speed}X-DEMO{start}"
+ONCE = (("CUSTOMS", 7200), ("REWORDED", 1800), ("UNORDERED", 900), ("HAPPY", 60))
+# A simulated parcel's number names its story and its speed.
+NUMBER = "SBX-{story}-{speed}X-DEMO{serial}"
 ENDED = frozenset({"ended", "stopped", "not_supported"})
+# Handed over before the demo began, as a merchant's parcels are.
+REAL_AGE = timedelta(hours=6)
 ANSWER_SECONDS = 20
 RETRY_SECONDS = 0.2
 
@@ -49,24 +52,27 @@ class Move:
 def demo_parcels(catalogue: Catalogue, start: int) -> list[DemoParcel]:
     """What the ``start``-th start registers: one of each real carrier, and the simulated ones."""
     now = datetime.now(UTC).replace(microsecond=0)
-    parcels = []
-    for carrier in catalogue:
-        manifest = carrier.manifest
-        country = next(iter(manifest.countries), "NL")
-        if not manifest.simulated:
-            numbers = manifest.test_numbers[:1]
-            announced = now - timedelta(hours=6)
-        else:
-            stories = (AT_FIRST_START if start == 1 else ()) + AT_EACH_START
-            numbers = tuple(
-                NUMBER.format(story=story, speed=speed, start=start) for story, speed in stories
-            )
-            announced = now
-        parcels += [
-            DemoParcel(manifest.code, number, country, announced, manifest.simulated)
-            for number in numbers
-        ]
-    return sorted(parcels, key=lambda parcel: parcel.simulated)
+    numbers = [NUMBER.format(story=story, speed=speed, serial="") for story, speed in ONCE]
+    numbers += [
+        NUMBER.format(story=story, speed=speed, serial=start) for story, speed in AT_EACH_START
+    ]
+    real = [
+        DemoParcel(carrier.manifest.code, number, country_of(carrier), now - REAL_AGE, False)
+        for carrier in catalogue
+        if not carrier.manifest.simulated
+        for number in carrier.manifest.test_numbers[:1]
+    ]
+    return real + [
+        DemoParcel(carrier.manifest.code, number, country_of(carrier), now, True)
+        for carrier in catalogue
+        if carrier.manifest.simulated
+        for number in numbers
+    ]
+
+
+def country_of(carrier: Carrier) -> str:
+    """Where its parcels go."""
+    return next(iter(carrier.manifest.countries), "NL")
 
 
 def registration(parcel: DemoParcel) -> dict[str, Any]:
@@ -115,13 +121,14 @@ class DemoClient:
         """Returns once the API can ask its database."""
         while True:
             status, _ = await self._ask("GET", "/readyz")
-            if status == 200:
+            if status == HTTPStatus.OK:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def register(self, parcel: DemoParcel) -> None:
-        """Registers it; one that is registered already stays as it is."""
-        await self._ask("POST", "/api/v3/parcels/tracking", registration(parcel))
+    async def register(self, parcel: DemoParcel) -> bool:
+        """Registers it; False for one that is registered already and stays as it is."""
+        status, _ = await self._ask("POST", "/api/v3/parcels/tracking", registration(parcel))
+        return status == HTTPStatus.OK
 
     async def monitoring(self, parcel: DemoParcel) -> Mapping[str, str]:
         """Whether anybody asks about it, and why not."""
@@ -147,7 +154,7 @@ class DemoClient:
     async def _look_up(self, parcel: DemoParcel) -> dict[str, Any]:
         path = f"/api/v3/parcels/tracking/{quote(parcel.number, safe='')}"
         status, document = await self._ask("GET", f"{path}?carrier_code={parcel.carrier_code}")
-        return document if status == 200 else {}
+        return document if status == HTTPStatus.OK else {}
 
     async def _ask(
         self, method: str, path: str, document: object = None
