@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from milepost.api.v3_fields import NO_NUL, NUMBER_SCHEMA
+from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
 from milepost.api.v3_schemas import COMPONENTS, TEXT, Schema, closed, listed
 
@@ -80,12 +80,23 @@ def describe(api: FastAPI) -> Schema:
     )
     parts = given.pop("$defs")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {**parts, "Registration": given, **COMPONENTS, "V2Tracking": _V2_TRACKING}
+    schemas |= {**parts, "Registration": given, "AnyValue": ANY_VALUE_SCHEMA}
+    schemas |= {**COMPONENTS, "V2Tracking": _V2_TRACKING}
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
     document["paths"] = {**_PATHS, **document["paths"]}
-    return document
+    named: Schema = _named(document)
+    return named
+
+
+def _named(part: Any) -> Any:
+    """The document with a reference wherever any value may stand."""
+    if part == ANY_VALUE:
+        return _ref("AnyValue")
+    if isinstance(part, dict):
+        return {key: _named(value) for key, value in part.items()}
+    return [_named(item) for item in part] if isinstance(part, list) else part
 
 
 def _json(schema: Schema, description: str = "OK") -> Schema:

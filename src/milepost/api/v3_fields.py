@@ -155,6 +155,19 @@ AMOUNT_SCHEMAS: list[Schema] = [
     {"type": "string", "pattern": AMOUNT_PATTERN},
     {"type": "number", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},
 ]
+# What no field of ours reads still has to be JSON that could be kept. The OpenAPI document has a
+# schema for it; pydantic would look for a reference to it in vain, so the title stands there first.
+ANY_VALUE: Schema = {"title": "AnyValue"}
+ANY_OBJECT: Schema = {"propertyNames": {"pattern": NO_NUL}, "additionalProperties": ANY_VALUE}
+ANY_VALUE_SCHEMA: Schema = {
+    "anyOf": [
+        {"type": ["null", "boolean"]},
+        {"type": "number", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},
+        {"type": "string", "pattern": NO_NUL},
+        {"type": "array", "items": ANY_VALUE},
+        {"type": "object", **ANY_OBJECT},
+    ]
+}
 ABSENT_SCHEMAS: list[Schema] = [{"const": ""}, {"type": "null"}]
 
 
@@ -162,6 +175,7 @@ def _bounded(**bounds: Any) -> dict[str, Any]:
     return {**bounds, "maximum": MAX_INTEGER}
 
 
+AnyObject = Annotated[dict[str, Any], _schema("object", **ANY_OBJECT)]
 Text = Annotated[str, Field(json_schema_extra={"pattern": NO_NUL})]
 Filled = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": NO_NUL})]
 Country = Annotated[Filled, AfterValidator(_upper)]

@@ -5,7 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from milepost.api.v3_fields import (
+    ANY_OBJECT,
     Amount,
+    AnyObject,
     Counted,
     Country,
     Currency,
@@ -22,7 +24,9 @@ from milepost.api.v3_fields import (
 class Part(BaseModel):
     """A piece of a registration; ``document`` gives it in the form we keep and answer."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        strict=True, extra="ignore", frozen=True, json_schema_extra=ANY_OBJECT
+    )
 
     nullable: ClassVar[frozenset[str]] = frozenset()
     """Fields whose null is told back; elsewhere the published answer knows no null."""
@@ -162,7 +166,7 @@ class Item(Part):
     taric_doc_code: Text | None = None
     manufacturer_product_id: Annotated[str, limited(70)] | None = None
     manufacturer_product_id_std: Annotated[str, limited(70)] | None = None
-    properties: dict[str, Any] | None = None
+    properties: AnyObject | None = None
 
 
 class OptionProperties(Part):
