@@ -286,7 +286,7 @@ CREATE FUNCTION public.promise_room(INOUT p_promised integer[], OUT retry_after 
     AS $$
 DECLARE
     last_second integer := cardinality(p_promised) - 2;
-    left_then integer := window_total(p_spent);
+    left_then integer := (SELECT sum(one) FROM unnest(p_spent) AS one);
     gone integer := 0;
     burst_left integer := 0;
     due integer := p_promised[1] + p_promised[2];
@@ -575,9 +575,10 @@ BEGIN
         state.spent[place] := greatest(0, state.spent[place] - p_returned);
     END IF;
 
-    free := CASE WHEN p_limit = 0 THEN 2147483647 ELSE p_limit - window_total(state.spent) END;
+    free := CASE WHEN p_limit = 0 THEN 2147483647
+        ELSE p_limit - (SELECT sum(one) FROM unnest(state.spent) AS one) END;
     burst_free := CASE WHEN p_burst_limit = 0 THEN 2147483647
-        ELSE p_burst_limit - window_total(state.burst_spent) END;
+        ELSE p_burst_limit - (SELECT sum(one) FROM unnest(state.burst_spent) AS one) END;
     granted := greatest(0, least(p_wanted, free, burst_free));
     spare := CASE WHEN granted < p_wanted THEN 0
         ELSE greatest(0, least(p_spare, (free - granted) / 8)) END;
@@ -646,10 +647,6 @@ BEGIN
     WHERE account_id = p_account AND carrier_code = p_carrier;
 END
 $$;
-
-CREATE FUNCTION public.window_total(p_spent integer[]) RETURNS integer
-    LANGUAGE sql IMMUTABLE
-    AS $$ SELECT coalesce(sum(one), 0)::integer FROM unnest(p_spent) AS one $$;
 
 CREATE TABLE public.access_token (
     account_id bigint NOT NULL,

@@ -123,9 +123,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION window_total(p_spent integer[]) RETURNS integer
-LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce(sum(one), 0)::integer FROM unnest(p_spent) AS one $$;
-
 -- After how many whole seconds each of p_denied callers will find room, if all of them wait:
 -- every second promises no more than it will have. p_promised[1] is the current second.
 CREATE FUNCTION promise_room(
@@ -137,7 +134,7 @@ CREATE FUNCTION promise_room(
 ) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     last_second integer := cardinality(p_promised) - 2;
-    left_then integer := window_total(p_spent);
+    left_then integer := (SELECT sum(one) FROM unnest(p_spent) AS one);
     gone integer := 0;
     burst_left integer := 0;
     due integer := p_promised[1] + p_promised[2];
@@ -238,9 +235,10 @@ BEGIN
         state.spent[place] := greatest(0, state.spent[place] - p_returned);
     END IF;
 
-    free := CASE WHEN p_limit = 0 THEN 2147483647 ELSE p_limit - window_total(state.spent) END;
+    free := CASE WHEN p_limit = 0 THEN 2147483647
+        ELSE p_limit - (SELECT sum(one) FROM unnest(state.spent) AS one) END;
     burst_free := CASE WHEN p_burst_limit = 0 THEN 2147483647
-        ELSE p_burst_limit - window_total(state.burst_spent) END;
+        ELSE p_burst_limit - (SELECT sum(one) FROM unnest(state.burst_spent) AS one) END;
     granted := greatest(0, least(p_wanted, free, burst_free));
     spare := CASE WHEN granted < p_wanted THEN 0
         ELSE greatest(0, least(p_spare, (free - granted) / 8)) END;
