@@ -71,7 +71,8 @@ def test_over_the_limit_the_body_is_empty_and_the_wait_a_number(server: Server) 
     for path in (V2, V3):
         refused = few.get(path)
         assert (refused.status, refused.body) == (429, b"")
-        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        # A window of 60 s, told in whole seconds after which the next call does pass.
+        assert 1 <= int(refused.headers["retry-after"]) <= 62
         assert any(name.startswith("ratelimit") for name in refused.headers)
 
 
