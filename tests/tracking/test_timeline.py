@@ -270,11 +270,12 @@ def test_in_doubt_the_old_event_stays(second: Observation) -> None:
 
 @pytest.mark.parametrize("other", [CORRECTED, RECODED], ids=["class", "minute"])
 def test_an_event_once_told_beside_another_is_not_its_correction(other: Scan) -> None:
+    later = scan_at(100, "XX", "in_transit")
     for told in (
-        [poll(1, ARRIVED, other), poll(2, other)],
-        [poll(1, ARRIVED), poll(2, ARRIVED, other), poll(3, other)],
+        [poll(1, ARRIVED, other), poll(2, other, later)],
+        [poll(1, ARRIVED), poll(2, ARRIVED, other), poll(3, other, later)],
     ):
-        assert len(keys(journey_files.merged(told))) == 2
+        assert len(keys(journey_files.merged(told))) == 3
 
 
 def test_several_corrections_at_once_are_paired_in_time_order() -> None:
