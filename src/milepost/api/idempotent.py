@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from milepost import failpoints
 from milepost.accounts.idempotency import StoredAnswer, begin, finish
 from milepost.api.authentication import current_caller
 from milepost.api.guard import refusal
@@ -48,9 +49,11 @@ async def write_once(
                 return held
             answer = await _answer(request, connection, work)
             await finish(connection, account_id, key, answer)
+            failpoints.reach("api.before_commit")
             return answer
 
     answer = await retrying(attempt)
+    failpoints.reach("api.after_commit_before_reply")
     return Response(answer.body, answer.status, headers=dict(answer.headers))
 
 
