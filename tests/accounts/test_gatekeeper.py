@@ -47,7 +47,7 @@ async def test_the_right_pair_gets_in(
     caller = await gatekeeper.basic(key.key.public_key, key.secret_key)
     assert (caller.account_id, caller.key_id) == (account, key.key.key_id)
     assert caller.limits == Limits(1000, 100, 15)
-    assert (caller.v2_order, caller.render_epoch) == ("newest", 2)
+    assert (caller.v2_order, caller.render_epoch) == ("newest", 1)
 
 
 async def test_nobody_else_does(gatekeeper: Gatekeeper, key: accounts.NewKey, account: int) -> None:
@@ -141,11 +141,11 @@ async def test_suspending_limits_and_epochs_act_within_a_second(
     await gatekeeper.basic(public, secret)
     await accounts.set_limits(admin_pool, account, reads=5, burst=0)
     await accounts.set_v2_order(admin_pool, public, "oldest")
-    await admin_pool.execute("UPDATE installation SET render_epoch = render_epoch + 1")
+    await admin_pool.execute("UPDATE account SET render_epoch = render_epoch + 1")
     await asyncio.sleep(0.9)
     changed = await gatekeeper.basic(public, secret)
     assert changed.limits == Limits(5, 100, 0)
-    assert (changed.v2_order, changed.render_epoch) == ("oldest", 3)
+    assert (changed.v2_order, changed.render_epoch) == ("oldest", 2)
     await accounts.set_suspended(admin_pool, account, True)
     assert await until_refused(lambda: gatekeeper.basic(public, secret)) < 1
     with pytest.raises(NotAllowed, match="suspended"):

@@ -9,6 +9,7 @@ import pytest
 from tests.flows.conftest import House
 from tests.parcels.conftest import registration
 
+from milepost.db.pool import tenant
 from milepost.monitoring.sandbox import advance
 
 HOUR = timedelta(hours=1)
@@ -34,9 +35,10 @@ async def play(house: House, number: str, days: int, step_hours: int = 6) -> lis
     """Advance the clock step by step; the statuses the parcel went through."""
     seen: list[str] = []
     for _ in range(days * 24 // step_hours):
-        await advance(
-            house.app_pool, house.credentials, house.catalogue, house.account, step_hours * HOUR
-        )
+        async with tenant(house.app_pool, house.account) as conn:
+            await advance(
+                conn, house.credentials, house.catalogue, house.account, step_hours * HOUR
+            )
         await house.check_everything("sandbox")
         status = (await told(house, number))["status"]
         if not seen or seen[-1] != status:

@@ -10,10 +10,6 @@ SELECT * FROM authenticate_token(:account_id, :token_hashes);
 -- True when the key still lived and the token is stored.
 SELECT issue_token(:account_id, :key_id, :token_hash, :scope, :seconds);
 
--- name: platform_epoch()$
--- Raised by whatever changes how every account's parcels are rendered.
-SELECT render_epoch FROM installation WHERE only_row;
-
 -- name: add_account(name)^
 -- A new account with the default limits.
 INSERT INTO account (name) VALUES (:name) RETURNING account_id, name, status, reads_per_minute,
@@ -124,9 +120,9 @@ DELETE FROM operator_credential WHERE carrier_code = :carrier_code;
 -- An account's parcels are rendered anew when next read.
 UPDATE account SET render_epoch = render_epoch + 1 WHERE account_id = :account_id;
 
--- name: raise_platform_epoch()!
--- Every parcel is rendered anew when next read.
-UPDATE installation SET render_epoch = render_epoch + 1 WHERE only_row;
+-- name: raise_every_epoch()!
+-- Every account's parcels are rendered anew when next read (operator only).
+UPDATE account SET render_epoch = render_epoch + 1;
 
 -- name: wake_lane(account_id, carrier_code)!
 -- One account's waiting parcels of a carrier are asked about at once.

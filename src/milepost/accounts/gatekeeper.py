@@ -1,6 +1,6 @@
 """Who is calling: API keys and access tokens become a ``Caller``, without a query when it is known.
 
-What the gatekeeper believes is at most ``KEEP_SECONDS + EPOCH_SECONDS`` old, so revoking a key,
+What the gatekeeper believes is at most ``KEEP_SECONDS`` old, so revoking a key,
 suspending an account or changing its limits acts in every process within a second, with nobody
 notified.
 """
@@ -24,7 +24,6 @@ from milepost.db.pool import Pool, retrying
 from milepost.errors import MilepostError, NotAllowed, NotAuthenticated
 
 KEEP_SECONDS = 0.6
-EPOCH_SECONDS = 0.2
 SUSPENDED = "The account is suspended."
 _NOBODY = bytes(32)
 _LONGEST_REFERENCE = 255
@@ -64,7 +63,6 @@ class Gatekeeper:
         self._callers: Recent[Caller] = Recent(keep_seconds)
         # Apart from the callers, so that a flood of wrong ones can't push out the right ones.
         self._refused: Recent[MilepostError] = Recent(keep_seconds, 2_000)
-        self._epoch: Recent[int] = Recent(EPOCH_SECONDS, 1)
 
     async def from_header(self, authorization: bytes | None) -> Caller:
         """The caller an Authorization header stands for."""
@@ -127,7 +125,6 @@ class Gatekeeper:
         stored = _NOBODY if row is None else row["secret_hash"]
         # A list, so that every comparison is made whatever the first one says.
         same = [compare_digest(stored, one) for one in presented]
-        epoch = await self._epoch.find(b"", self._platform_epoch)
         if row is None or not any(same):
             raise NotAuthenticated(WRONG_CREDENTIALS)
         if row["account_status"] != "active":
@@ -140,9 +137,5 @@ class Gatekeeper:
             limits=Limits(
                 row["reads_per_minute"], row["writes_per_minute"], row["writes_per_second"]
             ),
-            render_epoch=row["render_epoch"] + epoch,
+            render_epoch=row["render_epoch"],
         )
-
-    async def _platform_epoch(self) -> int:
-        epoch: int = await retrying(lambda: statements.platform_epoch(self._pool))
-        return epoch

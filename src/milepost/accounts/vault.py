@@ -12,7 +12,7 @@ import orjson
 from milepost.accounts.recent import Recent
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.statements import statements
-from milepost.db.pool import Pool, retrying, tenant
+from milepost.db.pool import Connection, Pool, retrying, tenant
 
 KEEP_SECONDS = 0.8
 OPERATOR = "operator"
@@ -75,28 +75,29 @@ class CredentialStore:
 
     async def change_for_account(
         self,
+        connection: Connection,
         account_id: int,
         carrier_code: str,
         change: Callable[[Mapping[str, str]], Mapping[str, str]],
     ) -> Mapping[str, str]:
-        """Replace an account's own login by ``change`` of it ({} where it has none), atomically.
+        """Replace an account's own login by ``change`` of it ({} where it has none).
 
-        The sandbox keeps its clock there. Gives the new fields; wakes nothing.
+        In the tenant transaction of ``connection``; two changes wait for each other. The sandbox
+        keeps its clock there. Gives the new fields; wakes nothing.
         """
         owner = f"account:{account_id}"
-        async with tenant(self._pool, account_id) as connection:
-            await statements.lock_account(connection, account_id=account_id)
-            sealed = await statements.account_credential(
-                connection, account_id=account_id, carrier_code=carrier_code
-            )
-            fields = self._open(owner, carrier_code, sealed).fields if sealed else {}
-            changed = change(fields)
-            await statements.keep_account_credential(
-                connection,
-                account_id=account_id,
-                carrier_code=carrier_code,
-                sealed=self._seal(owner, carrier_code, changed),
-            )
+        await statements.lock_account(connection, account_id=account_id)
+        sealed = await statements.account_credential(
+            connection, account_id=account_id, carrier_code=carrier_code
+        )
+        fields = self._open(owner, carrier_code, sealed).fields if sealed else {}
+        changed = change(fields)
+        await statements.keep_account_credential(
+            connection,
+            account_id=account_id,
+            carrier_code=carrier_code,
+            sealed=self._seal(owner, carrier_code, changed),
+        )
         return changed
 
     async def set_for_operator(self, carrier_code: str, fields: Mapping[str, str] | None) -> None:
@@ -109,7 +110,7 @@ class CredentialStore:
                 self._pool, carrier_code=carrier_code, sealed=sealed
             )
         # Platform and tenant tables never share a transaction; each step bears a repeat.
-        await statements.raise_platform_epoch(self._pool)
+        await statements.raise_every_epoch(self._pool)
         await statements.wake_lanes(self._pool, carrier_code=carrier_code)
 
     async def _look(self, account_id: int, carrier_code: str) -> StoredCredential | None:

@@ -101,11 +101,13 @@ def track(
 def draw(console: Console, parcel: TrackedParcel, journey: Journey) -> None:
     """The timeline, newest event first."""
     console.print(f"[bold]{parcel.carrier_code}[/bold]  ", Text(parcel.tracking_number, "bold"))
-    console.print(f"{parcel.monitoring.state}: ", Text(parcel.monitoring.reason), sep="")
+    console.print(
+        f"{parcel.monitoring.state}: ", Text(parcel.monitoring.reason), sep="", soft_wrap=True
+    )
     if parcel.expected_delivery_date:
         console.print(f"expected {parcel.expected_delivery_date:%a %d %b %Y}")
     for entry in reversed(journey.entries):
-        console.print(_line(entry))
+        console.print(_line(entry), soft_wrap=True)
 
 
 def _line(entry: Entry) -> Text:

@@ -775,7 +775,6 @@ ALTER TABLE ONLY public.idempotency_key FORCE ROW LEVEL SECURITY;
 CREATE TABLE public.installation (
     only_row boolean DEFAULT true NOT NULL,
     key_fingerprint text DEFAULT ''::text NOT NULL,
-    render_epoch bigint DEFAULT 1 NOT NULL,
     CONSTRAINT installation_only_row_check CHECK (only_row)
 );
 

@@ -46,6 +46,8 @@ CLAIM = 50
 """Rows of one lane taken at a time."""
 CREDENTIAL_RETRY = timedelta(hours=1)
 """A refused credential is tried again this often; setting a new one opens the lane at once."""
+FAULT_REST = timedelta(seconds=30)
+"""How long a lane rests whose carrier failed as a whole, so that nobody hammers a sick server."""
 
 log = structlog.get_logger(__name__)
 
@@ -165,6 +167,8 @@ class Checker:
                 return await self._refused(lane, carrier, credential, row, outcome)
             case Broken():
                 log.warning("carrier broken", carrier=lane.carrier_code, why=outcome.why)
+                if outcome.lane_wide:
+                    await pause(self._pool, lane, lane.state, datetime.now(UTC) + FAULT_REST)
                 plan = self._planning.after_fault(carrier.manifest, row, now)
                 return await self._planned(lane, row, plan, now, checked=False)
             case _:

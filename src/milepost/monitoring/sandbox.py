@@ -5,9 +5,8 @@ from datetime import timedelta
 
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
-from milepost.db.pool import Pool, retrying
+from milepost.db.pool import Connection
 from milepost.errors import InvalidInput
-from milepost.monitoring.claim import Lane, wake
 
 OFFSET = "clock_offset_seconds"
 FURTHEST = timedelta(days=366)
@@ -15,7 +14,7 @@ FURTHEST = timedelta(days=366)
 
 
 async def advance(
-    pool: Pool,
+    conn: Connection,
     credentials: CredentialStore,
     catalogue: Catalogue,
     account_id: int,
@@ -23,27 +22,25 @@ async def advance(
 ) -> timedelta:
     """Put the account's simulated carriers ahead by ``step`` and have them asked at once.
 
-    Gives how far ahead they are now. Raises InvalidInput for a step that is not forward, or leads
-    further than ``FURTHEST``.
+    In the tenant transaction of ``conn``. Gives how far ahead they are now. Raises InvalidInput for
+    a step that is not forward, or leads further than ``FURTHEST``.
     """
     if step <= timedelta():
-        raise InvalidInput("The sandbox's clock only moves forward.", ("seconds",))
+        raise InvalidInput("The sandbox's clock only moves forward.", ("body", "seconds"))
     ahead = timedelta()
     for carrier in catalogue:
         if carrier.manifest.simulated:
             code = carrier.manifest.code
-            changed = await retrying(
-                lambda code=code: credentials.change_for_account(  # type: ignore[misc]
-                    account_id, code, lambda fields: _moved(fields, step)
-                )
+            changed = await credentials.change_for_account(
+                conn, account_id, code, lambda fields: _moved(fields, step)
             )
             ahead = timedelta(seconds=float(changed[OFFSET]))
-            await wake(pool, Lane(account_id, code))
+            await conn.execute("SELECT wake_lane($1, $2)", account_id, code)
     return ahead
 
 
 def _moved(fields: Mapping[str, str], step: timedelta) -> Mapping[str, str]:
     ahead = timedelta(seconds=float(fields.get(OFFSET) or 0)) + step
     if ahead > FURTHEST:
-        raise InvalidInput("The sandbox's clock can be a year ahead at most.", ("seconds",))
-    return {**fields, OFFSET: f"{ahead.total_seconds():g}"}
+        raise InvalidInput("The sandbox's clock can be a year ahead at most.", ("body", "seconds"))
+    return {**fields, OFFSET: str(ahead.total_seconds())}

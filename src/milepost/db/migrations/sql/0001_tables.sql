@@ -209,8 +209,7 @@ CREATE TABLE outbox (
 
 CREATE TABLE installation (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    key_fingerprint text NOT NULL DEFAULT '',
-    render_epoch bigint NOT NULL DEFAULT 1
+    key_fingerprint text NOT NULL DEFAULT ''
 );
 INSERT INTO installation DEFAULT VALUES;
 
