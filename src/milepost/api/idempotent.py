@@ -69,7 +69,8 @@ async def _answer(
     except Conflict as conflict:
         await connection.execute("ROLLBACK TO SAVEPOINT work")
         refused = refusal(request.scope, conflict)
-        return StoredAnswer(refused.status, JSON_HEADERS, refused.body)
+        headers = {name.decode(): value.decode() for name, value in refused.headers}
+        return StoredAnswer(refused.status, headers, refused.body)
 
 
 def _key(request: Request) -> str | None:

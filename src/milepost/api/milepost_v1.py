@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/milepost/v1")
 MOST = int(FURTHEST.total_seconds())
 ADVANCE: dict[str, Any] = {
     "type": "object",
-    "properties": {"seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST}},
+    "properties": {"seconds": {"type": "number", "minimum": 1, "maximum": MOST}},
     "required": ["seconds"],
 }
 ADVANCED: dict[str, Any] = {
@@ -35,7 +35,7 @@ async def advance_sandbox(request: Request) -> Response:
     core = request.app.state.parts.core
     account_id = current_caller(request).account_id
 
-    async def move(connection: Connection | None) -> bytes:
+    async def move(connection: "Connection | None") -> bytes:
         if connection is None:
             async with tenant(core.pool, account_id) as own:
                 return await move(own)
@@ -49,6 +49,6 @@ def _step(given: Any) -> timedelta:
     seconds = given.get("seconds") if isinstance(given, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidInput("A number of seconds is required.", ("body", "seconds"), "missing")
-    if not 0 < seconds <= MOST:
-        raise InvalidInput(f"Must be above 0 and at most {MOST}.", ("body", "seconds"), "range")
+    if not 1 <= seconds <= MOST:
+        raise InvalidInput(f"Must be from 1 to {MOST}.", ("body", "seconds"), "range")
     return timedelta(seconds=seconds)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Connection
-from milepost.errors import InvalidInput
+from milepost.errors import Conflict, InvalidInput
 
 OFFSET = "clock_offset_seconds"
 FURTHEST = timedelta(days=366)
@@ -42,5 +42,5 @@ async def advance(
 def _moved(fields: Mapping[str, str], step: timedelta) -> Mapping[str, str]:
     ahead = timedelta(seconds=float(fields.get(OFFSET) or 0)) + step
     if ahead > FURTHEST:
-        raise InvalidInput("The sandbox's clock can be a year ahead at most.", ("body", "seconds"))
+        raise Conflict("The sandbox's clock can be a year ahead at most.")
     return {**fields, OFFSET: str(ahead.total_seconds())}
