@@ -23,7 +23,7 @@ async def advance(
     """Put the account's simulated carriers ahead by ``step`` and have them asked at once.
 
     In the tenant transaction of ``conn``. Gives how far ahead they are now. Raises InvalidInput for
-    a step that is not forward, or leads further than ``FURTHEST``.
+    a step that is not forward, Conflict for one that leads further than ``FURTHEST``.
     """
     if step <= timedelta():
         raise InvalidInput("The sandbox's clock only moves forward.", ("body", "seconds"))
