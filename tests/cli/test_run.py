@@ -1,5 +1,6 @@
 """The whole program as processes: started, killed in parts, stopped, refused."""
 
+import http.client
 import json
 import os
 import re
@@ -66,18 +67,26 @@ class Program:
 
     def find(self, what: str) -> list[psutil.Process]:
         """Those whose command names ``what``, the oldest first."""
-        found = [process for process in self.look() if what in " ".join(process.cmdline())]
+        found = [process for process in self.look() if what in command_of(process)]
         return sorted(found, key=lambda process: process.create_time())
 
     def left(self) -> list[psutil.Process]:
         """What still lives of all we ever saw."""
-        return [one for one in self.seen if one.is_running() and one.status() != "zombie"]
+        return [one for one in self.seen if command_of(one)]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Asks it to stop; its exit code."""
         self.look()
         self.process.send_signal(number)
         return self.process.wait(60)
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty once it has ended, reaped or not."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 @contextmanager
@@ -106,7 +115,7 @@ def status_of(url: str, context: ssl.SSLContext | None = None) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0
 
 
@@ -149,7 +158,7 @@ def test_who_is_killed_comes_back(used_dir: Path, which: str) -> None:
         eventually(lambda: len(program.find(name)) >= (2 if which.startswith("api") else 1))
         victim = program.find(name)[1 if which == "api process" else 0]
         victim.kill()
-        eventually(lambda: not victim.is_running() or victim.status() == "zombie")
+        eventually(lambda: not command_of(victim))
         eventually(lambda: any(one.pid != victim.pid for one in program.find(name)))
         eventually(lambda: status_of(f"{url}/readyz") == 200)
         assert program.stop() == 0
@@ -218,11 +227,7 @@ def refused(state_dir: Path, why: str, command: str = "api", **variables: str) -
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
-        (
-            {"database_url": "postgresql://a:hunter2@127.0.0.1:1/x", "secret_key": KEY},
-            "unreachable",
-        ),
-        ({"state_dir": "/proc/nothing"}, "/proc/nothing is not writable"),
+        ({"database_url": NOBODY, "secret_key": KEY}, "unreachable"),
         ({"port": "banana"}, "MILEPOST_PORT"),
         ({"host": "no.such.host.invalid"}, "can't listen on no.such.host.invalid"),
         ({"host": "203.0.113.1"}, "can't listen on 203.0.113.1"),
@@ -237,6 +242,10 @@ def test_what_can_not_start_says_so_in_one_line(
     used_dir: Path, variables: dict[str, str], why: str
 ) -> None:
     refused(used_dir, why, **variables)
+
+
+def test_a_state_directory_that_can_not_be_made_is_told() -> None:
+    refused(Path("/proc/nothing"), "the state directory /proc/nothing is not writable")
 
 
 def test_a_taken_port_is_told(used_dir: Path) -> None:

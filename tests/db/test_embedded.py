@@ -134,6 +134,19 @@ def test_the_last_user_out_stops_the_server(used_dir: Path, user_of: UserOf) -> 
     assert not folder.exists()
 
 
+def test_a_fork_is_no_user(used_dir: Path, user_of: UserOf) -> None:
+    user = user_of(used_dir)
+    user.start()
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    user.stop()
+    assert running_postmaster(data_of(used_dir)) is None
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
 def test_stopping_twice_or_unstarted_is_nothing(used_dir: Path) -> None:
     user = EmbeddedPostgres(Settings(state_dir=used_dir))
     user.stop()
@@ -177,7 +190,10 @@ def test_a_server_whose_users_were_all_killed_is_found_again(
 def test_everything_killed_and_started_again(used_dir: Path, user_of: UserOf) -> None:
     first = EmbeddedPostgres(Settings(state_dir=used_dir))
     query(first.start(), "CREATE TABLE kept AS SELECT 42 AS answer")
-    for process in [*psutil.Process(pid_of(used_dir)).children(), psutil.Process(pid_of(used_dir))]:
+    postmaster = psutil.Process(pid_of(used_dir))
+    # Stopped, so that it can't end or restart its children before we kill them.
+    postmaster.suspend()
+    for process in [*postmaster.children(), postmaster]:
         process.kill()
     first._leave()
     assert query(user_of(used_dir).start(), "SELECT answer FROM kept") == 42

@@ -1,16 +1,21 @@
 """Which servers are accepted. "External" ones here are the bundled programs, run by hand."""
 
 import asyncio
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from tests.conftest import execute, with_database
 
-from milepost.db import embedded
+from milepost.db import embedded, unprivileged
 from milepost.db import server as server_module
 from milepost.db.embedded import EmbeddedPostgres
-from milepost.db.postmaster import running_postmaster
+from milepost.db.migrate import migrate
+from milepost.db.pool import open_pool, tenant
+from milepost.db.postmaster import running_postmaster, wait_ready
 from milepost.db.server import check, server
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
@@ -108,3 +113,37 @@ async def test_an_unreachable_server_is_one_line_without_the_password(
         await check(url, settings)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def oldest(state_dir: Path) -> Iterator[str]:
+    """A server of the oldest version we accept; the wheel brings that, too."""
+    installation = unprivileged.bundled_installation().with_name("pginstall")
+    user = unprivileged.run_as(state_dir / "data")
+    arguments = user.popen_arguments()
+    for folder in (state_dir / "data", state_dir / "socket"):
+        folder.mkdir()
+        user.give(folder)
+    programs = installation / "bin"
+    data = ["-D", str(state_dir / "data")]
+    initdb = [str(programs / "initdb"), *data, "-U", "owner", "--encoding=UTF8", "--locale=C"]
+    subprocess.run(initdb, check=True, capture_output=True, **arguments)
+    where = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={state_dir / 'socket'}"]
+    server = subprocess.Popen([str(programs / "postgres"), *data, *where], **arguments)
+    assert wait_ready(state_dir / "data", server.pid, 30, server)
+    yield f"postgresql://owner@/postgres?host={state_dir / 'socket'}&port=5432"
+    server.send_signal(signal.SIGINT)
+    server.wait(30)
+
+
+async def test_the_oldest_version_does_all_of_it(oldest: str, settings: Settings) -> None:
+    await check(oldest, settings)
+    await migrate(oldest)
+    async with await open_pool(oldest, "milepost_admin", settings) as admin:
+        assert (await admin.fetchval("SHOW server_version")).startswith("16.")
+        insert = "INSERT INTO account (name) VALUES ('a') RETURNING account_id"
+        account = await admin.fetchval(insert)
+    async with await open_pool(oldest, "milepost_app", settings) as pool:
+        assert await pool.fetchval("SELECT count(*) FROM account") == 0
+        async with tenant(pool, account) as connection:
+            assert await connection.fetchval("SELECT name FROM account") == "a"

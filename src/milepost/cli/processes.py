@@ -21,6 +21,8 @@ LONGEST_DELAY = 5.0
 # One that lived so long was no crash loop.
 STEADY_SECONDS = 10.0
 WATCH_SECONDS = 1.0
+# An orphan that still has not drained after so many seconds never will.
+ORPHAN_SECONDS = 30
 # What a child exits with when only the operator can help (sysexits' EX_CONFIG).
 EXIT_CONFIGURATION = 78
 
@@ -91,7 +93,11 @@ def drain_when_orphaned(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
-        os.kill(os.getpid(), signal.SIGTERM)
+        # Again and again: a process that has only just started may not heed the first one yet.
+        for _ in range(ORPHAN_SECONDS):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(WATCH_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
 

@@ -31,6 +31,7 @@ STOP_SECONDS = 25.0
 READY_POLL_SECONDS = 0.05
 
 OnReady = Callable[[Session, str], Awaitable[None]]
+Address = tuple[str, int]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 log = structlog.get_logger()
@@ -105,12 +106,12 @@ async def _run(wanted: Settings, *, api: bool, worker: bool, on_ready: OnReady) 
         async with open_session(wanted) as session:
             if stop.is_set():
                 return
-            port = 0
+            address = None
             if door is not None:
-                port = int(door.getsockname()[1])
+                address = door.getsockname()[:2]
                 door.close()
-            children += _children(wanted, port, api=api, worker=worker)
-            await _supervise(session, children, port if api else None, stop, on_ready)
+            children += _children(wanted, address, worker=worker)
+            await _supervise(session, children, address, stop, on_ready)
 
 
 def _heed_signals(stop: asyncio.Event, children: list[Child]) -> None:
@@ -126,11 +127,13 @@ def _heed_signals(stop: asyncio.Event, children: list[Child]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, heed)
 
 
-def _children(wanted: Settings, port: int, *, api: bool, worker: bool) -> list[Child]:
+def _children(wanted: Settings, address: Address | None, *, worker: bool) -> list[Child]:
     environment = os.environ | environment_of(wanted)
     made = []
-    if api:
-        made.append(Child("api", API, environment | {"MILEPOST_PORT": str(port)}))
+    if address is not None:
+        # Resolved: the server takes no names, and port 0 has become a real one.
+        bound = {"MILEPOST_HOST": address[0], "MILEPOST_PORT": str(address[1])}
+        made.append(Child("api", API, environment | bound))
     if worker:
         names = [f"worker-{number + 1}" for number in range(wanted.worker_processes)]
         made += [Child(name, WORKER, environment) for name in names]
@@ -152,7 +155,7 @@ def environment_of(wanted: Settings) -> dict[str, str]:
 async def _supervise(
     session: Session,
     children: list[Child],
-    port: int | None,
+    address: Address | None,
     stop: asyncio.Event,
     on_ready: OnReady,
 ) -> None:
@@ -169,7 +172,7 @@ async def _supervise(
     ]
     beside = [
         asyncio.create_task(_watch_database(session)),
-        asyncio.create_task(_tell_ready(session, port, on_ready)),
+        asyncio.create_task(_tell_ready(session, address, on_ready)),
     ]
     for task in beside:
         task.add_done_callback(lambda ended: stop.set() if failure(ended) else None)
@@ -203,13 +206,13 @@ async def _watch_database(session: Session) -> None:
             log.error("the database can't be started", error=str(error))
 
 
-async def _tell_ready(session: Session, port: int | None, on_ready: OnReady) -> None:
-    if port is None:
+async def _tell_ready(session: Session, address: Address | None, on_ready: OnReady) -> None:
+    if address is None:
         return await on_ready(session, "")
-    host = reachable_host(session.settings.host)
+    host, port = address
     while True:
         try:
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await asyncio.open_connection(reachable_host(host), port)
         except OSError:
             await asyncio.sleep(READY_POLL_SECONDS)
         else:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
+from weakref import WeakSet
 
 from milepost.db.cluster import (
     SOCKET_NAME,
@@ -67,6 +68,7 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._dsn = ""
         self._data = Path()
+        _instances.add(self)
 
     def start(self) -> str:
         """Starts the server or joins the running one; returns the DSN of its superuser.
@@ -188,6 +190,16 @@ class EmbeddedPostgres:
         if self._process is not None:
             self._process.wait()
             self._process = None
+
+
+def _forget_in_fork() -> None:
+    """A fork would share our lock: it is no user, and must not keep the server from stopping."""
+    for instance in list(_instances):
+        instance._leave()
+
+
+_instances: "WeakSet[EmbeddedPostgres]" = WeakSet()
+os.register_at_fork(after_in_child=_forget_in_fork)
 
 
 def dsn_for(socket_folder: Path) -> str:
