@@ -135,16 +135,19 @@ def test_the_last_user_out_stops_the_server(used_dir: Path, user_of: UserOf) -> 
 
 
 def test_a_fork_is_no_user(used_dir: Path, user_of: UserOf) -> None:
-    user = user_of(used_dir)
-    user.start()
+    """As when a main process is killed and those it had forked live a little longer."""
+    first, second = user_of(used_dir), user_of(used_dir)
+    first.start()
+    second.start()
     child = os.fork()
     if child == 0:
         time.sleep(60)
         os._exit(0)
-    user.stop()
-    assert running_postmaster(data_of(used_dir)) is None
+    first._leave()
+    second.stop()
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    assert running_postmaster(data_of(used_dir)) is None
 
 
 def test_stopping_twice_or_unstarted_is_nothing(used_dir: Path) -> None:
@@ -199,12 +202,18 @@ def test_everything_killed_and_started_again(used_dir: Path, user_of: UserOf) ->
     assert query(user_of(used_dir).start(), "SELECT answer FROM kept") == 42
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 + 1])
-def test_a_stale_pid_file_is_removed(used_dir: Path, user_of: UserOf, pid: int) -> None:
+@pytest.mark.parametrize("whose", ["ours", "of the user PostgreSQL runs as", "nobody's"])
+def test_a_stale_pid_file_is_removed(used_dir: Path, user_of: UserOf, whose: str) -> None:
     """The pid of a living program that is no server of ours: PostgreSQL alone would refuse."""
-    stale = data_of(used_dir) / "postmaster.pid"
-    stale.write_text(f"{pid}\n{data_of(used_dir)}\n1700000000\n5432\n/tmp\n\n  1 1\nready   \n")
+    data = data_of(used_dir)
+    arguments = unprivileged.run_as(data).popen_arguments()
+    other = subprocess.Popen(["/bin/sleep", "60"], **arguments)
+    pid = {"ours": os.getpid(), "nobody's": 2**22 + 1}.get(whose, other.pid)
+    lines = [str(pid), str(data), "1700000000", "5432", "/tmp", "", "  1 1", "ready   "]
+    (data / "postmaster.pid").write_text("\n".join(lines))
     assert query(user_of(used_dir).start(), "SELECT 1") == 1
+    other.kill()
+    other.wait()
 
 
 def test_a_memory_block_still_held_is_waited_for(

@@ -26,9 +26,9 @@ def running_postmaster(data: Path) -> int | None:
         return None
     try:
         process = psutil.Process(int(lines[0]))
-        if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
-            return None
-        return process.pid if str(data) in process.cmdline() else None
+        # An unreaped one has a name and no command line.
+        ours = process.name().startswith("postgres") and str(data) in process.cmdline()
+        return process.pid if ours else None
     except psutil.Error:
         return None
 
