@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from milepost.api import milepost_schemas
 from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
 from milepost.api.v3_schemas import COMPONENTS, TEXT, Schema, closed, listed
@@ -81,11 +82,11 @@ def describe(api: FastAPI) -> Schema:
     parts = given.pop("$defs")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {**parts, "Registration": given, "AnyValue": ANY_VALUE_SCHEMA}
-    schemas |= {**COMPONENTS, "V2Tracking": _V2_TRACKING}
+    schemas |= {**COMPONENTS, **milepost_schemas.COMPONENTS, "V2Tracking": _V2_TRACKING}
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
-    document["paths"] = {**_PATHS, **document["paths"]}
+    document["paths"] = {**_PATHS, **milepost_schemas.PATHS, **document["paths"]}
     named: Schema = _named(document)
     return named
 
@@ -170,6 +171,27 @@ _STATUS_V2 = closed({"id": {"type": "integer"}, "message": TEXT})
 _STATUS_V3 = closed({"code": TEXT, "message": TEXT})
 
 
+# What a client does with a registration; tools that follow links test the calls in this order.
+_NEXT: Schema = {
+    name: {
+        "operationId": operation,
+        "parameters": {"tracking_number": "$response.body#/tracking_numbers/0/tracking_number"},
+    }
+    for name, operation in (("look_up", "look_up_v3"), ("look_up_v2", "look_up_v2"))
+}
+_EXAMPLE: Schema = {
+    "announced_at": "2026-01-05T09:00:00Z",
+    "source_id": "order-1001",
+    "from_address": {"country_code": "NL", "postal_code": "5611EM"},
+    "to_address": {"country_code": "DE", "postal_code": "10115"},
+    "ship_with": {
+        "type": "shipping_option_code",
+        "properties": {"shipping_option_code": "sandbox:standard"},
+    },
+    "tracking_number": {"carrier_code": "sandbox", "tracking_number": "SBX-HAPPY-8640X-0001"},
+}
+
+
 def _operation(tag: str, summary: str, responses: Schema, **more: Any) -> Schema:
     return {"tags": [tag], "summary": summary, **more, "responses": responses}
 
@@ -194,14 +216,16 @@ _PATHS: Schema = {
             "Parcel Tracking",
             "Register a parcel for tracking",
             {
-                "200": _json(_ref("RegisteredParcel")),
+                "200": {**_json(_ref("RegisteredParcel")), "links": _NEXT},
                 **_refused(_FIELDS, 422),
                 **_refused(_DETAIL, 408, 409, 413, 415),
                 **_everywhere(_ERRORS, _DETAIL),
             },
             requestBody={
                 "required": True,
-                "content": {"application/json": {"schema": _ref("Registration")}},
+                "content": {
+                    "application/json": {"schema": _ref("Registration"), "example": _EXAMPLE}
+                },
             },
         )
     },
@@ -216,6 +240,7 @@ _PATHS: Schema = {
                 **_refused(_FIELDS, 422),
                 **_everywhere(_ERRORS, _DETAIL),
             },
+            operationId="look_up_v3",
             parameters=[{**_NUMBER, "schema": NUMBER_SCHEMA}, _CARRIER, _ORDER],
         )
     },
@@ -236,6 +261,7 @@ _PATHS: Schema = {
                 **_refused(_V2_ERROR, 422),
                 **_everywhere(_V2_ERROR, _V2_ERROR),
             },
+            operationId="look_up_v2",
             parameters=[{**_NUMBER, "schema": {"type": "string", "minLength": 1}}, _CARRIER],
         )
     },
