@@ -139,10 +139,13 @@ def test_a_fork_is_no_user(used_dir: Path, user_of: UserOf) -> None:
     first, second = user_of(used_dir), user_of(used_dir)
     first.start()
     second.start()
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(tell, b"born")
         time.sleep(60)
         os._exit(0)
+    assert os.read(told, 4) == b"born"
     first._leave()
     second.stop()
     os.kill(child, signal.SIGKILL)
