@@ -5,7 +5,6 @@ faster parsers keep the last of two equal keys and turn a long integer silently 
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 from milepost.errors import InvalidInput
 
 MAX_INTEGER = 2**53 - 1
-"""Integers beyond this are not exact in every client's JSON."""
+"""Beyond this, whole numbers are not exact in every client's JSON."""
 
 Path = tuple[str | int, ...]
 
@@ -40,7 +39,7 @@ class _Refused:
 def read_json(body: bytes, limits: JsonLimits) -> Any:
     """The value of ``body``; InvalidInput naming the field for anything that can't be kept.
 
-    Refused: malformed text, NaN and infinities, equal keys, integers beyond 2^53, NUL and lone
+    Refused: malformed text, NaN and infinities, equal keys, numbers beyond 2^53, NUL and lone
     surrogates, and documents beyond ``limits``.
     """
     if not body.strip():
@@ -86,12 +85,14 @@ def _depth_exceeds(body: bytes, most: int) -> bool:
 def _integer(text: str) -> int | _Refused:
     if len(text) <= 17 and abs(number := int(text)) <= MAX_INTEGER:
         return number
-    return _Refused("int_parsing_size", "Integer is beyond 2^53")
+    return _Refused("int_parsing_size", "Number is beyond 2^53")
 
 
 def _float(text: str) -> float | _Refused:
     number = float(text)
-    return number if math.isfinite(number) else _Refused("finite_number", "Number is too large")
+    if abs(number) <= MAX_INTEGER:
+        return number
+    return _Refused("number_range", "Number is beyond 2^53")
 
 
 def _constant(text: str) -> _Refused:

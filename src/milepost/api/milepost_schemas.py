@@ -1,6 +1,7 @@
 """``/api/milepost/v1`` in our OpenAPI document: errors are problem details (RFC 9457)."""
 
 from milepost.api.milepost_v1 import ADVANCE, ADVANCED
+from milepost.api.v3_fields import ANY_OBJECT
 from milepost.api.v3_schemas import TEXT, Schema, closed, listed
 
 _FIELD = closed({"loc": listed({"anyOf": [TEXT, {"type": "integer"}]}), "msg": TEXT, "type": TEXT})
@@ -40,7 +41,7 @@ PATHS: Schema = {
             "summary": "Move the clock of the account's simulated carriers forward",
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": ADVANCE}},
+                "content": {"application/json": {"schema": {**ADVANCE, **ANY_OBJECT}}},
             },
             "responses": {
                 "200": {
