@@ -87,3 +87,21 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """The settings of this process, read once from the environment."""
     return Settings()
+
+
+def environment_for(settings: Settings) -> dict[str, str]:
+    """The environment in which another process reads these very settings."""
+    variables = {
+        f"MILEPOST_{name.upper()}": getattr(settings, name) for name in settings.model_fields_set
+    }
+    return os.environ | {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in variables.items()
+        if value is not None
+    }
+
+
+def hand_on(settings: Settings) -> None:
+    """Makes ``load`` return these settings in this process and those it starts."""
+    os.environ.update(environment_for(settings))
+    load.cache_clear()

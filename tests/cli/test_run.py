@@ -1,5 +1,6 @@
 """The whole program as processes: started, killed in parts, stopped, refused."""
 
+import base64
 import http.client
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.cli.certificates import self_signed
 from tests.conftest import make_state_dir
 
 from milepost.db.embedded import EmbeddedPostgres
@@ -136,6 +138,26 @@ def test_it_answers_and_stops_all_it_started(used_dir: Path, number: int) -> Non
         assert program.stop(number) == 0
         assert program.left() == []
         assert running_postmaster(used_dir / "postgresql" / "data") is None
+
+
+def test_a_request_in_hand_is_answered_before_the_end(used_dir: Path) -> None:
+    with started(used_dir, "run --json") as program:
+        host, port = program.wait_ready().removeprefix("http://").split(":")
+        with started(used_dir, "account create drained --json") as creation:
+            made = json.loads(creation.process.communicate()[0])
+        secret = f"{made['public_key']}:{made['secret_key']}".encode()
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(
+                b"POST /api/v3/parcels/tracking HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+                b"Content-Type: application/json\r\n"
+                b"Authorization: Basic " + base64.b64encode(secret) + b"\r\n\r\n{"
+            )
+            time.sleep(0.5)
+            program.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            connection.sendall(b"}")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
+        assert program.process.wait(30) == 0
 
 
 def test_a_later_start_keeps_key_and_data_and_is_fast(used_dir: Path) -> None:
@@ -269,25 +291,3 @@ def test_tls(used_dir: Path, tmp_path: Path) -> None:
         assert url.startswith("https://")
         assert status_of(f"{url}/healthz", trusting) == 200
         assert status_of(url.replace("https", "http") + "/healthz") == 0
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
-    builder = builder.public_key(private.public_key()).serial_number(1)
-    builder = builder.not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    signed = builder.add_extension(names, critical=False).sign(private, hashes.SHA256())
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    key.write_bytes(private.private_bytes(encoding, form, serialization.NoEncryption()))
-    return certificate, key

@@ -2,98 +2,23 @@
 
 import asyncio
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import psutil
 import pytest
-from tests.conftest import make_state_dir
+from tests.db.clusters import UserOf, data_of, kill_now, lives, pid_of, query
 
-from milepost.db import cluster, embedded, unprivileged
+from milepost.db import embedded, unprivileged
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.postmaster import running_postmaster, socket_of
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
-
-@pytest.fixture(scope="module")
-def seed() -> Iterator[Path]:
-    """A state directory with an initialised, stopped cluster."""
-    made = make_state_dir()
-    server = EmbeddedPostgres(Settings(state_dir=made))
-    server.start()
-    server.stop()
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-def used_dir(seed: Path, state_dir: Path) -> Path:
-    """A copy of it for one test."""
-    subprocess.run(["cp", "-a", f"{seed}/.", str(state_dir)], check=True)
-    return state_dir
-
-
-@pytest.fixture
-def user_of() -> Iterator[Callable[[Path], EmbeddedPostgres]]:
-    """Makes users of a state directory; all of them leave at the end."""
-    users = []
-
-    def make(state_dir: Path) -> EmbeddedPostgres:
-        users.append(EmbeddedPostgres(Settings(state_dir=state_dir)))
-        return users[-1]
-
-    yield make
-    for user in users:
-        user.stop()
-
-
-UserOf = Callable[[Path], EmbeddedPostgres]
-
-
-def data_of(state_dir: Path) -> Path:
-    return cluster.find_data(state_dir / "postgresql")
-
-
-def pid_of(state_dir: Path) -> int:
-    pid = running_postmaster(data_of(state_dir))
-    assert pid is not None
-    return pid
-
-
-def query(dsn: str, statement: str) -> object:
-    async def ask() -> object:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await connection.fetchval(statement)
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
-
-
-def kill_now(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    process = psutil.Process(pid)
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
-
-
-def lives(pid: int) -> bool:
-    """A zombie (killed or stopped, not yet reaped by whoever started it) does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_new_cluster_is_utf8_durable_and_private(state_dir: Path, user_of: UserOf) -> None:
@@ -270,27 +195,6 @@ def test_a_tidied_socket_folder_is_made_again(used_dir: Path, user_of: UserOf) -
     assert query(user_of(used_dir).start(), "SELECT 1") == 1
 
 
-def test_a_socket_folder_of_somebody_else_is_not_used(used_dir: Path, tmp_path: Path) -> None:
-    me = unprivileged.RunAs(None, None)
-    tmp_path.chmod(0o755)
-    assert not cluster.is_private_folder(tmp_path, me)
-    tmp_path.chmod(0o700)
-    assert cluster.is_private_folder(tmp_path, me)
-    assert not cluster.is_private_folder(tmp_path, unprivileged.RunAs(12345, 12345))
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path)
-    assert not cluster.is_private_folder(link, me)
-
-
-def test_a_long_temporary_folder_is_not_used(
-    used_dir: Path, user_of: UserOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    long = tmp_path / ("x" * 100)
-    long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
-    assert query(user_of(used_dir).start(), "SELECT 1") == 1
-
-
 def test_data_of_another_version_is_refused(used_dir: Path, user_of: UserOf) -> None:
     (data_of(used_dir) / "PG_VERSION").write_text("17\n")
     with pytest.raises(ConfigurationError, match="PostgreSQL 17, this Milepost brings 18"):
@@ -308,84 +212,3 @@ def test_a_server_that_can_not_start_says_why(
     (data_of(used_dir) / "postgresql.conf").write_text(f"{setting}\n")
     with pytest.raises(ConfigurationError, match=f"PostgreSQL did not start: .*{reason}"):
         user_of(used_dir).start()
-
-
-def test_half_an_initialisation_is_thrown_away(state_dir: Path, user_of: UserOf) -> None:
-    half = state_dir / "postgresql" / "data.new-1"
-    half.mkdir(parents=True)
-    (half / "PG_VERSION").write_text("18\n")
-    (state_dir / "postgresql").chmod(0o711)
-    assert query(user_of(state_dir).start(), "SELECT 1") == 1
-    assert not half.exists()
-
-
-def test_a_state_directory_that_can_not_be_made(tmp_path: Path, user_of: UserOf) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="file is not writable: Not a directory"):
-        user_of(tmp_path / "file").start()
-
-
-@needs_root
-def test_root_keeps_unreachable_data_elsewhere(
-    state_dir: Path, user_of: UserOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shared = state_dir / "shared"
-    monkeypatch.setattr(unprivileged, "SHARED_HOME", shared)
-    private = state_dir / "private"
-    private.mkdir(mode=0o700)
-    user = user_of(private / "state")
-    query(user.start(), "CREATE TABLE kept AS SELECT 42 AS answer")
-    assert data_of(private / "state").is_relative_to(shared)
-    assert private.stat().st_mode & 0o777 == 0o700
-    user.stop()
-    assert query(user_of(private / "state").start(), "SELECT answer FROM kept") == 42
-
-
-@needs_root
-def test_root_copies_an_unreachable_installation_and_leaves_its_path_alone(
-    state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shared = state_dir / "shared"
-    monkeypatch.setattr(unprivileged, "SHARED_HOME", shared)
-    private = state_dir / "private"
-    program = private / "installed" / "bin" / "postgres"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o700)
-    private.chmod(0o700)
-    monkeypatch.setattr(unprivileged, "bundled_installation", lambda: private / "installed")
-    nobody = pwd.getpwnam("nobody")
-    user = unprivileged.RunAs(nobody.pw_uid, nobody.pw_gid)
-    copied = unprivileged.binaries(user)
-    assert copied.is_relative_to(shared)
-    assert user.reaches(copied / "postgres")
-    assert private.stat().st_mode & 0o777 == 0o700
-    assert program.stat().st_mode & 0o777 == 0o700
-    assert unprivileged.binaries(user) == copied
-
-
-@needs_root
-def test_somebody_who_is_not_root_needs_no_tricks(state_dir: Path) -> None:
-    """In a forked child: this Python itself may be installed where nobody else can read it."""
-    nobody = pwd.getpwnam("nobody")
-    os.chown(state_dir, nobody.pw_uid, nobody.pw_gid)
-    report = state_dir / "report"
-    child = os.fork()
-    if child == 0:
-        try:
-            os.chdir("/")
-            os.setgroups([])
-            os.setgid(nobody.pw_gid)
-            os.setuid(nobody.pw_uid)
-            user = EmbeddedPostgres(Settings(state_dir=state_dir / "mine"))
-            user.start()
-            owner = psutil.Process(pid_of(state_dir / "mine")).uids().real
-            user.stop()
-            report.write_text(f"a server of {owner}")
-        except BaseException as error:  # noqa: BLE001 the parent judges
-            report.write_text(repr(error))
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    assert report.read_text() == f"a server of {nobody.pw_uid}"
-    assert (state_dir / "mine").stat().st_mode & 0o777 == 0o700

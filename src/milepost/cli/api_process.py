@@ -5,7 +5,6 @@ its own parent, so that a killed one takes nobody along and leaves nobody behind
 """
 
 import multiprocessing
-import os
 import sys
 from typing import Any
 
@@ -16,7 +15,7 @@ from granian.server import Server as Granian
 
 from milepost import observe
 from milepost.cli.processes import drain_when_orphaned, run_child
-from milepost.settings import Settings, load
+from milepost.settings import Settings, hand_on
 
 # A request may take 15 s after its body; who hangs for longer is killed.
 DRAIN_SECONDS = 20
@@ -24,7 +23,8 @@ DRAIN_SECONDS = 20
 
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM, then answers what it has in hand."""
-    pass_on(settings)
+    # It hands its processes a name to import and no arguments: they read the environment.
+    hand_on(settings)
     tls: dict[str, Any] = {}
     if settings.tls_cert is not None:
         tls = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key}
@@ -48,15 +48,6 @@ def serve(settings: Settings) -> None:
         log_dictconfig={"handlers": {}, "loggers": {}},
         **tls,
     ).serve()
-
-
-def pass_on(settings: Settings) -> None:
-    """Granian hands its processes a name to import, no arguments: they read the environment."""
-    if settings.database_url is not None:
-        os.environ["MILEPOST_DATABASE_URL"] = settings.database_url.get_secret_value()
-    if settings.secret_key_file is not None:
-        os.environ["MILEPOST_SECRET_KEY_FILE"] = str(settings.secret_key_file)
-    load.cache_clear()
 
 
 def application() -> Any:

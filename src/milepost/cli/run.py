@@ -15,7 +15,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from pydantic import SecretStr
 
 from milepost import observe, settings
 from milepost.cli.addresses import check_door, claim_port, reachable_host, url_of
@@ -128,7 +127,7 @@ def _heed_signals(stop: asyncio.Event, children: list[Child]) -> None:
 
 
 def _children(wanted: Settings, address: Address | None, *, worker: bool) -> list[Child]:
-    environment = os.environ | environment_of(wanted)
+    environment = settings.environment_for(wanted)
     made = []
     if address is not None:
         # Resolved: the server takes no names, and port 0 has become a real one.
@@ -138,18 +137,6 @@ def _children(wanted: Settings, address: Address | None, *, worker: bool) -> lis
         names = [f"worker-{number + 1}" for number in range(wanted.worker_processes)]
         made += [Child(name, WORKER, environment) for name in names]
     return made
-
-
-def environment_of(wanted: Settings) -> dict[str, str]:
-    """The variables that make a child read these very settings."""
-    set_ones = {name: getattr(wanted, name) for name in wanted.model_fields_set}
-    return {
-        f"MILEPOST_{name.upper()}": value.get_secret_value()
-        if isinstance(value, SecretStr)
-        else str(value)
-        for name, value in set_ones.items()
-        if value is not None
-    }
 
 
 async def _supervise(
