@@ -1,0 +1,65 @@
+"""An installation and a load whose journeys take seconds instead of days."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tests.chaos.carrier import fake_carrier
+from tests.chaos.checker import drain, read, verdict
+from tests.chaos.clients import Load, run_clients
+from tests.chaos.installation import Installation, installation
+from tests.chaos.ledger import Ledger
+from tests.live_server import free_port
+
+CLIENTS = 8
+
+
+@dataclass
+class Run:
+    """An installation under load."""
+
+    house: Installation
+    load: Load
+    clients: "asyncio.Task[None]"
+    drain_seconds: float = 0
+    wrong: list[str] = field(default_factory=list)
+
+    async def finish(self, patience: float = 60) -> list[str]:
+        """Stop the clients when each has its answer, let the carrier's news in, and judge."""
+        self.load.stop.set()
+        await self.clients
+        self.drain_seconds = await drain(self.house, patience)
+        self.wrong = verdict(self.load.ledger.path, await read(self.house))
+        return self.wrong
+
+
+@asynccontextmanager
+async def running_fast(
+    lease: float, *, slow_every: int = 0, slow_seconds: float = 0, asked_every: int = 5
+) -> AsyncIterator[Run]:
+    """``milepost run`` with two processes of each kind, eight accounts and a load on it."""
+    seconds = {"before_first_scan": 1, "in_transit": 1, "in_delivery": 1, "after_end": 1}
+    variables = {f"MILEPOST_CHECK_{name.upper()}": str(each) for name, each in seconds.items()}
+    variables |= {
+        "MILEPOST_API_PROCESSES": "2",
+        "MILEPOST_WORKER_PROCESSES": "2",
+        "MILEPOST_LEASE_SECONDS": str(lease),
+    }
+    port = free_port()
+    with installation(**variables) as house:
+        await house.prepare(CLIENTS, port)
+        ledger = Ledger(house.state_dir / "clients.ledger")
+        asked = house.state_dir / "carrier.ledger"
+        async with fake_carrier(
+            asked, port, slow_every=slow_every, slow_seconds=slow_seconds
+        ) as carrier:
+            await asyncio.to_thread(house.start)
+            load = Load([house.port], house.keys, carrier, ledger, asked_every)
+            clients = asyncio.create_task(run_clients(load))
+            try:
+                yield Run(house, load, clients)
+            finally:
+                clients.cancel()
+                await asyncio.to_thread(house.stop)
+        ledger.close()
