@@ -5,6 +5,8 @@ its own parent, so that a killed one takes nobody along and leaves nobody behind
 """
 
 import multiprocessing
+import os
+import signal
 import sys
 from typing import Any
 
@@ -25,6 +27,7 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM, then answers what it has in hand."""
     # It hands its processes a name to import and no arguments: they read the environment.
     hand_on(settings)
+    os.register_at_fork(after_in_child=_end_on_sigterm)
     tls: dict[str, Any] = {}
     if settings.tls_cert is not None:
         tls = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key}
@@ -48,6 +51,11 @@ def serve(settings: Settings) -> None:
         log_dictconfig={"handlers": {}, "loggers": {}},
         **tls,
     ).serve()
+
+
+def _end_on_sigterm() -> None:
+    """Until it serves, a process has nothing in hand; the handler it was forked with ignores it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def application() -> Any:
