@@ -170,6 +170,15 @@ class Installation:
                 os.killpg(command.pid, signal.SIGKILL)
                 command.wait()
 
+    def kill(self, command: subprocess.Popen[bytes]) -> None:
+        """SIGKILL to a spawned command and everything below it."""
+        below = _children(command, recursive=True)
+        command.kill()
+        for one in below:
+            with suppress(psutil.Error):
+                one.kill()
+        command.wait()
+
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """The server's superuser, waiting for it while it recovers."""
         for _ in range(600):

@@ -8,6 +8,7 @@ are killed: at random, and at each named point. ``CHAOS_KILLS=200`` is the long 
 import asyncio
 import itertools
 import os
+import socket
 import time
 
 import pytest
@@ -73,24 +74,32 @@ async def die_at(
     house: Installation, load: Load, api_point: str | None, poll_point: str
 ) -> dict[str, int]:
     """Have one more API and one more worker die at these points; how often each did."""
-    wanted = [(poll_point, house.spawn("worker", 0, MILEPOST_FAILPOINT=f"{poll_point}:3"))]
+    once = {"MILEPOST_API_PROCESSES": "1", "MILEPOST_WORKER_PROCESSES": "1"}
+    port = free_port()
+    wanted = {poll_point: house.spawn("worker", 0, MILEPOST_FAILPOINT=f"{poll_point}:3", **once)}
     if api_point:
-        port = free_port()
-        wanted.append((api_point, house.spawn("api", port, MILEPOST_FAILPOINT=f"{api_point}:20")))
-        load.ports.append(port)
-    seen: dict[str, set[int]] = {point: set() for point, _ in wanted}
+        dying = f"{api_point}:20"
+        wanted[api_point] = house.spawn("api", port, MILEPOST_FAILPOINT=dying, **once)
+    seen: dict[str, set[int]] = {point: set() for point in wanted}
     died = dict.fromkeys(seen, 0)
     give_up = time.monotonic() + 60
     while min(died.values()) < DEATHS and time.monotonic() < give_up:
-        for point, started in wanted:
+        if api_point and port not in load.ports and takes_connections(port):
+            load.ports.append(port)
+        for point, started in wanted.items():
             alive = {one.pid for one in house.serving(started)}
             seen[point] |= alive
             died[point] = len(seen[point] - alive)
         await asyncio.sleep(0.05)
-    if api_point:
-        load.ports.remove(port)
-    await asyncio.gather(*(asyncio.to_thread(house.end, started) for _, started in wanted))
+    load.ports[:] = [house.port]
+    for started in wanted.values():
+        house.kill(started)
     return died
+
+
+def takes_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def rate(load: Load) -> float:
