@@ -43,7 +43,6 @@ class Settings(BaseSettings):
     # Processes
     api_processes: int = Field(default=1, ge=1)
     worker_processes: int = Field(default=1, ge=1)
-    notify: bool = True
     docs: bool = True
 
     # Fixed limits of the API (bytes, counts, seconds)
@@ -56,7 +55,6 @@ class Settings(BaseSettings):
     max_string_bytes: int = 64 * 1024
     header_seconds: float = 10
     body_seconds: float = 30
-    idle_seconds: float = 75
     request_seconds: float = 15
 
     # Limits towards PostgreSQL and carriers

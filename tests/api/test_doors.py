@@ -226,3 +226,10 @@ async def test_docs_can_be_switched_off() -> None:
     async with started(application(Parcels(), docs=False)) as quiet:
         for path in ("/docs", "/openapi.json", "/docs/start.js"):
             assert (await Client(quiet, None).get(path)).status == 404
+
+
+async def test_the_description_names_the_public_address() -> None:
+    for given, said in (("https://track.example.org/", "https://track.example.org"), ("", "/")):
+        async with started(application(Parcels(), public_url=given)) as app:
+            described = (await Client(app, None).get("/openapi.json")).document
+            assert described["servers"] == [{"url": said}]

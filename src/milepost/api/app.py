@@ -109,7 +109,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
     api.include_router(milepost_v1.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))
     if chosen.docs:
-        docs.add_to(api)
+        docs.add_to(api, chosen.public_url)
     return api
 
 

@@ -47,13 +47,16 @@ _POLICY = (
 _HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"}
 
 
-def add_to(api: FastAPI) -> None:
-    """Serve the description of ``api`` and the page that shows it."""
+def add_to(api: FastAPI, public_url: str) -> None:
+    """Serve the description of ``api`` and the page that shows it.
+
+    ``public_url`` is where clients reach us; empty: wherever they found the description.
+    """
     known: dict[str, bytes] = {}
 
     async def description(_: Request) -> Response:
         if "described" not in known:
-            known["described"] = orjson.dumps(describe(api))
+            known["described"] = orjson.dumps(describe(api, public_url))
         return Response(known["described"], media_type="application/json")
 
     assets = Path(str(files("fastapi_offline"))) / "static"

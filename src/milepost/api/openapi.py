@@ -73,7 +73,7 @@ _MEANINGS = {
 }
 
 
-def describe(api: FastAPI) -> Schema:
+def describe(api: FastAPI, public_url: str = "") -> Schema:
     """The OpenAPI document of the whole API."""
     document: Schema = api.openapi()
     given: Schema = RegistrationRequest.model_json_schema(
@@ -86,6 +86,7 @@ def describe(api: FastAPI) -> Schema:
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
+    document["servers"] = [{"url": public_url.rstrip("/") or "/"}]
     document["paths"] = {**_PATHS, **milepost_schemas.PATHS, **document["paths"]}
     named: Schema = _named(document)
     return named
