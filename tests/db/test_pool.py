@@ -265,6 +265,8 @@ async def test_a_pool_opens_while_the_server_is_away_and_finds_it_later(
         (asyncpg.ConnectionDoesNotExistError("x"), True),
         (asyncpg.InterfaceError("connection is closed"), True),
         (asyncpg.InterfaceError("pool is closing"), True),
+        (asyncpg.InternalClientError("cannot switch to state 13; protocol is failed"), True),
+        (asyncpg.InternalClientError("unknown portal"), False),
         (FileNotFoundError("no socket"), True),
         (TimeoutError(), True),
         (asyncpg.InterfaceError("the server expects 2 arguments for this query"), False),

@@ -43,6 +43,13 @@ REPEATABLE = (
 OUTAGE_CLASSES = ("08", "53", "57", "58", "28", "3D")
 OUTAGE_STATES = frozenset({"25006", "55P03", "25P03", "25P04"})
 
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
 _abandoned: set[asyncio.Future[Any]] = set()
 
 
@@ -176,7 +183,7 @@ async def _attempts(work: Callable[[], Awaitable[T]]) -> T:
         except REPEATABLE as error:
             if attempt == MAX_ATTEMPTS:
                 raise DatabaseUnavailable("too many conflicting writers") from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DRIVER_ERRORS as error:
             if not is_outage(error):
                 raise
             raise DatabaseUnavailable(type(error).__name__) from error
@@ -204,6 +211,10 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         # The same class stands for "wrong number of arguments", which must stay loud.
         return "clos" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):
+        # A killed server's last words came while the connection lay in the pool; the driver then
+        # refuses the next statement before it sends anything.
+        return "cannot switch to state" in str(error)
     return isinstance(error, OSError)
 
 
