@@ -17,6 +17,7 @@ OVER_ACCOUNTS = {
     "accounts: list_accounts": "the operator's command line",
     "accounts: find_accounts": "the operator's command line",
     "accounts: wake_lanes": "an operator's credential serves every account's lane",
+    "accounts: raise_every_epoch": "and changes what every account's parcels show",
     "monitoring: due-lanes": "whose turn is it: reads without a lock, by the one index for it",
     "monitoring: closed-lanes": "the sweep that repairs lanes, page by page in key order",
     "monitoring: open-lanes": "the sweep that repairs lanes, page by page in key order",
