@@ -183,3 +183,21 @@ def _moved(moment: Moment, instant: datetime) -> Moment:
 
 def carrier_events(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event.event_type is EventType.CARRIER]
+
+
+def poll(hour: float, *scans: Scan, source: str = "poll", complete: bool = True) -> Observation:
+    placed = tuple(replace(scan, position=place) for place, scan in enumerate(scans))
+    return Observation("sandbox", source, START + timedelta(hours=hour), placed, complete)
+
+
+def numbered(events: Sequence[Event]) -> tuple[Event, ...]:
+    taken = max((event.sequence for event in events), default=0)
+    fresh = [event.key for event in events if not event.sequence]
+    return tuple(
+        event if event.sequence else replace(event, sequence=taken + 1 + fresh.index(event.key))
+        for event in events
+    )
+
+
+def keys(events: Sequence[Event]) -> list[str]:
+    return [event.key.split("|", 1)[1] for event in carrier_events(events)]
