@@ -17,6 +17,8 @@ from milepost.db.migrate import migrate
 from milepost.db.pool import Pool, open_pool
 from milepost.settings import Settings
 
+pytest_plugins = ["tests.promise_skips"]
+
 TEMPLATE = "template_milepost"
 _numbers = itertools.count(1)
 
