@@ -61,8 +61,8 @@ async def read(house: Installation) -> Stored:
         await connection.close()
     events: dict[Parcel, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
-        events[row["account_id"], row["parcel_id"]].append(row)
-    return Stored(parcels, events, Counter(tuple(row) for row in outbox))
+        events[row["account_id"], row["parcel_id"]].append(dict(row))
+    return Stored([dict(row) for row in parcels], events, Counter(tuple(row) for row in outbox))
 
 
 def verdict(ledger: Path, stored: Stored) -> list[str]:

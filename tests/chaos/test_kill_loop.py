@@ -49,7 +49,7 @@ async def test_nothing_acknowledged_is_lost_whatever_dies() -> None:
         warm = rate(run.load)
         supervisor = Supervisor(run.house, SEED)
         await supervisor.run(KILLS, PAUSE)
-        deaths = {}
+        deaths: dict[str, int] = {}
         for api, poll in itertools.zip_longest(API_POINTS, POLL_POINTS):
             deaths |= await die_at(run.house, run.load, api, poll)
         last_kill = time.monotonic()

@@ -1,0 +1,91 @@
+"""P12 over HTTP: a revoked key and its tokens are out within a second, in every process.
+
+How wrong credentials are told and timed, what a dump holds and the planted bugs (a gatekeeper that
+believes too long, plain secrets) are in tests/accounts.
+"""
+
+import asyncio
+import base64
+import time
+from urllib.parse import urlencode
+
+import pytest
+from tests.chaos.installation import Installation, installation
+from tests.live_server import Client, free_port, wait_until_ready
+from tests.promises.figures import keep
+
+from milepost.accounts.keys import revoke_key
+from milepost.db.pool import open_pool
+
+PATH = "/api/v3/parcels/statuses"
+ALLOWED_SECONDS = 1.0
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(120)]
+
+
+def token_of(client: Client) -> str:
+    form = urlencode({"grant_type": "client_credentials"}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.ask("POST", "/oauth2/token", form, headers)
+    assert answer.status == 200, answer.body
+    return str(answer.document["access_token"])
+
+
+def last_let_in(port: int, authorization: str, until: float) -> float:
+    """Ask on until ``until``: when an answer last was not 401."""
+    last = 0.0
+    while time.monotonic() < until:
+        asked = time.monotonic()
+        answer = Client(port).get(PATH, {"Authorization": authorization})
+        assert answer.status in (200, 401), answer.body
+        if answer.status == 200:
+            last = asked
+        time.sleep(0.01)
+    return last
+
+
+async def test_revoked_is_out_in_every_process() -> None:
+    with installation(MILEPOST_NOTIFY="false") as house:
+        await house.prepare(1, free_port())
+        await asyncio.to_thread(house.start)
+        other = free_port()
+        wait_until_ready(house.spawn("api", other), other, house.log)
+        ports, key = (house.port, other), house.keys[0]
+        assert_same_words(house, key.public_key)
+        token = await asyncio.to_thread(token_of, Client(house.port, key.user))
+        basic = "Basic " + base64.b64encode(key.user.encode()).decode()
+        until = time.monotonic() + 4
+        asking = [
+            asyncio.create_task(asyncio.to_thread(last_let_in, port, each, until))
+            for port in ports
+            for each in (basic, f"Bearer {token}")
+        ]
+        await asyncio.sleep(1.5)
+        async with await open_pool(house.dsn, "milepost_admin", house.settings) as pool:
+            await revoke_key(pool, key.public_key)
+        revoked = time.monotonic()
+        lasted = [last - revoked for last in await asyncio.gather(*asking)]
+        keep("P12 revoking", seconds=[round(each, 2) for each in lasted], processes=len(ports))
+        assert all(-1.5 < each < ALLOWED_SECONDS for each in lasted), lasted
+
+
+def assert_same_words(house: Installation, public_key: str) -> None:
+    """An unknown key and a wrong secret get the same bytes."""
+    unknown = public_key[:-1] + ("a" if public_key[-1] != "a" else "b")
+    answers = [
+        Client(house.port, user).get(PATH) for user in (f"{unknown}:wrong", f"{public_key}:wrong")
+    ]
+    told = [
+        (
+            answer.status,
+            answer.body,
+            sorted(set(answer.headers.items()) - _of_the_moment(answer.headers)),
+        )
+        for answer in answers
+    ]
+    assert told[0] == told[1]
+    assert told[0][0] == 401
+
+
+def _of_the_moment(headers: "dict[str, str] | object") -> set[tuple[str, str]]:
+    assert isinstance(headers, dict)
+    return {(name, headers[name]) for name in ("date", "x-request-id") if name in headers}
