@@ -8,11 +8,27 @@ from pydantic import ValidationError
 
 from milepost.errors import ConfigurationError, MilepostError
 
-ROOMS = ("run", "accounts", "keys", "carriers", "parcels", "sandbox", "demo")
+ROOM_OF = {
+    "run": "run",
+    "api": "run",
+    "worker": "run",
+    "db": "run",
+    "account": "accounts",
+    "key": "keys",
+    "carrier": "carriers",
+    "register": "parcels",
+    "track": "parcels",
+    "sandbox": "sandbox",
+    "demo": "demo",
+}
+"""Which module a command is in."""
 
 
-def build() -> typer.Typer:
-    """The application with the commands of every module."""
+def build(command: str = "") -> typer.Typer:
+    """The application; with the module of ``command`` alone where that is one.
+
+    Importing every module takes longer than most commands do.
+    """
     app = typer.Typer(
         name="milepost",
         help="Self-hosted parcel tracking.",
@@ -20,15 +36,22 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for room in ROOMS:
+    # Without it Typer makes an application of one command swallow the command's name.
+    app.callback()(_nothing)
+    rooms = [ROOM_OF[command]] if command in ROOM_OF else list(dict.fromkeys(ROOM_OF.values()))
+    for room in rooms:
         import_module(f"milepost.cli.{room}").add_to(app)
     return app
+
+
+def _nothing() -> None:
+    """Self-hosted parcel tracking."""
 
 
 def main() -> None:
     """Entry point of the ``milepost`` script."""
     try:
-        build()()
+        build(sys.argv[1] if len(sys.argv) > 1 else "")()
     except ValidationError as error:
         fail(explain(error))
     except (ConfigurationError, MilepostError) as error:
