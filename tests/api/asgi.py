@@ -29,8 +29,9 @@ async def call(
     body: bytes = b"",
     headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
     client: str = "192.0.2.1",
+    leaves: bool = False,
 ) -> Answer:
-    """One request and its whole answer."""
+    """One request and its whole answer; a client that ``leaves`` never sends its body."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     scope = {
         "type": "http",
@@ -46,7 +47,7 @@ async def call(
         "client": (client, 5),
         "server": ("127.0.0.1", 80),
     }
-    incoming = [{"type": "http.request", "body": body, "more_body": False}]
+    incoming = [] if leaves else [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:

@@ -2,10 +2,12 @@
 
 import asyncio
 import gzip
+import io
 from typing import Any
 
 import orjson
 import pytest
+from tests.api.asgi import call
 from tests.api.fake_api import (
     AUTHORIZATION,
     SPENT_OUT,
@@ -17,6 +19,7 @@ from tests.api.fake_api import (
 )
 from tests.api.samples import POST, V2, registration
 
+from milepost import observe
 from milepost.errors import DatabaseUnavailable
 
 
@@ -159,6 +162,15 @@ async def test_a_long_body_is_taken(client: Client) -> None:
 async def test_an_endless_body_is_cut_by_size(client: Client) -> None:
     got = await client.ask("POST", POST, pieces=[b" " * 100_000] * 100)
     assert got.status == 413
+
+
+async def test_a_client_that_leaves_is_no_fault_of_ours(app: Any) -> None:
+    observe.configure("test", log := io.StringIO())
+    got = await call(
+        app, "POST", POST, headers={"authorization": AUTHORIZATION.decode()}, leaves=True
+    )
+    assert (got.status, got.json) == (400, {"detail": "The body breaks off."})
+    assert log.getvalue() == ""
 
 
 async def test_a_slow_body_is_cut_by_time(app: Any) -> None:

@@ -160,6 +160,38 @@ def test_exactly_one_mebibyte_is_read(client: Client) -> None:
     assert "detail" in over.document
 
 
+@pytest.mark.parametrize("framing", ["at once", "in chunks"])
+def test_a_client_that_sends_everything_before_it_reads_is_told(
+    client: Client, framing: str
+) -> None:
+    for _ in range(5):
+        with Line(client) as line:
+            body = b" " * 5_000_000
+            if framing == "at once":
+                length = b"Content-Length: %d" % len(body)
+            else:
+                length = b"Transfer-Encoding: chunked"
+                body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            assert line.say(line.head("POST", POST, b"Connection: close", length))
+            assert line.say(body)
+            assert status_of(line.hear()) == 413
+
+
+def test_a_client_that_waits_for_leave_to_send_is_refused_at_once(client: Client) -> None:
+    with Line(client) as line:
+        framing = (b"Content-Length: 2000000", b"Expect: 100-continue")
+        line.say(line.head("POST", POST, *framing))
+        assert status_of(line.hear()) == 413
+
+
+@pytest.mark.parametrize("path", [POST, "/oauth2/token"])
+def test_chunks_that_are_none(client: Client, path: str) -> None:
+    with Line(client) as line:
+        line.say(line.head("POST", path, b"Transfer-Encoding: chunked") + b"zz\r\n")
+        assert status_of(line.hear()) == 400
+    assert still_serves(client)
+
+
 def test_long_headers(client: Client) -> None:
     got = client.get(POST + "/X", {"X-Long": "y" * 33_000})
     assert (got.status, got.document) == (431, {"detail": "Request Header Fields Too Large"})

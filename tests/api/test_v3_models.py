@@ -100,6 +100,8 @@ def test_what_guide_and_schema_require_is_required(name: str) -> None:
         ("tracking_number.tracking_number", "a\tb", "tracking_number.tracking_number"),
         ("tracking_number.tracking_number", "a\u200bb", "tracking_number.tracking_number"),
         ("tracking_number.tracking_number", "\u202eab", "tracking_number.tracking_number"),
+        ("tracking_number.tracking_number", "a\ufe0fb", "tracking_number.tracking_number"),
+        ("tracking_number.tracking_number", "a\U000e0041b", "tracking_number.tracking_number"),
         ("tracking_number.tracking_number", 5, "tracking_number.tracking_number"),
         ("tracking_number.tracking_identifier", "\x7f", "tracking_number.tracking_identifier"),
         ("tracking_number", "3S123", "carrier_code"),
@@ -127,7 +129,9 @@ def test_refused_naming_the_field(path: str, value: Any, field: str) -> None:
 
 
 def test_not_an_object() -> None:
-    assert {name for name, _ in refused([MINIMAL])} == {""}
+    assert refused([MINIMAL]) == {("", "dict_type")}
+    for part in ("to_address", "ship_with", "tracking_number", "details"):
+        assert refused(changed(part, [])) == {(part, "dict_type")}
 
 
 def test_a_refusal_names_a_bounded_number_of_fields() -> None:
@@ -166,6 +170,7 @@ def test_a_refusal_names_a_bounded_number_of_fields() -> None:
         ("announced_at", "2026-01-05"),
         ("announced_at", "2026-01-05 09:00:00.123456789+0530"),
         ("announced_at", "2028-02-29t09:00z"),
+        ("announced_at", "2026-01-05 09:00:00+00"),
     ],
 )
 def test_what_the_contract_disagrees_on_is_taken(path: str, value: Any) -> None:
@@ -260,6 +265,9 @@ def test_item_defaults_make_the_answer_whole() -> None:
         ("javascript:alert(1)", ""),
         ("https://x.test/ y", ""),
         ("ftp://x.test", ""),
+        ("http:///x", ""),
+        ("https://x.test\\@evil.test", ""),
+        ("https://x.test/\u202ey", ""),
     ],
 )
 def test_only_web_links_are_kept(link: str, kept: str) -> None:

@@ -3,6 +3,7 @@ endpoint sees it, and only when an endpoint asks for it."""
 
 import asyncio
 import zlib
+from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,6 +19,10 @@ JSON_KEY = "milepost.json"
 """Where the scope holds the value of a JSON body once it was read."""
 _PARSED_ASIDE = 64 * 1024
 """Longer documents are parsed in a thread, so that nobody else waits for them."""
+_LET_PASS = 8
+"""How many times too large a body may be and still be heard to its end, within these seconds."""
+_LET_PASS_SECONDS = 5.0
+_CLOSE = ((b"connection", b"close"),)
 
 
 class Refused(HTTPException):
@@ -65,19 +70,19 @@ class Body:
             body = await self._judged()
         except InvalidInput as error:
             raise Refused(problem_of(error)) from error
-        if body is None:
-            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def _judged(self) -> bytes | None:
+    async def _judged(self) -> bytes:
         as_json = self._takes_json()
         self._deadline.reschedule(None)
         try:
             async with asyncio.timeout(self._settings.body_seconds):
                 sent = await self._whole()
         except TimeoutError as late:
-            refused = status_problem(408, headers=((b"connection", b"close"),))
-            raise Refused(refused) from late
+            raise Refused(status_problem(408, headers=_CLOSE)) from late
+        if sent is None:
+            await self._let_pass()
+            raise Refused(_too_large(self._settings.max_body_bytes))
         loop = asyncio.get_running_loop()
         self._deadline.reschedule(loop.time() + self._settings.request_seconds)
         if not sent:
@@ -101,24 +106,42 @@ class Body:
         raise Refused(status_problem(415, "Content-Type must be application/json."))
 
     async def _whole(self) -> bytes | None:
-        """The body as sent, None when the client left."""
+        """The body as sent, None when it is too large."""
         most = self._settings.max_body_bytes
-        declared = header(self._scope, b"content-length")
-        if declared is not None and int(declared) > most:
-            raise Refused(_too_large(most))
+        if int(header(self._scope, b"content-length") or 0) > most:
+            return None
         pieces: list[bytes] = []
-        size = 0
-        while True:
+        size, more = 0, True
+        while more:
             message = await self._receive()
             if message["type"] != "http.request":
-                return None
+                # The client left, or its chunks can't be read; then it still hears this.
+                raise Refused(status_problem(400, "The body breaks off.", _CLOSE))
             piece: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
             size += len(piece)
             if size > most:
-                raise Refused(_too_large(most))
+                return None
             pieces.append(piece)
-            if not message.get("more_body", False):
-                return b"".join(pieces)
+        return b"".join(pieces)
+
+    async def _let_pass(self) -> None:
+        """Hear the rest of a body that is too large, keeping nothing, within bounds.
+
+        Many clients read no answer before they have sent everything: hung up on, they would
+        report a broken connection and not the 413.
+        """
+        left = self._settings.max_body_bytes * _LET_PASS
+        waits = header(self._scope, b"expect") is not None
+        if waits or int(header(self._scope, b"content-length") or 0) > left:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LET_PASS_SECONDS):
+                more = True
+                while more and left > 0:
+                    message = await self._receive()
+                    more = message.get("more_body", False)
+                    left -= len(message.get("body", b""))
 
     def _unpacked(self, sent: bytes) -> bytes:
         packing = (header(self._scope, b"content-encoding") or b"identity").strip().lower()

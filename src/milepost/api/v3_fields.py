@@ -17,17 +17,19 @@ from pydantic_core import PydanticCustomError
 from milepost.api.json_input import MAX_INTEGER
 
 _BLANK = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-# Control, soft hyphen, bidi, zero-width and line separators: invisible, so never part of a number.
-_UNSEEN = (
-    r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    r"\ufeff\ufff9-\ufffb"
+# Control, bidi, zero-width, fillers, line separators: invisible, so never part of a number. Those
+# beyond 16 bits stand as themselves, which is the only spelling that all readers of patterns share.
+UNSEEN = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _BLANKS = "".join(chr(code) for code in range(0x3001) if re.fullmatch(f"[{_BLANK}]", chr(code)))
 
 
 def _visible(most: int) -> str:
     """1 to ``most`` visible characters between blanks that don't count."""
-    edge, inner = f"[^{_UNSEEN}{_BLANK}]", f"[^{_UNSEEN}]"
+    edge, inner = f"[^{UNSEEN}{_BLANK}]", f"[^{UNSEEN}]"
     return f"^[{_BLANK}]*{edge}({inner}{{0,{most - 2}}}{edge})?[{_BLANK}]*$"
 
 
@@ -45,7 +47,7 @@ DAY_PATTERN = (
     f"|{_LEAP}-02-29)"
 )
 _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
-_OFFSET = "([Zz]|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])?"
+_OFFSET = "([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?"
 MOMENT_PATTERN = f"^{DAY_PATTERN}([Tt ]{_CLOCK}{_OFFSET})?$"
 _DAY = re.compile(DAY_PATTERN)
 _MOMENT = re.compile(MOMENT_PATTERN)

@@ -18,6 +18,7 @@ from milepost.api.v3_fields import (
     CARRIER_SCHEMA,
     CURRENCY_SCHEMA,
     NUMBER_SCHEMA,
+    UNSEEN,
     Amount,
     Carrier,
     CarrierOrEmpty,
@@ -42,7 +43,8 @@ from milepost.api.v3_parts import (
 )
 from milepost.tracking.parcel import Registration
 
-_LINK = re.compile(r"https?://[^\s\"<>\x00-\x1f]+\Z", re.IGNORECASE)
+_IN_LINK = rf"^{UNSEEN}\s\"<>\\"
+_LINK = re.compile(rf"https?://[{_IN_LINK}/?#][{_IN_LINK}]*\Z", re.IGNORECASE)
 
 
 class InsuredValue(Part):
@@ -199,9 +201,12 @@ def _field_problem(error: ErrorDetails, given: Any) -> FieldProblem:
         loc = (*loc, "type")
         missing = error["type"] == "union_tag_not_found"
         return FieldProblem(("body", *loc), *(_NO_TYPE if missing else _OTHER_TYPE))
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return FieldProblem(("body", *loc), *_NO_OBJECT)
     return FieldProblem(("body", *loc), error["msg"], error["type"])
 
 
+_NO_OBJECT = ("Input should be an object", "dict_type")
 _NO_TYPE = ("Field required", "missing")
 _OTHER_TYPE = ("Input should be 'shipping_option_code' or 'contract'", "literal_error")
 
