@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 # Python compiles what it imports; compiling all that is installed took a third of the time.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check promises lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run     install if needed, start Milepost on 127.0.0.1:8000 with demo parcels"
 	@echo "make test    install if needed, run the whole test suite (PYTEST_ARGS=... to narrow it)"
 	@echo "make check   formatting, lint, types, import rules, lock files"
+	@echo "make promises  the promises' tests with 200 kills instead of 20; figures in build/promises.json"
 	@echo "make lock    write the lock files anew (needs uv)"
 	@echo "make clean   remove the virtual environment (never the state)"
 
@@ -28,6 +29,10 @@ check: $(BIN)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
 	$(BIN)/python -m pytest -q tests/test_lock.py
+
+promises: $(BIN)/.installed-dev
+	CI=true CHAOS_KILLS="$${CHAOS_KILLS:-200}" PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
+	    $(BIN)/python -m pytest -m promise $(PYTEST_ARGS)
 
 # A stamp is newer than its lock exactly when what the lock says is installed.
 $(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python

@@ -27,7 +27,7 @@ DEATHS = max(1, KILLS // 50)
 WARM_SECONDS = 4.0
 CALM_SECONDS = 6.0
 RATE_SECONDS = 3.0
-PAUSE = (0.8, 1.8)
+PAUSE = (0.6, 1.4)
 LEASE = 2.0
 RECOVERED = 0.4
 """Of the throughput before the first kill, at least; loose, for other work shares the machine."""

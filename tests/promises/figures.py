@@ -20,6 +20,7 @@ def figures_path() -> Path:
 def keep(check: str, **figures: Any) -> None:
     """Add the figures of one check to the run's file; several test processes may do so."""
     path = figures_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

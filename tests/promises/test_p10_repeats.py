@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -29,11 +29,11 @@ class Outcome:
     stored: int = 0
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[Installation]:
+@pytest.fixture(scope="module")
+def house() -> Iterator[Installation]:
     with installation(MILEPOST_API_PROCESSES="2", MILEPOST_NOTIFY="false") as made:
-        await made.prepare(1, free_port())
-        await asyncio.to_thread(made.start)
+        asyncio.run(made.prepare(1, free_port()))
+        made.start()
         yield made
 
 
