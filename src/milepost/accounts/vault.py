@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
+import structlog
 
 from milepost.accounts.recent import Recent
-from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.secret_keys import CannotOpen, SecretKeys
 from milepost.accounts.statements import statements
 from milepost.db.pool import Connection, Pool, retrying, tenant
 
 KEEP_SECONDS = 0.8
 OPERATOR = "operator"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,9 @@ class CredentialStore:
                 self._pool, carrier_code=carrier_code, sealed=sealed
             )
         # Platform and tenant tables never share a transaction; each step bears a repeat.
-        await statements.raise_every_epoch(self._pool)
+        # Lanes first: an answer rendered under the new epoch must not show a lane still closed.
         await statements.wake_lanes(self._pool, carrier_code=carrier_code)
+        await statements.raise_every_epoch(self._pool)
 
     async def _look(self, account_id: int, carrier_code: str) -> StoredCredential | None:
         sealed = await retrying(
@@ -120,13 +124,21 @@ class CredentialStore:
             )
         )
         if sealed is not None:
-            return self._open(f"account:{account_id}", carrier_code, sealed)
+            return self._openable(f"account:{account_id}", carrier_code, sealed)
         sealed = await retrying(
             lambda: statements.operator_credential(self._pool, carrier_code=carrier_code)
         )
         if sealed is not None:
-            return self._open(OPERATOR, carrier_code, sealed)
+            return self._openable(OPERATOR, carrier_code, sealed)
         return None
+
+    def _openable(self, owner: str, carrier_code: str, sealed: bytes) -> StoredCredential | None:
+        """None, and a line in the log, where the key is gone: a login nobody can use is none."""
+        try:
+            return self._open(owner, carrier_code, sealed)
+        except CannotOpen as error:
+            log.error("a carrier login can't be opened", carrier_code=carrier_code, exc_info=error)
+            return None
 
     def _seal(self, owner: str, carrier_code: str, fields: Mapping[str, str]) -> bytes:
         return self._keys.seal(orjson.dumps(dict(fields)), _context(owner, carrier_code))

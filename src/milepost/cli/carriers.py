@@ -140,11 +140,11 @@ async def _take_slot(pool: Pool, carrier: Carrier, credential: Credential) -> No
     if not gap:
         return
     slot = await slots.take(pool, carrier.manifest.code, credential.owner, gap)
-    wait = (slot.start_at - datetime.now(UTC)).total_seconds()
+    wait = slot.wait.total_seconds()
     if not slot.granted:
         name = carrier.manifest.name
         raise ConfigurationError(f"the quota at {name} allows the next question in {wait:.0f} s")
-    await asyncio.sleep(max(0.0, wait))
+    await asyncio.sleep(wait)
 
 
 def facts_of(carrier: Carrier) -> dict[str, object]:

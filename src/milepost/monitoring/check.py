@@ -10,13 +10,12 @@ The order is the point:
 """
 
 import asyncio
-import hashlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
-import orjson
 import structlog
 
 from milepost import failpoints
@@ -34,9 +33,11 @@ from milepost.carriers.connector import (
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.db.pool import Pool, retrying
+from milepost.errors import DatabaseUnavailable
 from milepost.monitoring import slots
-from milepost.monitoring.claim import NEVER, Claimed, Lane, claim, pause
+from milepost.monitoring.claim import Claimed, Lane, claim, pause
 from milepost.monitoring.plan import Planning
+from milepost.monitoring.question import carrier_now, hash_of, item_of
 from milepost.parcels.record import News, Recorder, WatchPlan
 from milepost.parcels.stored import StoredParcel
 from milepost.tracking.events import Observation
@@ -87,11 +88,11 @@ class Checker:
         carrier = self._catalogue.get(lane.carrier_code)
         connector = carrier.connector() if carrier else None
         if carrier is None or connector is None:
-            await pause(self._pool, lane, "not_supported", NEVER)
+            await pause(self._pool, lane, "not_supported", None)
             return 0
         stored = await self._credentials.get(lane.account_id, carrier.manifest.code)
         if stored is None and carrier.manifest.needs_credential:
-            await pause(self._pool, lane, "waiting_for_credentials", NEVER)
+            await pause(self._pool, lane, "waiting_for_credentials", None)
             return 0
         credential = (
             Credential(stored.owner, stored.fields)
@@ -103,48 +104,76 @@ class Checker:
         failpoints.reach("poll.after_lease")
         size = carrier.manifest.batch_size
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        await asyncio.gather(
-            *(self._check_batch(lane, carrier, credential, batch) for batch in batches)
+        # All of them to their end: one that fails must not leave the others running unattended.
+        ended = await asyncio.gather(
+            *(self._check_batch(lane, carrier, credential, batch) for batch in batches),
+            return_exceptions=True,
         )
+        for failure in filter(None, ended):
+            raise failure
         return len(rows)
+
+    async def rest(self, lane: Lane) -> None:
+        """Let others have their turn before a lane whose check failed is tried again."""
+        await pause(self._pool, lane, lane.state, FAULT_REST)
 
     async def _allowed(self, lane: Lane, carrier: Carrier, credential: Credential) -> int:
         """How many rows may be asked about now; waits for a slot that is less than a second off."""
-        gap = carrier.manifest.quota_for(credential).spacing_seconds
-        if not gap:
-            return CLAIM
-        slot = await slots.take(
-            self._pool, carrier.manifest.code, credential.owner, timedelta(seconds=gap)
-        )
+        gap = timedelta(seconds=carrier.manifest.quota_for(credential).spacing_seconds)
+        slot = await slots.take(self._pool, carrier.manifest.code, credential.owner, gap)
         if not slot.granted:
-            await pause(self._pool, lane, "open", slot.start_at)
+            await pause(self._pool, lane, lane.state, slot.wait)
             return 0
-        await asyncio.sleep(max(0.0, (slot.start_at - datetime.now(UTC)).total_seconds()))
-        return carrier.manifest.batch_size
+        await asyncio.sleep(slot.wait.total_seconds())
+        return carrier.manifest.batch_size if gap else CLAIM
 
     async def _check_batch(
         self, lane: Lane, carrier: Carrier, credential: Credential, rows: Sequence[Claimed]
     ) -> None:
-        items = {_item(row): row for row in rows}
-        connector = carrier.connector()
-        assert connector is not None  # noqa: S101 - the lane would have been closed
-        outcomes = await connector.ask(list(items), credential, self._fetcher)
+        items = {item_of(row): row for row in rows}
+        outcomes = await self._ask(lane, carrier, credential, list(items))
         failpoints.reach("poll.after_http")
-        if lane.state == "credential_refused" and not any(
-            isinstance(outcome, Refused) for outcome in outcomes.values()
+        if lane.state == "credential_refused" and any(
+            isinstance(outcome, Found | Unchanged | NotFound) for outcome in outcomes.values()
         ):
-            await pause(self._pool, lane, "open", datetime.now(UTC))
+            lane = dataclasses.replace(lane, state="open")
+            await pause(self._pool, lane, lane.state, timedelta())
         silent = Broken("the connector gave no outcome for this parcel", lane_wide=False)
         quiet = [
-            settled
+            await self._settle_or_miss(lane, carrier, credential, row, outcomes.get(item, silent))
             for item, row in items.items()
-            if (
-                settled := await self._settle(
-                    lane, carrier, credential, row, outcomes.get(item, silent)
-                )
-            )
         ]
-        await self._finish(lane, quiet)
+        await self._finish(lane, [one for one in quiet if one is not None])
+
+    async def _ask(
+        self, lane: Lane, carrier: Carrier, credential: Credential, items: Sequence[Item]
+    ) -> Mapping[Item, Outcome]:
+        connector = carrier.connector()
+        assert connector is not None  # noqa: S101 - the lane would have been closed
+        try:
+            return await connector.ask(items, credential, self._fetcher)
+        except Exception:
+            # A connector does not raise; one that does has told nothing about any parcel.
+            log.exception("connector failed", carrier_code=lane.carrier_code)
+            return {}
+
+    async def _settle_or_miss(
+        self,
+        lane: Lane,
+        carrier: Carrier,
+        credential: Credential,
+        row: Claimed,
+        outcome: Outcome,
+    ) -> Quiet | None:
+        """Settle; a parcel we fail with ourselves is a miss, and costs the others nothing."""
+        try:
+            return await self._settle(lane, carrier, credential, row, outcome)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("parcel could not be checked", parcel_id=row.parcel_id)
+            plan = self._planning.after_own_fault(carrier.manifest, row, datetime.now(UTC))
+            return Quiet(row, plan, checked=False)
 
     async def _settle(
         self,
@@ -155,7 +184,7 @@ class Checker:
         outcome: Outcome,
     ) -> Quiet | None:
         """Record what is new; a Quiet when only the schedule's row has to be written."""
-        now = _carrier_now(carrier, outcome) or datetime.now(UTC)
+        now = carrier_now(carrier, outcome) or datetime.now(UTC)
         match outcome:
             case Found():
                 failpoints.reach("poll.after_parse")
@@ -163,12 +192,12 @@ class Checker:
             case Unchanged() | NotFound():
                 return await self._quiet(lane, carrier, row, now)
             case Refused():
-                log.warning("carrier refused", carrier=lane.carrier_code, why=outcome.why)
+                _tell("carrier refused", lane, outcome.why)
                 return await self._refused(lane, carrier, credential, row, outcome)
             case Broken():
-                log.warning("carrier broken", carrier=lane.carrier_code, why=outcome.why)
+                _tell("carrier broken", lane, outcome.why)
                 if outcome.lane_wide:
-                    await pause(self._pool, lane, lane.state, datetime.now(UTC) + FAULT_REST)
+                    await pause(self._pool, lane, lane.state, FAULT_REST)
                 plan = self._planning.after_fault(carrier.manifest, row, now)
                 return await self._planned(lane, row, plan, now, checked=False)
             case _:
@@ -232,15 +261,14 @@ class Checker:
         refused: Refused,
     ) -> Quiet:
         """Pause the lane, never the parcel; the row is due again when the lane is."""
-        wait = max(1.0, refused.retry_after)
-        state, seconds = "open", wait
+        state, wait = lane.state, timedelta(seconds=max(1.0, refused.retry_after))
         if refused.credential_refused:
-            state, seconds = "credential_refused", CREDENTIAL_RETRY.total_seconds()
+            state, wait = "credential_refused", CREDENTIAL_RETRY
         else:
-            await slots.hold(self._pool, carrier.manifest.code, credential.owner, wait)
-        until = datetime.now(UTC) + timedelta(seconds=seconds)
-        await pause(self._pool, lane, state, until)
-        return Quiet(row, self._planning.after_refusal(row, seconds), checked=False)
+            seconds = wait.total_seconds()
+            await slots.hold(self._pool, carrier.manifest.code, credential.owner, seconds)
+        await pause(self._pool, lane, state, wait)
+        return Quiet(row, self._planning.after_refusal(row), checked=False)
 
     async def _finish(self, lane: Lane, quiet: Sequence[Quiet]) -> None:
         if not quiet:
@@ -253,31 +281,8 @@ class Checker:
         )
 
 
-def hash_of(found: Found) -> str:
-    """Tells whether an answer says anything new; the carrier's clock does not count."""
-    said = orjson.dumps(
-        [found.scans, found.complete, found.estimate, found.signed_by, found.service],
-        option=orjson.OPT_SORT_KEYS,
-    )
-    return hashlib.blake2b(said, digest_size=16).hexdigest()
-
-
-def _carrier_now(carrier: Carrier, outcome: Outcome) -> datetime | None:
-    """A simulated carrier lives on its own clock; nobody else's clock is believed."""
-    if not carrier.manifest.simulated:
-        return None
-    return getattr(outcome, "as_of", None)
-
-
-def _item(row: Claimed) -> Item:
-    return Item(
-        key=str(row.parcel_id),
-        number=row.tracking_number,
-        postal_code=row.postal_code,
-        origin_country=row.origin_country,
-        destination_country=row.destination_country,
-        shipped_at=row.announced_at,
-    )
+def _tell(event: str, lane: Lane, why: str) -> None:
+    log.warning(event, account_id=lane.account_id, carrier_code=lane.carrier_code, reason=why)
 
 
 def _finish_row(item: Quiet) -> Mapping[str, Any]:

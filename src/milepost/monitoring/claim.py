@@ -1,7 +1,7 @@
 """Whose turn it is: lanes, and the due rows of a lane under a lease."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,6 @@ from milepost.tracking.journey import Journey
 from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
 
 QUERIES: Any = load_queries(Path(__file__).with_name("monitoring.sql"))
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""A turn that comes only when somebody opens the lane again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +62,31 @@ async def claim(pool: Pool, lane: Lane, most: int, lease: timedelta) -> list[Cla
     return [_claimed(row) for row in rows]
 
 
-async def pause(pool: Pool, lane: Lane, state: str, until: datetime) -> None:
-    """Let nobody ask for ``lane`` before ``until``; a changed state makes stored answers stale."""
+async def pause(pool: Pool, lane: Lane, state: str, wait: timedelta | None) -> None:
+    """Let nobody ask for ``lane`` for ``wait``, by the database's clock; None: until it is opened.
+
+    A changed state makes stored answers stale.
+    """
     changed = await retrying(
         lambda: pool.fetchval(
-            "SELECT pause_lane($1, $2, $3, $4)", lane.account_id, lane.carrier_code, state, until
+            "SELECT pause_lane($1, $2, $3, $4)", lane.account_id, lane.carrier_code, state, wait
         )
     )
     if changed:
-        await retrying(lambda: pool.execute("SELECT raise_render_epoch($1)", lane.account_id))
+        await _render_anew(pool, lane)
 
 
 async def wake(pool: Pool, lane: Lane) -> None:
-    """Open ``lane`` and make its parcels due now."""
-    await retrying(
-        lambda: pool.execute("SELECT wake_lane($1, $2)", lane.account_id, lane.carrier_code)
+    """Open ``lane`` and make its parcels due now; a changed state makes stored answers stale."""
+    changed = await retrying(
+        lambda: pool.fetchval("SELECT wake_lane($1, $2)", lane.account_id, lane.carrier_code)
     )
+    if changed:
+        await _render_anew(pool, lane)
+
+
+async def _render_anew(pool: Pool, lane: Lane) -> None:
+    await retrying(lambda: pool.execute("SELECT raise_render_epoch($1)", lane.account_id))
 
 
 async def closed_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
@@ -89,7 +96,7 @@ async def closed_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
 
 
 async def open_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
-    """Open lanes whose turn lies ahead, in key order after ``after``."""
+    """Lanes that have turns and whose next lies ahead, in key order after ``after``."""
     rows = await retrying(lambda: _rows(pool, "open_lanes", most=most, **_key(after)))
     return [Lane(row["account_id"], row["carrier_code"]) for row in rows]
 

@@ -9,7 +9,7 @@ WHERE state IN ('not_supported', 'waiting_for_credentials') AND (account_id, car
 ORDER BY account_id, carrier_code LIMIT :most;
 
 -- name: open-lanes
--- Lanes whose turn lies ahead, to see whether a row is due before it.
+-- Lanes that have turns and whose next one lies ahead, to see whether a row is due before it.
 SELECT account_id, carrier_code FROM lane
-WHERE state = 'open' AND turn_at > now() AND (account_id, carrier_code) > (:account_id, :carrier_code)
+WHERE state IN ('open', 'credential_refused') AND turn_at > now() AND (account_id, carrier_code) > (:account_id, :carrier_code)
 ORDER BY account_id, carrier_code LIMIT :most;

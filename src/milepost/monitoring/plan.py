@@ -18,6 +18,9 @@ from milepost.tracking.cadence import (
 )
 from milepost.tracking.journey import Journey
 
+LATER = timedelta(days=1)
+"""When a parcel that should be given up, and can't be, is tried again."""
+
 
 class Planning:
     """Plans the next check of parcels by the settings' cadence."""
@@ -64,9 +67,16 @@ class Planning:
             row.answer_hash,
         )
 
-    def after_refusal(self, row: Claimed, seconds: float) -> WatchPlan:
-        """The plan of a parcel whose lane is paused for ``seconds``: due when the lane is."""
-        return WatchPlan(urgency_of(row.journey), seconds, row.misses, row.answer_hash)
+    def after_own_fault(self, manifest: Manifest, row: Claimed, now: datetime) -> WatchPlan:
+        """The plan after we failed ourselves: that is no reason to stop."""
+        plan = self.after_fault(manifest, row, now)
+        if not plan.stop_reason:
+            return plan
+        return WatchPlan(plan.urgency, LATER.total_seconds(), plan.misses, plan.answer_hash)
+
+    def after_refusal(self, row: Claimed) -> WatchPlan:
+        """The plan of a parcel whose lane is paused: due as soon as the lane is."""
+        return WatchPlan(urgency_of(row.journey), 0.0, row.misses, row.answer_hash)
 
     def _plan(
         self,

@@ -11,17 +11,24 @@ HORIZON = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A start time towards a carrier; not ``granted`` means: come back at ``start_at``."""
+    """A start time towards a carrier; not ``granted`` means: come back after ``wait``.
+
+    ``wait`` is what to go by: it needs no agreement between this machine's clock and another's.
+    """
 
     granted: bool
     start_at: datetime
+    wait: timedelta
 
 
 async def take(pool: Pool, carrier_code: str, owner: str, gap: timedelta) -> Slot:
-    """The next slot of ``owner`` at a carrier, if it starts within the horizon."""
+    """The next slot of ``owner`` at a carrier, if it starts within the horizon.
+
+    Where there is no limit (``gap`` zero) it starts at once, unless the carrier is on ``hold``.
+    """
     row = await retrying(
         lambda: pool.fetchrow(
-            "SELECT granted, start_at FROM take_carrier_slot($1, $2, $3, $4)",
+            "SELECT granted, start_at, wait FROM take_carrier_slot($1, $2, $3, $4)",
             carrier_code,
             owner,
             gap,
@@ -29,7 +36,7 @@ async def take(pool: Pool, carrier_code: str, owner: str, gap: timedelta) -> Slo
         )
     )
     assert row is not None  # noqa: S101 - a function with OUT parameters gives one row
-    return Slot(row["granted"], row["start_at"])
+    return Slot(row["granted"], row["start_at"], max(timedelta(), row["wait"]))
 
 
 async def hold(pool: Pool, carrier_code: str, owner: str, seconds: float) -> None:

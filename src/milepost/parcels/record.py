@@ -77,7 +77,8 @@ class Recorder:
         again up to five times. Raises DatabaseUnavailable when that many writers were faster.
         """
         for _ in range(ATTEMPTS):
-            stored = (await load(self._pool, account_id, [parcel_id])).get(parcel_id)
+            found = await retrying(lambda: load(self._pool, account_id, [parcel_id]))
+            stored = found.get(parcel_id)
             if stored is None:
                 return Recorded(None, 0, fenced=True)
             after = apply(stored, observation, news or News(), now)
@@ -126,8 +127,10 @@ class Recorder:
 
     async def _holds(self, account_id: int, parcel_id: int, fence: int) -> bool:
         return bool(
-            await self._pool.fetchval(
-                "SELECT holds_fence($1, $2, $3)", account_id, parcel_id, fence
+            await retrying(
+                lambda: self._pool.fetchval(
+                    "SELECT holds_fence($1, $2, $3)", account_id, parcel_id, fence
+                )
             )
         )
 
@@ -149,7 +152,8 @@ def apply(stored: StoredParcel, observation: Observation, news: News, now: datet
     parcel = dataclasses.replace(
         stored,
         events=numbered,
-        event_count=max((event.sequence for event in numbered), default=stored.event_count),
+        # Never less than before: the number of an event that is gone is not given out again.
+        event_count=max([stored.event_count, *(event.sequence for event in numbered)]),
         estimate=news.estimate or stored.estimate,
         extra=extra,
         updated_at=now,

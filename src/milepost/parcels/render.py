@@ -61,7 +61,8 @@ class Renderer:
         monitoring = monitoring_of(
             carrier_known=self._catalogue.get(parcel.carrier_code) is not None,
             carrier_asked=self._asks(parcel.carrier_code),
-            credential_missing=credential_missing,
+            # A closed lane counts: what the login's cache believes may be a moment old.
+            credential_missing=credential_missing or parcel.lane_state == "waiting_for_credentials",
             credential_refused=parcel.lane_state == "credential_refused",
             ended_at=journey.ended_at,
             stopped_at=parcel.stopped_at,

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from milepost.errors import MilepostError
+from milepost.errors import DatabaseUnavailable, MilepostError
 from milepost.monitoring.claim import Lane, due_lanes
 from milepost.monitoring.sweep import sweep
 from milepost.settings import Settings
@@ -46,15 +46,20 @@ async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
     await asyncio.gather(*in_hand.values(), return_exceptions=True)
 
 
-def _put_down(
-    in_hand: dict[Lane, asyncio.Task[None]], lane: Lane, _: asyncio.Task[None]
-) -> None:
+def _put_down(in_hand: dict[Lane, asyncio.Task[None]], lane: Lane, _: asyncio.Task[None]) -> None:
     in_hand.pop(lane, None)
 
 
 async def _check(parts: WorkerParts, lane: Lane) -> None:
     with _survived("lane could not be checked"):
-        await parts.checker.check(lane)
+        try:
+            await parts.checker.check(lane)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # It would stay at the head of the queue, and enough of its kind in everybody's way.
+            await parts.checker.rest(lane)
+            raise
 
 
 async def _sweep(parts: WorkerParts) -> None:

@@ -31,16 +31,19 @@ DECLARE
     new_id bigint;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    WITH same_number AS (
+    WITH alike AS (
         SELECT n.parcel_id FROM tracked_number n
         WHERE n.account_id = p_account AND n.carrier_code = p_carrier
           AND n.number_key = p_number_key AND n.kind = 'number' AND n.is_current
+        UNION
+        SELECT s.parcel_id FROM parcel s
+        WHERE s.account_id = p_account AND s.is_current AND s.source_id <> ''
+          AND s.source_id = p_source_id
     ), retired AS (
         UPDATE parcel p SET is_current = false, revision = p.revision + 1
         WHERE p.account_id = p_account AND p.is_current
           AND coalesce(p.ended_at, p.stopped_at) < p_reusable_before
-          AND (p.parcel_id IN (SELECT s.parcel_id FROM same_number s)
-               OR (p_source_id <> '' AND p.source_id = p_source_id AND p.source_id <> ''))
+          AND p.parcel_id IN (SELECT a.parcel_id FROM alike a)
         RETURNING p.account_id, p.parcel_id
     )
     UPDATE tracked_number n SET is_current = false FROM retired r
@@ -87,21 +90,23 @@ BEGIN
 END
 $$;
 
--- Brings a lane's turn forward to p_turn_at, never before its pause is over.
+-- Brings a lane's turn forward to p_turn_at, never before its pause is over. A lane whose credential
+-- was refused has turns too: it is tried again now and then.
 CREATE FUNCTION plan_lane(p_account bigint, p_carrier text, p_turn_at timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     PERFORM 1 FROM lane l
     WHERE l.account_id = p_account AND l.carrier_code = p_carrier
-      AND (l.state <> 'open' OR l.turn_at <= greatest(p_turn_at, l.paused_until));
+      AND (l.state NOT IN ('open', 'credential_refused')
+           OR l.turn_at <= greatest(p_turn_at, l.paused_until));
     IF FOUND THEN
         RETURN;
     END IF;
     INSERT INTO lane (account_id, carrier_code, turn_at) VALUES (p_account, p_carrier, p_turn_at)
     ON CONFLICT (account_id, carrier_code) DO UPDATE
     SET turn_at = greatest(least(lane.turn_at, excluded.turn_at), lane.paused_until)
-    WHERE lane.state = 'open';
+    WHERE lane.state IN ('open', 'credential_refused');
 END
 $$;
 
@@ -230,6 +235,7 @@ BEGIN
         FROM parcel_row r
         WHERE p_watch IS NOT NULL AND w.account_id = p_account
           AND w.account_id = r.account_id AND w.parcel_id = r.parcel_id
+          AND (p_fence IS NULL OR w.fence = p_fence)
     )
     SELECT EXISTS (SELECT FROM parcel_row) INTO written;
     IF written AND p_watch ->> 'due_in' IS NOT NULL THEN
@@ -268,26 +274,37 @@ CREATE FUNCTION claim_watches(
     ended_at timestamptz, last_checked_at timestamptz
 )
 LANGUAGE plpgsql AS $$
+DECLARE
+    waiting bigint[];
+    taken bigint[];
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
+    -- One urgency at a time, so that the index gives the rows in order and only those due are read.
+    waiting := ARRAY(
+        SELECT due.parcel_id FROM generate_series(1, 3) AS level (urgency)
+        CROSS JOIN LATERAL (
+            SELECT w.parcel_id FROM watch w
+            WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+              AND w.urgency = level.urgency AND w.due_at <= now()
+            ORDER BY w.due_at LIMIT p_limit / 4
+        ) AS due);
+    taken := ARRAY(
+        SELECT w.parcel_id FROM watch w
+        WHERE w.account_id = p_account AND w.parcel_id = ANY (waiting) AND w.due_at <= now()
+        ORDER BY w.due_at LIMIT p_limit / 4 FOR UPDATE SKIP LOCKED);
+    FOR level IN 0..3 LOOP
+        EXIT WHEN cardinality(taken) >= p_limit;
+        taken := taken || ARRAY(
+            SELECT w.parcel_id FROM watch w
+            WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+              AND w.urgency = level AND w.due_at <= now() AND w.parcel_id <> ALL (taken)
+            ORDER BY w.due_at LIMIT p_limit - cardinality(taken) FOR UPDATE SKIP LOCKED);
+    END LOOP;
     RETURN QUERY
-    WITH lesser AS (
-        SELECT w.account_id, w.parcel_id FROM watch w
-        WHERE w.account_id = p_account AND w.carrier_code = p_carrier AND w.urgency > 0
-          AND w.due_at <= now()
-        ORDER BY w.due_at LIMIT p_limit / 4 FOR UPDATE SKIP LOCKED
-    ), urgent AS (
-        SELECT w.account_id, w.parcel_id FROM watch w
-        WHERE w.account_id = p_account AND w.carrier_code = p_carrier AND w.due_at <= now()
-          AND NOT EXISTS (SELECT FROM lesser l WHERE l.parcel_id = w.parcel_id)
-        ORDER BY w.urgency, w.due_at
-        LIMIT p_limit - (SELECT count(*) FROM lesser) FOR UPDATE SKIP LOCKED
-    ), claimed AS (
+    WITH claimed AS (
         UPDATE watch w SET fence = w.fence + 1, lease_until = now() + p_lease,
                            due_at = now() + p_lease
-        FROM (SELECT * FROM lesser UNION ALL SELECT * FROM urgent) taken
-        WHERE w.account_id = p_account AND w.account_id = taken.account_id
-          AND w.parcel_id = taken.parcel_id
+        WHERE w.account_id = p_account AND w.parcel_id = ANY (taken)
         RETURNING w.account_id, w.parcel_id, w.fence, w.misses, w.answer_hash, w.last_checked_at
     )
     SELECT c.parcel_id, c.fence, c.misses, c.answer_hash, p.tracking_number,
@@ -335,33 +352,41 @@ BEGIN
 END
 $$;
 
--- Closes or pauses a lane: nobody asks for it before p_until ('infinity' until it is opened again).
+-- Closes or pauses a lane: nobody asks for it for p_wait (null: until it is opened again). True when
+-- its state is another one now.
 CREATE FUNCTION pause_lane(
-    p_account bigint, p_carrier text, p_state text, p_until timestamptz
+    p_account bigint, p_carrier text, p_state text, p_wait interval
 ) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     old_state text;
+    until timestamptz := coalesce(now() + p_wait, 'infinity');
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     SELECT l.state INTO old_state FROM lane l
     WHERE l.account_id = p_account AND l.carrier_code = p_carrier FOR UPDATE;
-    UPDATE lane SET state = p_state, paused_until = p_until, turn_at = p_until
+    UPDATE lane SET state = p_state, paused_until = until, turn_at = until
     WHERE account_id = p_account AND carrier_code = p_carrier;
     RETURN old_state IS DISTINCT FROM p_state;
 END
 $$;
 
--- Makes every parcel of one lane due now: its carrier's clock was moved, or it was opened again.
-CREATE FUNCTION wake_lane(p_account bigint, p_carrier text) RETURNS void
+-- Makes every parcel of one lane due now: its carrier's clock was moved, or it was opened again. True
+-- when its state is another one now.
+CREATE FUNCTION wake_lane(p_account bigint, p_carrier text) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+    old_state text;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     UPDATE watch SET due_at = now()
     WHERE account_id = p_account AND carrier_code = p_carrier
       AND due_at > now() AND due_at < 'infinity' AND lease_until IS NULL;
+    SELECT l.state INTO old_state FROM lane l
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier FOR UPDATE;
     UPDATE lane SET state = 'open', paused_until = NULL, turn_at = now()
     WHERE account_id = p_account AND carrier_code = p_carrier;
+    RETURN coalesce(old_state, 'open') <> 'open';
 END
 $$;
 
@@ -375,10 +400,11 @@ END
 $$;
 
 -- Hands out the next start time towards a carrier with one credential, p_spacing apart, when it
--- lies within p_horizon; else says when to come back. Platform table: no account.
+-- lies within p_horizon; else says how long to stay away. By this clock alone: a worker's may be
+-- wrong. Platform table: no account.
 CREATE FUNCTION take_carrier_slot(
     p_carrier text, p_owner text, p_spacing interval, p_horizon interval,
-    OUT granted boolean, OUT start_at timestamptz
+    OUT granted boolean, OUT start_at timestamptz, OUT wait interval
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -392,7 +418,9 @@ BEGIN
     earliest := greatest(earliest, clock_timestamp());
     granted := earliest <= clock_timestamp() + p_horizon;
     start_at := earliest;
-    IF granted THEN
+    wait := earliest - clock_timestamp();
+    -- Without a limit there is nothing to space; what the carrier asked for holds all the same.
+    IF granted AND p_spacing > interval '0' THEN
         UPDATE carrier_budget SET next_slot_at = earliest + p_spacing
         WHERE carrier_code = p_carrier AND owner = p_owner;
     END IF;

@@ -1,0 +1,38 @@
+"""What is asked about a claimed parcel, and whether the answer says anything new."""
+
+import hashlib
+from datetime import datetime
+
+import orjson
+
+from milepost.carriers.connector import Found, Item, Outcome
+from milepost.carriers.registry import Carrier
+from milepost.monitoring.claim import Claimed
+
+
+def hash_of(found: Found) -> str:
+    """Tells whether an answer says anything new; the carrier's clock does not count."""
+    said = orjson.dumps(
+        [found.scans, found.complete, found.estimate, found.signed_by, found.service],
+        option=orjson.OPT_SORT_KEYS,
+    )
+    return hashlib.blake2b(said, digest_size=16).hexdigest()
+
+
+def carrier_now(carrier: Carrier, outcome: Outcome) -> datetime | None:
+    """A simulated carrier lives on its own clock; nobody else's clock is believed."""
+    if not carrier.manifest.simulated:
+        return None
+    return getattr(outcome, "as_of", None)
+
+
+def item_of(row: Claimed) -> Item:
+    """What a connector is told about a parcel."""
+    return Item(
+        key=str(row.parcel_id),
+        number=row.tracking_number,
+        postal_code=row.postal_code,
+        origin_country=row.origin_country,
+        destination_country=row.destination_country,
+        shipped_at=row.announced_at,
+    )
