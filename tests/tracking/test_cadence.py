@@ -100,6 +100,14 @@ def test_stops() -> None:
     assert stop == Stop("The carrier's last scan is 60 days old.")
 
 
+def test_who_was_never_answered_is_not_given_up_at_the_first_fault() -> None:
+    """It may have waited for credentials for a month."""
+    late = START + timedelta(days=31)
+    assert isinstance(decide(WAITING, late, checked_at=None, misses=1), Plan)
+    stop = decide(WAITING, late, checked_at=None, misses=5)
+    assert stop == Stop("The carrier gave no answer about the parcel in 30 days.")
+
+
 def test_misses_back_off_to_a_limit() -> None:
     waits = [backoff(2 * HOUR, misses, 0.0) / HOUR for misses in range(1, 8)]
     assert waits == [0.5, 1, 2, 4, 8, 8, 8]

@@ -13,7 +13,7 @@ URGENCY_ENDED = 3
 """A smaller number is asked first when a quota does not let us ask about all."""
 
 FINAL_MISSES = 5
-"""Failed tries after which the check that follows an end is given up."""
+"""Failed tries after which a last check, or the first answer, is waited for no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ def next_check(
         return Plan(now, urgency_of(journey))
     if journey.ended_at is not None:
         return _after_end(journey.ended_at, now, policy, checked_at, misses, jitter)
-    if reason := _given_up(journey, now, policy, registered_at):
+    # Who was never asked with success has not been looked for yet.
+    looked_for = checked_at is not None or misses >= FINAL_MISSES
+    if looked_for and (reason := _given_up(journey, now, policy, registered_at, checked_at)):
         return Stop(reason)
     interval = interval_of(journey, policy)
     if misses or checked_at is None:
@@ -125,12 +127,17 @@ def _after_end(
 
 
 def _given_up(
-    journey: Journey, now: datetime, policy: CadencePolicy, registered_at: datetime
+    journey: Journey,
+    now: datetime,
+    policy: CadencePolicy,
+    registered_at: datetime,
+    checked_at: datetime | None,
 ) -> str:
     """Why nobody should ask any more, ``""`` if somebody should."""
     last = journey.last_scan_at
     if last is None and now - registered_at >= policy.stop_without_scan:
-        return f"The carrier never scanned the parcel in {_days(policy.stop_without_scan)}."
+        what = "never scanned" if checked_at is not None else "gave no answer about"
+        return f"The carrier {what} the parcel in {_days(policy.stop_without_scan)}."
     if last is not None and now - last >= policy.stop_after_last_scan:
         return f"The carrier's last scan is {_days(policy.stop_after_last_scan)} old."
     return ""
