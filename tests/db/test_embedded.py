@@ -212,3 +212,11 @@ def test_a_server_that_can_not_start_says_why(
     (data_of(used_dir) / "postgresql.conf").write_text(f"{setting}\n")
     with pytest.raises(ConfigurationError, match=f"PostgreSQL did not start: .*{reason}"):
         user_of(used_dir).start()
+
+
+def test_a_watch_that_comes_after_the_stop_starts_nothing(used_dir: Path, user_of: UserOf) -> None:
+    user = user_of(used_dir)
+    user.start()
+    user.stop()
+    assert not user.ensure_running()
+    assert running_postmaster(used_dir / "postgresql" / "data") is None

@@ -147,3 +147,12 @@ async def test_the_oldest_version_does_all_of_it(oldest: str, settings: Settings
         assert await pool.fetchval("SELECT count(*) FROM account") == 0
         async with tenant(pool, account) as connection:
             assert await connection.fetchval("SELECT name FROM account") == "a"
+
+
+@pytest.mark.parametrize("password", ["hunter2/x", "hunter2#x", "hunter2?x", "x[hunter2"])
+async def test_a_password_that_breaks_the_dsn_is_not_shown(
+    settings: Settings, password: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        await check(f"postgresql://someone:{password}@127.0.0.1:1/milepost", settings)
+    assert "hunter2" not in str(refused.value)

@@ -93,6 +93,9 @@ class EmbeddedPostgres:
         if running_postmaster(self._data) is not None:
             return False
         with self._start_lock():
+            if self._users_lock is None:
+                # Stopped while we waited: a server started now would have no user.
+                return False
             self._ensure_running()
         return True
 

@@ -56,7 +56,13 @@ async def check(dsn: str, settings: Settings) -> None:
     """
     try:
         connection = await asyncpg.connect(dsn, timeout=settings.connect_seconds)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+    except ValueError as error:
+        # Its text quotes pieces of the DSN: a password with a slash is read as a host and port.
+        raise ConfigurationError(
+            "the database is unreachable: MILEPOST_DATABASE_URL can't be read; "
+            "special characters in it must be %-encoded"
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         reason = str(error) or type(error).__name__
         raise ConfigurationError(f"the database is unreachable: {reason}") from error
     try:
