@@ -52,6 +52,9 @@ class Child:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, start_new_session=True
             )
+            if self._stopping:
+                # Told while it was being started: it has nothing in hand yet.
+                self.kill()
             code = await self._process.wait()
             if self._stopping:
                 return
