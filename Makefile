@@ -13,7 +13,7 @@ help:
 	@echo "make test    install if needed, run the whole test suite (PYTEST_ARGS=... to narrow it)"
 	@echo "make check   formatting, lint, types, import rules, lock files"
 	@echo "make promises  the promises' tests with 200 kills instead of 20; figures in build/promises.json"
-	@echo "make lock    write the lock files anew (needs uv)"
+	@echo "make lock    write the lock files anew (LOCK_ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment (never the state)"
 
 run: $(BIN)/.installed
@@ -35,15 +35,15 @@ promises: $(BIN)/.installed-dev
 	    $(BIN)/python -m pytest -m promise $(PYTEST_ARGS)
 
 # A stamp is newer than its lock exactly when what the lock says is installed.
-$(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing Milepost into $(VENV) (about half a minute, once)"
-	@$(INSTALL) --require-hashes --no-deps -r requirements.lock
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+$(BIN)/.installed: installer.lock requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Milepost into $(VENV) (once)"
+	$(call install,--require-hashes --no-deps -r requirements.lock)
+	$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@
 
 $(BIN)/.installed-dev: requirements-dev.lock $(BIN)/.installed
 	@echo "Installing the development tools into $(VENV)"
-	@$(INSTALL) --require-hashes --no-deps -r requirements-dev.lock
+	$(call install,--require-hashes --no-deps -r requirements-dev.lock)
 	@touch $@
 
 $(BIN)/python:
@@ -55,11 +55,13 @@ $(BIN)/python:
 	echo "Milepost needs Python 3.11, 3.12 or 3.13; name it with PYTHON=/path/to/python" >&2; exit 1
 
 # Universal: one file for Python 3.11 to 3.13 on Linux and macOS. --no-config keeps local indexes out.
-UV_COMPILE := uv pip compile --quiet --no-config --universal --python-version 3.11 \
-    --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build
-lock:
-	$(UV_COMPILE) $(LOCK_ARGS) --output-file requirements.lock
-	$(UV_COMPILE) $(LOCK_ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-header
+lock: $(BIN)/.installed
+	$(COMPILE) $(LOCK_ARGS) --group installer --output-file installer.lock
+	$(COMPILE) $(LOCK_ARGS) pyproject.toml --group build --output-file requirements.lock
+	$(COMPILE) $(LOCK_ARGS) pyproject.toml --group build --group dev \
+	    --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
 	rm -rf $(VENV)

@@ -11,7 +11,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LOCKS = {"requirements.lock": ["build"], "requirements-dev.lock": ["build", "dev"]}
+LOCKS = {
+    "installer.lock": ["installer"],
+    "requirements.lock": ["project", "build"],
+    "requirements-dev.lock": ["project", "build", "dev"],
+}
 ENTRY = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>\S+)(?: ; (?P<marker>.+?))? \\$")
 
 
@@ -46,12 +50,10 @@ def pins(text: str) -> dict[str, Pin]:
 
 
 def asked(groups: Iterable[str]) -> list[Requirement]:
-    """What pyproject asks for directly, with these dependency groups."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = list(project["project"]["dependencies"])
-    for group in groups:
-        wanted += project["dependency-groups"][group]
-    return [Requirement(text) for text in wanted]
+    """What pyproject asks for directly: the project's own dependencies, dependency groups."""
+    read = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    known = {"project": read["project"]["dependencies"], **read["dependency-groups"]}
+    return [Requirement(text) for group in groups for text in known[group]]
 
 
 def staleness(lock: dict[str, Pin], wanted: list[Requirement]) -> list[str]:
