@@ -21,7 +21,7 @@ MOST_FUNCTION_LINES = 60
 
 # Exceptions to the two sizes, with the size they have. The lists may only shrink: an entry that is
 # exceeded fails, and so does one that is no longer needed.
-LONG_FILES = {"tests/tracking/test_timeline.py": 363}
+LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 
 # A drawer is where things go that have no name.
