@@ -56,7 +56,8 @@ FUNCTION_ROOMS = {
     "pause_lane": "monitoring",
     "wake_lane": "monitoring",
     "repair_lane": "monitoring",
-    "take_carrier_slot": "monitoring",
+    "take_carrier_slots": "monitoring",
+    "return_carrier_slots": "monitoring",
     "hold_carrier": "monitoring",
     "raise_render_epoch": "accounts",
 }

@@ -187,3 +187,16 @@ async def test_slots_are_spaced_over_all_workers(worker_pool: Pool) -> None:
     assert all(b - a >= gap * 0.99 for a, b in itertools.pairwise(starts))
     other = await slots.take(worker_pool, "dhl", "account:7", gap)
     assert other.granted, "another credential has its own quota"
+
+
+async def test_slots_come_by_the_second_and_go_back_unused(worker_pool: Pool) -> None:
+    gap = timedelta(seconds=0.1)
+    first = await slots.take(worker_pool, "dhl", "operator", gap, 50)
+    assert first.granted == 11
+    await slots.give_back(worker_pool, "dhl", "operator", gap, first, 8)
+    second = await slots.take(worker_pool, "dhl", "operator", gap, 2)
+    assert second.granted == 2
+    assert second.start_at - first.start_at == 3 * gap
+    await slots.give_back(worker_pool, "dhl", "operator", gap, first, 8)
+    third = await slots.take(worker_pool, "dhl", "operator", gap, 1)
+    assert third.start_at - second.start_at == 2 * gap, "nobody takes from under a later one"

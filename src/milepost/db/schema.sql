@@ -534,6 +534,14 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.return_carrier_slots(p_carrier text, p_owner text, p_spacing interval, p_start_at timestamp with time zone, p_granted integer, p_unused integer) RETURNS void
+    LANGUAGE sql
+    AS $$
+    UPDATE carrier_budget SET next_slot_at = p_start_at + (p_granted - p_unused) * p_spacing
+    WHERE carrier_code = p_carrier AND owner = p_owner
+      AND next_slot_at = p_start_at + p_granted * p_spacing
+$$;
+
 CREATE FUNCTION public.slid_window(p_spent integer[], p_from bigint, p_newest bigint, p_size integer) RETURNS integer[]
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -631,24 +639,29 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.take_carrier_slot(p_carrier text, p_owner text, p_spacing interval, p_horizon interval, OUT granted boolean, OUT start_at timestamp with time zone, OUT wait interval) RETURNS record
+CREATE FUNCTION public.take_carrier_slots(p_carrier text, p_owner text, p_spacing interval, p_horizon interval, p_most integer, OUT granted integer, OUT start_at timestamp with time zone, OUT wait interval) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    earliest timestamptz;
+    clock timestamptz;
 BEGIN
     INSERT INTO carrier_budget (carrier_code, owner) VALUES (p_carrier, p_owner)
     ON CONFLICT (carrier_code, owner) DO NOTHING;
-    SELECT greatest(b.next_slot_at, b.paused_until, now()) INTO earliest FROM carrier_budget b
+    SELECT greatest(b.next_slot_at, b.paused_until) INTO start_at FROM carrier_budget b
     WHERE b.carrier_code = p_carrier AND b.owner = p_owner FOR UPDATE;
     -- The row may have been waited for: the clock is read after the lock.
-    earliest := greatest(earliest, clock_timestamp());
-    granted := earliest <= clock_timestamp() + p_horizon;
-    start_at := earliest;
-    wait := earliest - clock_timestamp();
-    -- Without a limit there is nothing to space; what the carrier asked for holds all the same.
-    IF granted AND p_spacing > interval '0' THEN
-        UPDATE carrier_budget SET next_slot_at = earliest + p_spacing
+    clock := clock_timestamp();
+    start_at := greatest(start_at, clock);
+    wait := start_at - clock;
+    IF wait > p_horizon THEN
+        granted := 0;
+    ELSIF p_spacing <= interval '0' THEN
+        -- Without a limit there is nothing to space; what the carrier asked for holds all the same.
+        granted := p_most;
+    ELSE
+        granted := least(p_most, 1 + floor(
+            extract(epoch FROM p_horizon - wait) / extract(epoch FROM p_spacing))::integer);
+        UPDATE carrier_budget SET next_slot_at = start_at + granted * p_spacing
         WHERE carrier_code = p_carrier AND owner = p_owner;
     END IF;
 END

@@ -12,9 +12,8 @@ The order is the point:
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import assert_never
 
 import structlog
 
@@ -36,7 +35,7 @@ from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
 from milepost.monitoring import slots
 from milepost.monitoring.claim import Claimed, Lane, claim, pause
-from milepost.monitoring.plan import Planning
+from milepost.monitoring.plan import Planning, Quiet
 from milepost.monitoring.question import carrier_now, hash_of, item_of
 from milepost.parcels.record import News, Recorder, WatchPlan
 from milepost.parcels.stored import StoredParcel
@@ -51,15 +50,6 @@ FAULT_REST = timedelta(seconds=30)
 """How long a lane rests whose carrier failed as a whole, so that nobody hammers a sick server."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """A row whose check changed nothing but the schedule."""
-
-    row: Claimed
-    plan: WatchPlan
-    checked: bool = True
 
 
 class Checker:
@@ -99,14 +89,28 @@ class Checker:
             if stored
             else Credential(owner=f"account:{lane.account_id}")
         )
-        most = await self._allowed(lane, carrier, credential)
-        rows = await claim(self._pool, lane, most, self._lease) if most else []
+        return await self._ask_due(lane, carrier, credential)
+
+    async def _ask_due(self, lane: Lane, carrier: Carrier, credential: Credential) -> int:
+        """Slots before rows: claim as many as may be asked within a second, each in its time."""
+        code, size = carrier.manifest.code, carrier.manifest.batch_size
+        gap = timedelta(seconds=carrier.manifest.quota_for(credential).spacing_seconds)
+        taken = await slots.take(self._pool, code, credential.owner, gap, -(-CLAIM // size))
+        if not taken.granted:
+            await pause(self._pool, lane, lane.state, taken.wait)
+            return 0
+        rows = await claim(self._pool, lane, min(CLAIM, taken.granted * size), self._lease)
         failpoints.reach("poll.after_lease")
-        size = carrier.manifest.batch_size
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        if gap and len(batches) < taken.granted:
+            unused = taken.granted - len(batches)
+            await slots.give_back(self._pool, code, credential.owner, gap, taken, unused)
         # All of them to their end: one that fails must not leave the others running unattended.
         ended = await asyncio.gather(
-            *(self._check_batch(lane, carrier, credential, batch) for batch in batches),
+            *(
+                self._check_batch(lane, carrier, credential, batch, taken.wait + place * gap)
+                for place, batch in enumerate(batches)
+            ),
             return_exceptions=True,
         )
         for failure in filter(None, ended):
@@ -117,19 +121,15 @@ class Checker:
         """Let others have their turn before a lane whose check failed is tried again."""
         await pause(self._pool, lane, lane.state, FAULT_REST)
 
-    async def _allowed(self, lane: Lane, carrier: Carrier, credential: Credential) -> int:
-        """How many rows may be asked about now; waits for a slot that is less than a second off."""
-        gap = timedelta(seconds=carrier.manifest.quota_for(credential).spacing_seconds)
-        slot = await slots.take(self._pool, carrier.manifest.code, credential.owner, gap)
-        if not slot.granted:
-            await pause(self._pool, lane, lane.state, slot.wait)
-            return 0
-        await asyncio.sleep(slot.wait.total_seconds())
-        return carrier.manifest.batch_size if gap else CLAIM
-
     async def _check_batch(
-        self, lane: Lane, carrier: Carrier, credential: Credential, rows: Sequence[Claimed]
+        self,
+        lane: Lane,
+        carrier: Carrier,
+        credential: Credential,
+        rows: Sequence[Claimed],
+        wait: timedelta,
     ) -> None:
+        await asyncio.sleep(wait.total_seconds())
         items = {item_of(row): row for row in rows}
         outcomes = await self._ask(lane, carrier, credential, list(items))
         failpoints.reach("poll.after_http")
@@ -273,7 +273,7 @@ class Checker:
     async def _finish(self, lane: Lane, quiet: Sequence[Quiet]) -> None:
         if not quiet:
             return
-        rows = [_finish_row(item) for item in quiet]
+        rows = [one.document() for one in quiet]
         await retrying(
             lambda: self._pool.fetchval(
                 "SELECT finish_checks($1, $2, $3)", lane.account_id, lane.carrier_code, rows
@@ -283,15 +283,3 @@ class Checker:
 
 def _tell(event: str, lane: Lane, why: str) -> None:
     log.warning(event, account_id=lane.account_id, carrier_code=lane.carrier_code, reason=why)
-
-
-def _finish_row(item: Quiet) -> Mapping[str, Any]:
-    return {
-        "parcel_id": item.row.parcel_id,
-        "fence": item.row.fence,
-        "urgency": item.plan.urgency,
-        "due_in": item.plan.due_in,
-        "misses": item.plan.misses,
-        "answer_hash": item.plan.answer_hash,
-        "checked": item.checked,
-    }

@@ -2,7 +2,10 @@
 
 import dataclasses
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from milepost.carriers.manifest import Manifest
 from milepost.monitoring.claim import Claimed
@@ -20,6 +23,27 @@ from milepost.tracking.journey import Journey
 
 LATER = timedelta(days=1)
 """When a parcel that should be given up, and can't be, is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A row whose check changed nothing but the schedule."""
+
+    row: Claimed
+    plan: WatchPlan
+    checked: bool = True
+
+    def document(self) -> Mapping[str, Any]:
+        """What ``finish_checks`` writes."""
+        return {
+            "parcel_id": self.row.parcel_id,
+            "fence": self.row.fence,
+            "urgency": self.plan.urgency,
+            "due_in": self.plan.due_in,
+            "misses": self.plan.misses,
+            "answer_hash": self.plan.answer_hash,
+            "checked": self.checked,
+        }
 
 
 class Planning:

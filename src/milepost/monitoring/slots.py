@@ -10,33 +10,51 @@ HORIZON = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A start time towards a carrier; not ``granted`` means: come back after ``wait``.
+class Slots:
+    """``granted`` start times, the first at ``start_at``; none: come back after ``wait``.
 
     ``wait`` is what to go by: it needs no agreement between this machine's clock and another's.
     """
 
-    granted: bool
+    granted: int
     start_at: datetime
     wait: timedelta
 
 
-async def take(pool: Pool, carrier_code: str, owner: str, gap: timedelta) -> Slot:
-    """The next slot of ``owner`` at a carrier, if it starts within the horizon.
+async def take(pool: Pool, carrier_code: str, owner: str, gap: timedelta, most: int = 1) -> Slots:
+    """Up to ``most`` slots of ``owner`` at a carrier, ``gap`` apart, within the horizon.
 
-    Where there is no limit (``gap`` zero) it starts at once, unless the carrier is on ``hold``.
+    Where there is no limit (``gap`` zero) all start at once, unless the carrier is on ``hold``.
     """
     row = await retrying(
         lambda: pool.fetchrow(
-            "SELECT granted, start_at, wait FROM take_carrier_slot($1, $2, $3, $4)",
+            "SELECT granted, start_at, wait FROM take_carrier_slots($1, $2, $3, $4, $5)",
             carrier_code,
             owner,
             gap,
             HORIZON,
+            most,
         )
     )
     assert row is not None  # noqa: S101 - a function with OUT parameters gives one row
-    return Slot(row["granted"], row["start_at"], max(timedelta(), row["wait"]))
+    return Slots(row["granted"], row["start_at"], max(timedelta(), row["wait"]))
+
+
+async def give_back(
+    pool: Pool, carrier_code: str, owner: str, gap: timedelta, taken: Slots, unused: int
+) -> None:
+    """Return the last ``unused`` of ``taken``, unless others have taken later ones already."""
+    await retrying(
+        lambda: pool.execute(
+            "SELECT return_carrier_slots($1, $2, $3, $4, $5, $6)",
+            carrier_code,
+            owner,
+            gap,
+            taken.start_at,
+            taken.granted,
+            unused,
+        )
+    )
 
 
 async def hold(pool: Pool, carrier_code: str, owner: str, seconds: float) -> None:
