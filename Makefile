@@ -13,6 +13,9 @@ define install
 	then :; else $(PIP) install --no-compile $(1); fi
 endef
 
+# What is imported is compiled once, at the first start, and kept; nothing else is.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test check promises lock clean
 .DELETE_ON_ERROR:
 
