@@ -1,7 +1,7 @@
 """The error tree: what can go wrong, said once.
 
     MilepostError
-    ├── ConfigurationError      the operator must change something; the process exits 1 with one line
+    ├── ConfigurationError      the operator must change something; exit code 1 and one line
     ├── InvalidInput            the caller sent something we can't take (400/422), names the field
     ├── NotAuthenticated        no or wrong credentials (401)
     ├── NotAllowed              known caller, not allowed (403)
