@@ -1,28 +1,16 @@
 """P3: one physical scan is one event, in any order, however many write at once."""
 
-import asyncio
 import random
-import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-import asyncpg
 import pytest
-from tests.conftest import execute
-from tests.parcels.conftest import registration
 from tests.promises.figures import keep
+from tests.promises.house import House, break_guard, open_house
 from tests.tracking.order_free import START, scan_at
 
-from milepost.accounts.secret_keys import SecretKeys
-from milepost.accounts.vault import CredentialStore
-from milepost.carriers.registry import Catalogue
-from milepost.db.pool import Pool, open_pool, tenant
-from milepost.errors import DatabaseUnavailable
-from milepost.parcels.record import Recorder
-from milepost.parcels.register import Registrar
-from milepost.parcels.render import Renderer
+from milepost.db.pool import tenant
 from milepost.parcels.stored import load
 from milepost.settings import Settings
 from milepost.tracking.events import Observation, Scan
@@ -36,59 +24,10 @@ STEPS = ("accepted", "in_transit", "in_delivery", "attempted", "delivered")
 pytestmark = pytest.mark.promise
 
 
-@dataclass(frozen=True, slots=True)
-class House:
-    """One account, one registrar, several recorders with connections of their own."""
-
-    account: int
-    pool: Pool
-    registrar: Registrar
-    recorders: Sequence[Recorder]
-
-    async def parcel(self) -> int:
-        new = registration(carrier_code="sandbox", announced_at=START)
-        await self.registrar.register(self.account, new)
-        async with tenant(self.pool, self.account) as conn:
-            return int(await conn.fetchval("SELECT max(parcel_id) FROM parcel"))
-
-    async def tell(self, parcel_id: int, told: Sequence[Observation], dice: random.Random) -> None:
-        """All of ``told``, by all recorders at once, each in an order of its own."""
-
-        async def by(recorder: Recorder) -> None:
-            for observation in dice.sample(told, k=len(told)):
-                await self._record(recorder, parcel_id, observation)
-
-        await asyncio.gather(*(by(recorder) for recorder in self.recorders))
-
-    async def _record(self, recorder: Recorder, parcel_id: int, observation: Observation) -> None:
-        while True:
-            try:
-                now = datetime.now(UTC)
-                await recorder.record(
-                    self.account, parcel_id, observation, now, lambda _journey, _parcel: None
-                )
-            except DatabaseUnavailable:
-                continue
-            return
-
-
 @pytest.fixture
 async def house(dsn: str, account: int, settings: Settings) -> AsyncIterator[House]:
-    async with AsyncExitStack() as stack:
-        pools = [
-            await stack.enter_async_context(
-                await open_pool(dsn, "milepost_worker", settings, max_size=2)
-            )
-            for _ in range(RECORDERS)
-        ]
-        app = await stack.enter_async_context(await open_pool(dsn, "milepost_app", settings))
-        keys, catalogue = SecretKeys((b"k" * 40,)), Catalogue.load()
-
-        def renderer(pool: Pool) -> Renderer:
-            return Renderer(catalogue, CredentialStore(pool, keys), 30)
-
-        recorders = [Recorder(pool, renderer(pool)) for pool in pools]
-        yield House(account, app, Registrar(app, renderer(app), timedelta(days=120)), recorders)
+    async with open_house(dsn, account, settings, recorders=RECORDERS) as house:
+        yield house
 
 
 def journey_of(dice: random.Random) -> list[Observation]:
@@ -171,19 +110,3 @@ async def test_the_check_sees_a_record_without_the_revision_guard(house: House, 
     wrong = await ingest(house, seed=7)
     keep("P3 broken twin", differences=len(wrong))
     assert wrong != []
-
-
-async def break_guard(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    source = await connection.fetchval(
-        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'record_parcel'"
-    )
-    await connection.close()
-    broken, made = re.subn(r"AND p\.revision = p_revision", "", source)
-    assert made == 1
-    await execute(
-        dsn,
-        "ALTER TABLE event DROP CONSTRAINT event_pkey",
-        "ALTER TABLE event DROP CONSTRAINT event_account_id_parcel_id_event_key_key",
-        broken,
-    )
