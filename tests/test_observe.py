@@ -37,7 +37,7 @@ def test_only_fields_of_the_list_are_written(lines: Lines) -> None:
     (line,) = lines()
     assert line.pop("timestamp").endswith("Z")
     assert line == {
-        "event": "recorded",
+        "event": "parcel recorded",
         "level": "info",
         "process": "test",
         "account_id": 7,
