@@ -11,6 +11,7 @@ from tests.live_server import Client, Server, running
 
 HEADER_SECONDS, BODY_SECONDS = 1.0, 1.5
 MARGIN = 2.0
+PATIENCE = 6.0
 POST = "/api/v3/parcels/tracking"
 
 pytestmark = [pytest.mark.promise, pytest.mark.timeout(120)]
@@ -34,7 +35,7 @@ class Line:
 
     def __init__(self, client: Client) -> None:
         self._socket = socket.create_connection(("127.0.0.1", client.port))
-        self._socket.settimeout(10)
+        self._socket.settimeout(PATIENCE)
         self._user = base64.b64encode(client.user.encode())
 
     def head(self, method: str, path: str, *lines: bytes) -> bytes:
@@ -94,7 +95,7 @@ def test_dribbled_headers(client: Client) -> None:
     with Line(client) as line:
         began = time.monotonic()
         for byte in line.head("GET", POST + "/X", b"X: " + b"y" * 1000):
-            if not line.say(bytes([byte])):
+            if not line.say(bytes([byte])) or time.monotonic() - began > PATIENCE:
                 break
             time.sleep(0.02)
         assert time.monotonic() - began < HEADER_SECONDS + MARGIN
@@ -106,7 +107,7 @@ def test_dribbled_bodies(client: Client, framing: bytes) -> None:
         line.say(line.head("POST", POST, b"Content-Type: application/json", framing))
         began = time.monotonic()
         piece = b" " if framing.startswith(b"Content") else b"1\r\n \r\n"
-        while line.say(piece) and time.monotonic() - began < 10:
+        while line.say(piece) and time.monotonic() - began < PATIENCE:
             time.sleep(0.05)
         took = time.monotonic() - began
         assert BODY_SECONDS - 0.1 < took < BODY_SECONDS + MARGIN
