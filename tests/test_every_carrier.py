@@ -5,13 +5,13 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from milepost.carriers.connector import Found, Item, Outcome
@@ -19,6 +19,7 @@ from milepost.carriers.exchange import Answer
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.carriers.samples import Case, ReadsAnswers, cases, outcome_document, read_case
 
+ReaderOf = Callable[[Carrier], ReadsAnswers]
 CATALOGUE = Catalogue.load()
 CARRIERS = list(CATALOGUE)
 ASKABLE = [carrier for carrier in CARRIERS if carrier.can_be_asked]
@@ -145,9 +146,11 @@ def mutated(value: Any, dice: random.Random, rate: float) -> Any:
     return value
 
 
-def check(carrier: Carrier, case: Case, status: int, body: bytes) -> None:
+def check(
+    carrier: Carrier, case: Case, status: int, body: bytes, reader_of: ReaderOf = reader
+) -> None:
     begun = time.process_time()
-    outcome = reader(carrier).outcome(case.item, Answer(status, {}, body))
+    outcome = reader_of(carrier).outcome(case.item, Answer(status, {}, body))
     assert isinstance(outcome, get_args(Outcome))
     # The bar is 0.25 s on a quiet machine; this one is shared.
     assert time.process_time() - begun < 1
@@ -155,10 +158,7 @@ def check(carrier: Carrier, case: Case, status: int, body: bytes) -> None:
     assert "\\u0000" not in orjson.dumps(outcome_document(outcome)).decode()
 
 
-@pytest.mark.promise
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_mutated_answers_give_an_outcome(data: st.DataObject) -> None:
+def check_mutated(data: st.DataObject, reader_of: ReaderOf = reader) -> None:
     carrier, case = data.draw(st.sampled_from(CASES))
     dice = data.draw(st.randoms(use_true_random=False))
     rate = data.draw(st.sampled_from([0.01, 0.05, 0.3]))
@@ -167,18 +167,69 @@ def test_mutated_answers_give_an_outcome(data: st.DataObject) -> None:
         body = orjson.dumps(document)
     except TypeError:  # an integer beyond 64 bit
         body = repr(document).replace("'", '"').replace("None", "null").encode(errors="replace")
-    check(carrier, case, data.draw(st.sampled_from([200, 404, case.status])), body)
+    status = data.draw(st.sampled_from([200, 404, case.status]))
+    check(carrier, case, status, body, reader_of)
+
+
+def check_damaged(data: st.DataObject, reader_of: ReaderOf = reader) -> None:
+    carrier, case = data.draw(st.sampled_from(CASES))
+    place = data.draw(st.integers(0, len(case.body)))
+    noise = data.draw(st.binary(max_size=20))
+    cut = data.draw(st.integers(0, 50))
+    check(carrier, case, 200, case.body[:place] + noise + case.body[place + cut :], reader_of)
+
+
+@pytest.mark.promise
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_mutated_answers_give_an_outcome(data: st.DataObject) -> None:
+    check_mutated(data)
 
 
 @pytest.mark.promise
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_bytes_give_an_outcome(data: st.DataObject) -> None:
-    carrier, case = data.draw(st.sampled_from(CASES))
-    place = data.draw(st.integers(0, len(case.body)))
-    noise = data.draw(st.binary(max_size=20))
-    cut = data.draw(st.integers(0, 50))
-    check(carrier, case, 200, case.body[:place] + noise + case.body[place + cut :])
+    check_damaged(data)
+
+
+class Believing:
+    """The planted fault: the real reader, behind a look at the answer that takes it on trust."""
+
+    def __init__(self, carrier: Carrier, look: Callable[[bytes], object]) -> None:
+        self._real, self._look = reader(carrier), look
+
+    def outcome(self, item: Item, answer: Answer) -> Outcome:
+        self._look(answer.body)
+        return self._real.outcome(item, answer)
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize(
+    ("checked", "look"),
+    [
+        (check_mutated, lambda body: orjson.loads(body).values()),
+        (check_damaged, orjson.loads),
+        (check_damaged, bytes.decode),
+    ],
+    ids=["an object", "JSON", "UTF-8"],
+)
+def test_a_parser_that_believes_its_carrier_is_noticed(
+    checked: Callable[[st.DataObject, ReaderOf], None], look: Callable[[bytes], object]
+) -> None:
+    @settings(
+        max_examples=300,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+    )
+    @given(st.data())
+    def hunt(data: st.DataObject) -> None:
+        checked(data, lambda carrier: Believing(carrier, look))
+
+    with pytest.raises((AttributeError, ValueError)):
+        hunt()
 
 
 def with_long_lists(value: Any, many: int) -> Any:
