@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import execute, with_database
 
 from milepost.db import migrate as migrate_module
-from milepost.db.migrate import current_revision, migrate, migrations
+from milepost.db.migrate import current_revision, migrate
+from milepost.db.migration_files import migrations
 from milepost.errors import ConfigurationError
 
 

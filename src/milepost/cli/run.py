@@ -20,7 +20,7 @@ from milepost import observe, settings
 from milepost.cli.addresses import check_door, claim_port, reachable_host, url_of
 from milepost.cli.processes import WATCH_SECONDS, Child
 from milepost.cli.session import Session, open_session
-from milepost.db.migrate import migrations
+from milepost.db.migration_files import migrations
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
-from milepost.db.migrate import Migration
+from milepost.db.migration_files import Migration
 from milepost.failpoints import reach
 
 

@@ -10,7 +10,10 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'milepost_admin') THEN
         CREATE ROLE milepost_admin NOLOGIN;
     END IF;
-    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    -- Whoever may act as all three already needs no grant, and may lack the right to give one.
+    IF NOT (pg_has_role(current_user, 'milepost_app', 'SET')
+            AND pg_has_role(current_user, 'milepost_worker', 'SET')
+            AND pg_has_role(current_user, 'milepost_admin', 'SET')) THEN
         EXECUTE format('GRANT milepost_app, milepost_worker, milepost_admin TO %I', current_user);
     END IF;
 END
