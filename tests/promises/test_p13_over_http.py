@@ -1,0 +1,169 @@
+"""P13 over HTTP: two API servers, one account, far more writes than it may send.
+
+The sliding windows themselves are held in short form by tests/accounts/test_budget.py; here the
+published limits act from ``milepost account limit`` to the 429 and its Retry-After.
+"""
+
+import asyncio
+import base64
+import itertools
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from tests.chaos.clients import TRACKING, document
+from tests.chaos.installation import Installation, Key, installation
+from tests.live_server import Server, free_port, wait_until_ready
+from tests.promises.figures import keep
+
+WRITES, BURST = 20, 5
+RATE, SECONDS = 20, 4.8
+V2 = "/api/v2/tracking/X"
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(120)]
+_serials = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request in the ledger: when it was sent and answered, and how."""
+
+    sent: float
+    answered: float
+    status: int
+    retry_after: int
+    body: bytes
+
+
+def verdict(ledger: Sequence[Line], limit: int, burst: int) -> list[str]:
+    """What is wrong with the outcome of an overload shorter than a minute.
+
+    An answer was decided somewhere between its being asked for and its being given, so what lies
+    within a second from end to end was certainly let through in one second.
+    """
+    wrong = [
+        f"{line.status}: {line.body[:100]!r}" for line in ledger if line.status not in (200, 429)
+    ]
+    accepted = [line for line in ledger if line.status == 200]
+    if len(accepted) > limit:
+        wrong.append(f"{len(accepted)} accepted in one minute of {limit}")
+    if len(accepted) < limit:
+        wrong.append(f"only {len(accepted)} accepted of {limit}")
+    for first in accepted:
+        end = first.sent + 1
+        second = [line for line in accepted if line.sent >= first.sent and line.answered < end]
+        if len(second) > burst:
+            wrong.append(f"{len(second)} accepted in one second of {burst}")
+    refused = [line for line in ledger if line.status == 429]
+    if not all(1 <= line.retry_after <= 61 for line in refused):
+        wrong.append("a 429 without a time to wait")
+    return wrong
+
+
+class Caller:
+    """Asks the servers in turn."""
+
+    def __init__(self, session: aiohttp.ClientSession, ports: Sequence[int]) -> None:
+        self._session = session
+        self._ports = itertools.cycle(ports)
+
+    async def write(self, key: Key) -> Line:
+        """Register one more parcel."""
+        body = json.dumps(document(f"RATE{next(_serials):08d}", "slowpost")).encode()
+        return await self.ask("POST", TRACKING, key, body)
+
+    async def ask(self, method: str, path: str, key: Key, body: bytes = b"") -> Line:
+        """One request to the next server."""
+        login = base64.b64encode(key.user.encode()).decode()
+        headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
+        url, sent = f"http://127.0.0.1:{next(self._ports)}{path}", time.monotonic()
+        async with self._session.request(method, url, data=body, headers=headers) as got:
+            answer = await got.read()
+            wait = int(got.headers.get("Retry-After", 0))
+            return Line(sent, time.monotonic(), got.status, wait, answer)
+
+    async def overload(self, keys: Sequence[Key]) -> list[Line]:
+        """``RATE`` writes a second whatever comes back, by the keys in turn."""
+        started, tasks = time.monotonic(), []
+        for number in range(int(RATE * SECONDS)):
+            await asyncio.sleep(max(0.0, started + number / RATE - time.monotonic()))
+            # Two by two, so that each key meets each server.
+            tasks.append(asyncio.create_task(self.write(keys[number // 2 % len(keys)])))
+        return list(await asyncio.gather(*tasks))
+
+    async def patient(self, key: Key) -> int:
+        """How many tries one write takes that waits as long as it is told to."""
+        for tries in itertools.count(1):
+            line = await self.write(key)
+            if line.status == 200:
+                return tries
+            assert line.status == 429, line.body
+            await asyncio.sleep(line.retry_after)
+        raise AssertionError
+
+
+def limited(house: Installation, number: int, **limits: int) -> None:
+    options = [word for name, value in limits.items() for word in (f"--{name}", str(value))]
+    server = Server(house.port, house.state_dir)
+    server.command("account", "limit", f"client {number}", *options)
+
+
+def another_key(house: Installation, number: int) -> Key:
+    new = Server(house.port, house.state_dir).command(
+        "key", "create", "--account", f"client {number}"
+    )
+    return Key(house.keys[number].account_id, new["public_key"], new["secret_key"])
+
+
+async def test_limits_hold_over_all_servers_and_keys() -> None:
+    with installation() as house:
+        await house.prepare(4, free_port())
+        await asyncio.to_thread(house.start)
+        other = free_port()
+        second = house.spawn("api", other)
+        wait_until_ready(second, other, house.log)
+        loaded, alone, apart, calm = house.keys
+        await asyncio.gather(
+            *(
+                asyncio.to_thread(limited, house, number, reads=3, writes=WRITES, burst=BURST)
+                for number in (0, 1, 2)
+            ),
+            asyncio.to_thread(limited, house, 3, writes=0, burst=BURST),
+        )
+        both = [loaded, await asyncio.to_thread(another_key, house, 0)]
+        await asyncio.sleep(1)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            caller = Caller(session, (house.port, other))
+            waiting = [asyncio.create_task(caller.patient(calm)) for _ in range(2 * BURST)]
+            # The planted fault, each server counting alone: here it has an account of its own.
+            ledger, *counted_alone = await asyncio.gather(
+                caller.overload(both),
+                Caller(session, (house.port,)).overload([alone]),
+                Caller(session, (other,)).overload([apart]),
+            )
+            tries = await asyncio.gather(*waiting)
+            reads = [await caller.ask("GET", V2, loaded) for _ in range(5)]
+            house.kill(second)
+            again = house.spawn("api", other)
+            await asyncio.to_thread(wait_until_ready, again, other, house.log)
+            after_restart = await Caller(session, (other,)).write(loaded)
+        wrong = verdict(ledger, WRITES, BURST)
+        seen = verdict(list(itertools.chain(*counted_alone)), WRITES, BURST)
+        keep("P13 over HTTP", asked=len(ledger), limit=WRITES, wrong=wrong, planted=seen[:3])
+        assert wrong == []
+        assert sorted(tries) == [1] * BURST + [2] * BURST
+        assert [line.status for line in reads] == [404, 404, 404, 429, 429]
+        assert [line.body for line in reads[3:]] == [b"", b""]
+        assert after_restart.status == 429, "a new process finds the budget as it is"
+        assert any("in one minute" in line for line in seen)
+        assert any("in one second" in line for line in seen)
+
+
+def test_the_check_sees_budget_that_is_not_handed_out_and_429s_without_a_time() -> None:
+    moments = [number * 0.3 for number in range(WRITES - 1)]
+    ledger = [Line(moment, moment + 0.01, 200, 0, b"") for moment in moments]
+    assert verdict(ledger, WRITES, BURST) == ["only 19 accepted of 20"]
+    refused = Line(9.0, 9.01, 429, 0, b"")
+    assert "a 429 without a time to wait" in verdict([*ledger, refused], WRITES, BURST)
