@@ -78,7 +78,8 @@ class Settings(BaseSettings):
     check_after_end: float = 24 * 3600
     stop_without_scan_days: float = 30
     stop_after_last_scan_days: float = 60
-    lease_seconds: float = 60
+    # Outlasts 50 questions to a carrier that takes its 20 s for each, 4 at a time.
+    lease_seconds: float = 300
 
 
 @lru_cache(maxsize=1)
