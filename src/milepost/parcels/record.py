@@ -11,8 +11,13 @@ from milepost.carriers.connector import DeliveryEstimate
 from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
 from milepost.parcels.render import Renderer
-from milepost.parcels.stored import StoredParcel, estimate_document, load
-from milepost.tracking.codec import event_to_fact
+from milepost.parcels.stored import (
+    StoredParcel,
+    estimate_document,
+    event_columns,
+    load,
+    status_columns,
+)
 from milepost.tracking.events import Event, Observation
 from milepost.tracking.journey import Journey
 from milepost.tracking.timeline import Changes, changes, merge
@@ -116,8 +121,8 @@ class Recorder:
                 state,
                 snapshot.v3,
                 snapshot.v2,
-                [_new_row(event) for event in changed.new],
-                [_row(event) for event in changed.revised],
+                [event_columns(event) for event in changed.new],
+                [event_columns(event) for event in changed.revised],
                 list(changed.dropped),
                 _watch_row(parcel.carrier_code, watch),
             )
@@ -183,13 +188,7 @@ def _stopped(parcel: StoredParcel, watch: WatchPlan | None, now: datetime) -> St
 
 
 def _state(parcel: StoredParcel, journey: Journey) -> dict[str, Any]:
-    return {
-        "phase": journey.reading.phase,
-        "exception": journey.reading.exception,
-        "status_type": journey.reading.status_type,
-        "sub_status": journey.reading.sub_status,
-        "status": journey.status,
-        "status_at": journey.status_at,
+    return status_columns(journey) | {
         "first_scan_at": journey.first_scan_at,
         "last_scan_at": journey.last_scan_at,
         "ended_at": journey.ended_at,
@@ -199,22 +198,6 @@ def _state(parcel: StoredParcel, journey: Journey) -> dict[str, Any]:
         "extra": parcel.extra,
         "event_count": parcel.event_count,
     }
-
-
-def _row(event: Event) -> dict[str, Any]:
-    return {
-        "sequence": event.sequence,
-        "event_key": event.key,
-        "carrier_code": event.carrier_code,
-        "raw_code": event.wording.raw_code,
-        "mapping_version": event.wording.mapping_version,
-        "fact": event_to_fact(event),
-        "withdrawn_at": event.withdrawn_at,
-    }
-
-
-def _new_row(event: Event) -> dict[str, Any]:
-    return _row(event) | {"event_type": event.event_type}
 
 
 def _watch_row(carrier_code: str, watch: WatchPlan | None) -> dict[str, Any] | None:

@@ -13,9 +13,8 @@ from milepost.accounts.recent import Recent
 from milepost.db.pool import Connection, Pool, retrying
 from milepost.errors import Conflict
 from milepost.parcels.render import Renderer
-from milepost.parcels.stored import StoredParcel
+from milepost.parcels.stored import StoredParcel, event_columns, status_columns
 from milepost.tracking.cadence import URGENCY_WAITING
-from milepost.tracking.codec import event_to_fact
 from milepost.tracking.events import Event
 from milepost.tracking.journey import Journey
 from milepost.tracking.parcel import Registration, number_key
@@ -155,8 +154,8 @@ def _arguments(
         parcel.announced_at,
         parcel.created_at,
         parcel.created_at - reregister_after,
-        _first_state(journey),
-        _event_row(event),
+        status_columns(journey),
+        event_columns(event),
         URGENCY_WAITING,
     )
 
@@ -189,25 +188,3 @@ def _parcel(
         epoch=0,
         events=events,
     )
-
-
-def _first_state(journey: Journey) -> dict[str, Any]:
-    return {
-        "phase": journey.reading.phase,
-        "exception": journey.reading.exception,
-        "status_type": journey.reading.status_type,
-        "sub_status": journey.reading.sub_status,
-        "status": journey.status,
-        "status_at": journey.status_at,
-    }
-
-
-def _event_row(event: Event) -> dict[str, Any]:
-    return {
-        "event_key": event.key,
-        "event_type": event.event_type,
-        "carrier_code": event.carrier_code,
-        "raw_code": event.wording.raw_code,
-        "mapping_version": event.wording.mapping_version,
-        "fact": event_to_fact(event),
-    }

@@ -9,8 +9,9 @@ import asyncpg
 
 from milepost.carriers.connector import DeliveryEstimate
 from milepost.db.pool import Pool
-from milepost.tracking.codec import event_from_fact
+from milepost.tracking.codec import event_from_fact, event_to_fact
 from milepost.tracking.events import Event
+from milepost.tracking.journey import Journey
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,32 @@ def estimate_document(estimate: DeliveryEstimate | None) -> dict[str, str | None
         "day": estimate.day.isoformat() if estimate.day else None,
         "earliest": estimate.earliest.isoformat() if estimate.earliest else None,
         "latest": estimate.latest.isoformat() if estimate.latest else None,
+    }
+
+
+def status_columns(journey: Journey) -> dict[str, Any]:
+    """What a journey amounts to, as ``register_parcel`` and ``record_parcel`` take it."""
+    return {
+        "phase": journey.reading.phase,
+        "exception": journey.reading.exception,
+        "status_type": journey.reading.status_type,
+        "sub_status": journey.reading.sub_status,
+        "status": journey.status,
+        "status_at": journey.status_at,
+    }
+
+
+def event_columns(event: Event) -> dict[str, Any]:
+    """A row of ``event`` but for whose it is."""
+    return {
+        "sequence": event.sequence,
+        "event_key": event.key,
+        "event_type": event.event_type,
+        "carrier_code": event.carrier_code,
+        "raw_code": event.wording.raw_code,
+        "mapping_version": event.wording.mapping_version,
+        "fact": event_to_fact(event),
+        "withdrawn_at": event.withdrawn_at,
     }
 
 
