@@ -24,11 +24,6 @@ LEASE = timedelta(seconds=60)
 
 
 @pytest.fixture
-def secret_keys() -> SecretKeys:
-    return SecretKeys((b"k" * 40,))
-
-
-@pytest.fixture
 def renderer(app_pool: Pool, secret_keys: SecretKeys) -> Renderer:
     return Renderer(Catalogue.load(), CredentialStore(app_pool, secret_keys), 30)
 

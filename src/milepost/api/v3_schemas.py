@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from milepost.api.v3_parts import Address
 from milepost.tracking.events import Precision
 from milepost.tracking.parcel import MonitoringState
 from milepost.tracking.status import STATUSES
@@ -44,21 +45,7 @@ def _ref(name: str) -> Schema:
 
 ADDRESS = closed(
     {"country_code": TEXT, "postal_code": TEXT},
-    dict.fromkeys(
-        (
-            "name",
-            "company_name",
-            "address_line_1",
-            "address_line_2",
-            "house_number",
-            "city",
-            "po_box",
-            "state_province_code",
-            "phone_number",
-            "email",
-        ),
-        TEXT_OR_NULL,
-    ),
+    dict.fromkeys(sorted(Address.nullable), TEXT_OR_NULL),
 )
 PRICE = closed({"value": {"type": "string", "pattern": "[0-9]"}, "currency": TEXT})
 WEIGHT = closed(
