@@ -31,6 +31,7 @@ PLATFORM = {
     "operator_credential",
     "carrier_budget",
     "host_route",
+    "job",
     "alembic_version",
 }
 

@@ -46,6 +46,7 @@ WRITERS = {
     "carrier_budget": {"monitoring"},
     "host_route": {"carriers"},
     "installation": {"accounts"},
+    "job": {"db"},
 }
 
 # A migration's functions belong to the room the file is called after, these to another one.

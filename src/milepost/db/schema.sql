@@ -815,6 +815,15 @@ CREATE TABLE public.installation (
     CONSTRAINT installation_only_row_check CHECK (only_row)
 );
 
+CREATE TABLE public.job (
+    name text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    outcome jsonb
+);
+
 CREATE TABLE public.lane (
     account_id bigint NOT NULL,
     carrier_code text NOT NULL COLLATE pg_catalog."C",
@@ -983,6 +992,9 @@ ALTER TABLE ONLY public.idempotency_key
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.lane
     ADD CONSTRAINT lane_pkey PRIMARY KEY (account_id, carrier_code);
@@ -1175,6 +1187,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_key TO milepost_ad
 GRANT SELECT,UPDATE ON TABLE public.installation TO milepost_app;
 GRANT SELECT ON TABLE public.installation TO milepost_worker;
 GRANT SELECT,UPDATE ON TABLE public.installation TO milepost_admin;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO milepost_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO milepost_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_worker;
