@@ -1,0 +1,77 @@
+"""The words a parcel is found by, and the words of a search: folded alike, or nothing is found.
+
+Pure. Each word carries its account (``12:rotterdam``), so that one index over all accounts is read
+for one account only.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+MOST_LETTERS = 100
+"""Letters of a word that count; a longer word, stored or asked for, is cut there."""
+MOST_WORDS = 64
+"""Words kept of a parcel, its numbers first: a name of a thousand words is no name."""
+MOST_ASKED = 10
+"""Words of one search; more are left out, and could only have narrowed it."""
+
+_WORD = re.compile(r"[^\W_]+")
+# Letters that Unicode does not take apart into a plain one and a mark.
+_PLAIN = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+
+
+def lexemes(
+    account_id: int, tracking_number: str, source_id: str, document: Mapping[str, Any]
+) -> list[str]:
+    """What ``parcel_search.words`` holds of a parcel: number, identifier, source_id, order number,
+    and the recipient's postal code, name, company and city.
+
+    ``document`` is the registration in the form we keep (``parcel.request``). Sorted, without
+    repeats; never empty strings, at most ``MOST_WORDS`` of at most ``MOST_LETTERS`` letters.
+    """
+    to_address = document.get("to_address") or {}
+    order = (document.get("shipment") or {}).get("order") or {}
+    identifier = (document.get("tracking_number") or {}).get("tracking_identifier")
+    codes = (
+        tracking_number,
+        identifier,
+        source_id,
+        order.get("order_number"),
+        to_address.get("postal_code"),
+    )
+    names = (to_address.get(name) for name in ("name", "company_name", "city"))
+    words = (*_whole(codes), *_parts(codes), *_parts(names))
+    kept = list(dict.fromkeys(word for word in words if word))[:MOST_WORDS]
+    return sorted(f"{account_id}:{word}" for word in kept)
+
+
+def search_query(account_id: int, text: str) -> str:
+    """``text`` as a ``tsquery``: every word of it must begin a word of the parcel.
+
+    ``""`` where the text holds no letter and no digit.
+    """
+    words = list(dict.fromkeys(_parts([text])))[:MOST_ASKED]
+    # A word is letters and digits only, so nothing in it can end the quotes.
+    return " & ".join(f"'{account_id}:{word}':*" for word in words)
+
+
+def _whole(codes: Iterable[str | None]) -> Iterator[str]:
+    """Each code in one piece: ``1012 AB`` is looked for as ``1012ab`` too."""
+    for code in codes:
+        yield "".join(_WORD.findall(_folded(code or "")))[:MOST_LETTERS]
+
+
+def _parts(texts: Iterable[str | None]) -> Iterator[str]:
+    for text in texts:
+        for word in _WORD.findall(_folded(text or "")):
+            yield word[:MOST_LETTERS]
+
+
+def _folded(text: str) -> str:
+    """Without case, accents and other ways to write the same letter."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return bare.casefold().translate(_PLAIN)
