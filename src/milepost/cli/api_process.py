@@ -28,11 +28,16 @@ def serve(settings: Settings) -> None:
     # It hands its processes a name to import and no arguments: they read the environment.
     hand_on(settings)
     os.register_at_fork(after_in_child=_end_on_sigterm)
+    server("milepost.cli.api_process:application", settings).serve()
+
+
+def server(application_factory: str, settings: Settings) -> Granian:
+    """The HTTP server with all its settings; the benchmarks put a bare app behind it."""
     tls: dict[str, Any] = {}
     if settings.tls_cert is not None:
         tls = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key}
-    Granian(
-        "milepost.cli.api_process:application",
+    return Granian(
+        application_factory,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
@@ -50,7 +55,7 @@ def serve(settings: Settings) -> None:
         # Its loggers hand on to ours.
         log_dictconfig={"handlers": {}, "loggers": {}},
         **tls,
-    ).serve()
+    )
 
 
 def _end_on_sigterm() -> None:
