@@ -53,9 +53,14 @@ def read_json(body: bytes, limits: JsonLimits) -> Any:
     except json.JSONDecodeError as broken:
         message = f"JSON decode error: {broken.msg}"
         raise InvalidInput(message, ("body", broken.pos), "json_invalid") from broken
+    judge(value, limits)
+    return value
+
+
+def judge(value: Any, limits: JsonLimits) -> None:
+    """InvalidInput for the first thing in ``value`` that can't be kept or is beyond ``limits``."""
     for path, refused in _refusals(value, ("body",), limits):
         raise InvalidInput(refused.message, path, refused.kind)
-    return value
 
 
 def storable(text: str) -> bool:
