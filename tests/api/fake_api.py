@@ -26,9 +26,10 @@ from milepost.errors import (
     NotAuthenticated,
     TooManyRequests,
 )
+from milepost.parcels.register import Registered
 from milepost.settings import Settings
 from milepost.tracking.events import Event, Moment, Place, Sighting, Wording, ZoneSource
-from milepost.tracking.journey import Entry, Journey
+from milepost.tracking.journey import Entry, Journey, Verdict
 from milepost.tracking.parcel import (
     Monitoring,
     MonitoringState,
@@ -58,7 +59,7 @@ def journey_of(registration: Registration) -> Journey:
         "k", "", EventType.INTERNAL, "announced", wording, (Sighting("internal", at, at),), (), 1
     )
     status = status_of(reading)
-    entry = Entry(event, at, 1, True, False, reading, status)
+    entry = Entry(event, at, 1, Verdict.MOVED, reading, status)
     return Journey((entry,), (), reading, status, at, None, None, None, False)
 
 
@@ -77,7 +78,7 @@ class Parcels:
 
     async def store(
         self, account_id: int, registration: Registration, *, conn: Any = None
-    ) -> bytes:
+    ) -> Registered:
         await self._meet_fate()
         key = number_key(registration.tracking_number)
         if key in self.kept:
@@ -106,7 +107,7 @@ class Parcels:
         self.kept[key] = parcel, journey
         if registration.tracking_identifier:
             self.kept[number_key(registration.tracking_identifier)] = parcel, journey
-        return v3.create_answer(parcel, journey)
+        return Registered(parcel, journey)
 
     async def load(
         self, account_id: int, number: str, carrier_code: str | None = None

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from milepost.tracking.events import Event, Moment, Place, Sighting, Wording, ZoneSource
-from milepost.tracking.journey import Entry, Journey
+from milepost.tracking.journey import Entry, Journey, Verdict
 from milepost.tracking.parcel import Monitoring, MonitoringState, Notice, TrackedParcel
 from milepost.tracking.status import status_of
 from milepost.tracking.vocabulary import EventType, Phase, Reading
@@ -71,7 +71,7 @@ def entry(sequence: int, phase: Phase, text: str = "", place: Place = NOWHERE) -
         sightings=(Sighting("poll", at, at),),
         sequence=sequence,
     )
-    return Entry(event, at, 1, True, False, reading, status_of(reading))
+    return Entry(event, at, 1, Verdict.MOVED, reading, status_of(reading))
 
 
 def journey(entries: Sequence[Entry]) -> Journey:

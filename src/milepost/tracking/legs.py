@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from milepost.tracking.events import Event
-from milepost.tracking.journey import Entry, Journey
+from milepost.tracking.journey import MOVING, Entry, Journey, Verdict
 from milepost.tracking.status import is_end, status_of
 from milepost.tracking.timeline import place_of
 from milepost.tracking.vocabulary import (
@@ -63,14 +63,16 @@ def read_journey(
     parcel with the same number: they are ``hidden`` and tell nothing.
     """
     hidden: list[Event] = []
+    withdrawn: list[Event] = []
     fold = _Fold(announced_at)
-    live = [(place_of(event), event) for event in events if event.withdrawn_at is None]
-    for (at, *_), event in sorted(live):
-        if event.event_type is EventType.CARRIER and at < announced_at - early:
+    for (at, *_), event in sorted([(place_of(event), event) for event in events]):
+        if event.withdrawn_at is not None:
+            withdrawn.append(event)
+        elif event.event_type is EventType.CARRIER and at < announced_at - early:
             hidden.append(event)
         else:
             fold.read(event, at)
-    return fold.journey(hidden)
+    return fold.journey(hidden, withdrawn)
 
 
 class _Fold:
@@ -91,46 +93,43 @@ class _Fold:
 
     def read(self, event: Event, at: datetime) -> None:
         """Take the next event; its entry shows what is in force after it."""
-        is_fact = not _is_notice(event.wording.reading)
-        moves = is_fact and self._accepts(event, at)
-        if moves:
+        verdict = self._judge(event, at)
+        if verdict in MOVING:
             self._move(event, at)
-        if is_fact and event.event_type is EventType.CARRIER:
+        if verdict is not Verdict.NOTICE and event.event_type is EventType.CARRIER:
             self.carrier_spoke = True
-        entry = Entry(
-            event=event,
-            effective_at=at,
-            leg=self.leg,
-            moves=moves,
-            overruled=is_fact and not moves,
-            shown=self.reading,
-            status=self.status,
-        )
+        entry = Entry(event, at, self.leg, verdict, self.reading, self.status)
         self.entries.append(entry)
 
-    def _accepts(self, event: Event, at: datetime) -> bool:
-        """Whether a fact counts; opens or re-opens a leg where it calls for one."""
+    def _judge(self, event: Event, at: datetime) -> Verdict:
+        """Whether an event counts; opens or re-opens a leg where it calls for one."""
         own = event.wording.reading
+        if _is_notice(own):
+            return Verdict.NOTICE
         if event.event_type is EventType.INTERNAL and self.carrier_spoke:
-            return False
+            return Verdict.ANNOUNCED_LATE
         if not self.is_return and _says_return(event):
             self._open_leg(is_return=True)
-            return True
+            return Verdict.OPENED_RETURN_LEG
         if self.ended_at is not None:
-            return self._revives(own.phase, at)
-        return not (self.scanned and own.phase in _PAPER and own.exception is ExceptionCode.NONE)
+            return self._after_end(own.phase, at)
+        if self.scanned and own.phase in _PAPER and own.exception is ExceptionCode.NONE:
+            return Verdict.PAPER_AFTER_SCAN
+        return Verdict.MOVED
 
-    def _revives(self, phase: Phase, at: datetime) -> bool:
+    def _after_end(self, phase: Phase, at: datetime) -> Verdict:
         since_end = at - self.end_confirmed_at
         was_handed_over = self.reading.phase in _HANDED_OVER
         if phase in _HANDED_OVER:
             # Delivered once more: nothing moves, but what comes right after is as late as before.
             self.end_confirmed_at = at
-            return not was_handed_over
+            return Verdict.DELIVERED_AGAIN if was_handed_over else Verdict.DELIVERED_AFTER_END
         if phase in _STARTS_LEG and NEW_LEG_FROM <= since_end <= NEW_LEG_UNTIL:
             self._open_leg(is_return=False)
-            return True
-        return phase in _REOPENS_LEG and since_end >= REOPEN_FROM and was_handed_over
+            return Verdict.OPENED_NEW_LEG
+        if phase in _REOPENS_LEG and since_end >= REOPEN_FROM and was_handed_over:
+            return Verdict.REOPENED_LEG
+        return Verdict.AFTER_END
 
     def _open_leg(self, *, is_return: bool) -> None:
         if self.ended_at is not None:
@@ -161,7 +160,7 @@ class _Fold:
             )
         return own
 
-    def journey(self, hidden: Sequence[Event]) -> Journey:
+    def journey(self, hidden: Sequence[Event], withdrawn: Sequence[Event]) -> Journey:
         scans = [
             entry.effective_at
             for entry in self.entries
@@ -177,6 +176,7 @@ class _Fold:
             last_scan_at=scans[-1] if scans else None,
             ended_at=self.ended_at,
             is_return=self.is_return,
+            withdrawn=tuple(withdrawn),
         )
 
 

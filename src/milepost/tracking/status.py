@@ -4,16 +4,20 @@ Both ways lose something: several readings share a status, and a status says les
 Events keep their reading; a status is only worked out to be shown.
 """
 
+from enum import StrEnum
+
 from milepost.tracking.status_list import STATUSES, Ending, Status, v2_statuses, v3_statuses
 from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
 
 __all__ = [
     "STATUSES",
     "Ending",
+    "Rule",
     "Status",
     "is_end",
     "reading_of",
     "slug_of",
+    "status_by_rule",
     "status_of",
     "v2_statuses",
     "v3_statuses",
@@ -94,16 +98,33 @@ _BY_EXCEPTION = {
 }
 
 
+class Rule(StrEnum):
+    """What of a reading gave its status."""
+
+    HANDED_OVER = "handed_over"
+    ATTEMPTED = "attempted"
+    EXCEPTION = "exception"
+    PHASE = "phase"
+
+
 def status_of(reading: Reading, *, waited_at_pick_up: bool = False) -> str:
     """The v3 status code of a reading; every reading has one.
 
     ``waited_at_pick_up``: the parcel was at a pick-up point earlier on this leg, so that a delivery
-    there means the customer collected it. The rules, first match wins: handed over; attempted;
-    the exception; the phase.
+    there means the customer collected it.
     """
+    return status_by_rule(reading, waited_at_pick_up)[0]
+
+
+def status_by_rule(reading: Reading, waited_at_pick_up: bool) -> tuple[str, Rule]:
+    """The same with the rule that gave it; the first that matches, in this order."""
     if reading.phase in _HANDED_OVER:
-        return _handed_over(reading, waited_at_pick_up)
-    return _attempted(reading) or _exceptional(reading) or _of_phase(reading)
+        return _handed_over(reading, waited_at_pick_up), Rule.HANDED_OVER
+    if status := _attempted(reading):
+        return status, Rule.ATTEMPTED
+    if status := _exceptional(reading):
+        return status, Rule.EXCEPTION
+    return _of_phase(reading), Rule.PHASE
 
 
 def _handed_over(reading: Reading, waited_at_pick_up: bool) -> str:
