@@ -41,6 +41,9 @@ WRITERS = {
     "tracked_number": {"parcels"},
     "event": {"parcels"},
     "outbox": {"parcels"},
+    "parcel_search": {"parcels"},
+    "audit": {"parcels"},
+    "erasure": {"parcels"},
     "watch": {"parcels", "monitoring"},  # recording plans the next check, claiming leases it
     "lane": {"monitoring", "accounts"},  # a new credential wakes the lanes it serves
     "carrier_budget": {"monitoring"},

@@ -67,10 +67,20 @@ class NotFoundError(MilepostError):
 
 
 class Conflict(MilepostError):
-    """The thing exists already."""
+    """The thing exists already.
+
+    ``field`` is the path of what is taken and ``parcel_id`` whose it is, where that is known.
+    """
 
     code = "conflict"
     http_status = 409
+
+    def __init__(
+        self, message: str = "", *, field: tuple[str | int, ...] = (), parcel_id: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.field = field
+        self.parcel_id = parcel_id
 
 
 class TooManyRequests(MilepostError):

@@ -66,9 +66,10 @@ RETURNING account_id, key_id, public_key, label, v2_order, created_at, revoked_a
 -- Takes the key for this transaction, or says what was answered under it.
 SELECT * FROM begin_idempotent(:account_id, :key, :fingerprint, :keep_hours);
 
--- name: finish_idempotent(account_id, key, status, headers, body)!
+-- name: finish_idempotent(account_id, key, status, headers, body, parcel_id)!
 -- Keeps the answer given under a key that is ours.
-UPDATE idempotency_key SET status = :status, headers = :headers, body = :body
+UPDATE idempotency_key
+SET status = :status, headers = :headers, body = :body, parcel_id = :parcel_id
 WHERE account_id = :account_id AND key = :key;
 
 -- name: purge_idempotent(account_id, keep_hours, at_most)$

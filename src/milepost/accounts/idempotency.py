@@ -18,11 +18,12 @@ _PURGED_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer as it went out."""
+    """An answer as it went out, and the parcel it tells about, if any."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    parcel_id: int | None = None
 
 
 async def begin(
@@ -65,6 +66,7 @@ async def finish(connection: Connection, account_id: int, key: str, answer: Stor
         status=answer.status,
         headers=dict(answer.headers),
         body=answer.body,
+        parcel_id=answer.parcel_id,
     )
 
 

@@ -6,6 +6,7 @@ Key, write and answer are one transaction of the account. A refusal that depends
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,8 +18,18 @@ from milepost.api.guard import refusal
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.errors import Conflict, InvalidInput
 
-Work = Callable[["Connection | None"], Awaitable[bytes]]
-"""A write that gives its JSON answer; in the transaction of the connection, where there is one."""
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write answers, as JSON. ``parcel_id``: the parcel it tells about, whose erasure takes
+    a kept answer along."""
+
+    body: bytes
+    parcel_id: int | None = None
+
+
+Work = Callable[["Connection | None"], Awaitable[Written]]
+"""A write; in the transaction of the connection, where there is one."""
 
 KEY_HEADER = "idempotency-key"
 JSON_HEADERS = {"content-type": "application/json"}
@@ -38,7 +49,7 @@ async def write_once(
     """
     key = _key(request)
     if key is None:
-        return Response(await work(None), headers=JSON_HEADERS)
+        return Response((await work(None)).body, headers=JSON_HEADERS)
     account_id = current_caller(request).account_id
     fingerprint = await _fingerprint(request)
 
@@ -65,7 +76,8 @@ async def _answer(
     """What ``work`` answers; its conflict is undone without losing the key."""
     await connection.execute("SAVEPOINT work")
     try:
-        return StoredAnswer(200, JSON_HEADERS, await work(connection))
+        written = await work(connection)
+        return StoredAnswer(200, JSON_HEADERS, written.body, written.parcel_id)
     except Conflict as conflict:
         await connection.execute("ROLLBACK TO SAVEPOINT work")
         refused = refusal(request.scope, conflict)

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from milepost.api.authentication import current_caller
-from milepost.api.idempotent import write_once
+from milepost.api.idempotent import Written, write_once
 from milepost.api.v3_parcel_tracking import json_of
 from milepost.db.pool import Connection, tenant
 from milepost.errors import InvalidInput
@@ -35,12 +35,12 @@ async def advance_sandbox(request: Request) -> Response:
     core = request.app.state.parts.core
     account_id = current_caller(request).account_id
 
-    async def move(connection: "Connection | None") -> bytes:
+    async def move(connection: "Connection | None") -> Written:
         if connection is None:
             async with tenant(core.pool, account_id) as own:
                 return await move(own)
         ahead = await advance(connection, core.credentials, core.catalogue, account_id, step)
-        return orjson.dumps({"clock_offset_seconds": ahead.total_seconds()})
+        return Written(orjson.dumps({"clock_offset_seconds": ahead.total_seconds()}))
 
     return await write_once(request, core.pool, move, keep_hours=core.settings.idempotency_hours)
 

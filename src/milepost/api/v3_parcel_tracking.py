@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from milepost import failpoints
 from milepost.api.authentication import current_caller
 from milepost.api.bodies import JSON_KEY, Refused
-from milepost.api.idempotent import write_once
+from milepost.api.idempotent import Written, write_once
 from milepost.api.problems import Problem
 from milepost.api.v3_models import read_registration
 from milepost.db.pool import Connection
@@ -27,9 +27,9 @@ async def register_parcel(request: Request) -> Response:
     account_id = current_caller(request).account_id
     ready = await core.registrar.prepare(account_id, registration)
 
-    async def register(connection: "Connection | None") -> bytes:
-        answer: bytes = await core.registrar.store(account_id, ready, conn=connection)
-        return answer
+    async def register(connection: "Connection | None") -> Written:
+        stored = await core.registrar.store(account_id, ready, conn=connection)
+        return Written(stored.answer, stored.parcel.parcel_id)
 
     return await write_once(
         request, core.pool, register, keep_hours=core.settings.idempotency_hours

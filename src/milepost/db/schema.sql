@@ -522,6 +522,184 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.register_parcels(p_account bigint, p_carriers text[], p_number_keys text[], p_source_ids text[], p_rows jsonb, p_now timestamp with time zone, p_reusable_before timestamp with time zone, p_urgency smallint) RETURNS TABLE(place integer, parcel_id bigint, taken text, taken_by bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    waiting integer[] := ARRAY(SELECT generate_series(1, cardinality(p_carriers)));
+    in_the_way jsonb;
+    tried integer[];
+    free bigint[];
+    stored integer[];
+    stored_ids bigint[];
+    unnamed bigint[];
+    carriers text[];
+    lanes text[] := '{}';
+    carrier text;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WHILE cardinality(waiting) > 0 LOOP
+        -- 1. Who has the names already: by place, and whether that parcel may be retired.
+        SELECT jsonb_agg(jsonb_build_object(
+                   'place', w.place, 'parcel_id', h.parcel_id, 'name', h.name,
+                   'over', coalesce(coalesce(p.ended_at, p.stopped_at) < p_reusable_before, false)))
+        INTO in_the_way
+        FROM unnest(waiting) AS w (place)
+        CROSS JOIN LATERAL (
+            (SELECT n.parcel_id, 'tracking_number' AS name FROM tracked_number n
+             WHERE n.account_id = p_account AND n.carrier_code = p_carriers[w.place]
+               AND n.number_key = p_number_keys[w.place] AND n.kind = 'number' AND n.is_current
+             LIMIT 1)
+            UNION ALL
+            (SELECT s.parcel_id, 'source_id' FROM parcel s
+             WHERE s.account_id = p_account AND s.is_current AND s.source_id <> ''
+               AND s.source_id = p_source_ids[w.place]
+             LIMIT 1)
+        ) AS h
+        JOIN parcel p ON p.account_id = p_account AND p.parcel_id = h.parcel_id;
+
+        IF in_the_way IS NOT NULL THEN
+            RETURN QUERY
+            SELECT DISTINCT ON (h.place) h.place, NULL::bigint, h.name, h.parcel_id
+            FROM jsonb_to_recordset(in_the_way) AS h (
+                place integer, parcel_id bigint, name text, over boolean)
+            WHERE NOT h.over ORDER BY h.place, h.name DESC;
+            waiting := ARRAY(
+                SELECT w.place FROM unnest(waiting) AS w (place)
+                WHERE w.place NOT IN (
+                    SELECT h.place FROM jsonb_to_recordset(in_the_way) AS h (
+                        place integer, over boolean)
+                    WHERE NOT h.over)
+                ORDER BY w.place);
+            EXIT WHEN cardinality(waiting) = 0;
+        END IF;
+
+        -- 2. Of rows that name the same, the first; the others see next time what became of it.
+        tried := waiting;
+        IF cardinality(waiting) > 1 THEN
+            tried := ARRAY(
+                SELECT f.place FROM (
+                    SELECT w.place,
+                           row_number() OVER (
+                               PARTITION BY p_carriers[w.place], p_number_keys[w.place]
+                               ORDER BY w.place) AS of_number,
+                           row_number() OVER (
+                               PARTITION BY p_source_ids[w.place] ORDER BY w.place) AS of_source,
+                           p_source_ids[w.place] AS source_id
+                    FROM unnest(waiting) AS w (place)
+                ) AS f
+                WHERE f.of_number = 1 AND (f.of_source = 1 OR f.source_id = '')
+                ORDER BY f.place);
+        END IF;
+
+        -- 3. Parcels that have been over for long enough give up their names.
+        free := NULL;
+        IF in_the_way IS NOT NULL THEN
+            free := ARRAY(
+                SELECT p.parcel_id FROM parcel p
+                WHERE p.account_id = p_account AND p.is_current
+                  AND coalesce(p.ended_at, p.stopped_at) < p_reusable_before
+                  AND p.parcel_id IN (
+                      SELECT h.parcel_id FROM jsonb_to_recordset(in_the_way) AS h (
+                          place integer, parcel_id bigint)
+                      WHERE h.place = ANY (tried))
+                ORDER BY p.parcel_id FOR UPDATE);
+            UPDATE parcel p SET is_current = false, revision = p.revision + 1
+            WHERE p.account_id = p_account AND p.parcel_id = ANY (free);
+            UPDATE tracked_number n SET is_current = false
+            WHERE n.account_id = p_account AND n.parcel_id = ANY (free);
+        END IF;
+
+        -- 4. Store them. Names are taken in one order by everybody, so that two batches of the same
+        -- parcels wait for each other once, and not each for the other.
+        WITH given AS MATERIALIZED (
+            SELECT t.place, nextval('parcel_parcel_id_seq') AS new_id,
+                   p_carriers[t.place] AS carrier_code, p_number_keys[t.place] AS number_key,
+                   p_source_ids[t.place] AS source_id, r.*
+            FROM unnest(tried) AS t (place)
+            CROSS JOIN LATERAL jsonb_to_record(p_rows -> (t.place - 1)) AS r (
+                tracking_number text, identifier_key text, request jsonb,
+                announced_at timestamptz, phase text, exception text, status_type text,
+                sub_status text, status text, status_at timestamptz, event_key text,
+                event_type text, event_carrier text, raw_code text, mapping_version integer,
+                fact jsonb, words text[], next_deadline_at timestamptz)
+        ), registered AS (
+            INSERT INTO parcel (
+                account_id, parcel_id, carrier_code, tracking_number, source_id, request,
+                announced_at, created_at, updated_at, phase, exception, status_type, sub_status,
+                status, status_at, event_count)
+            SELECT p_account, g.new_id, g.carrier_code, g.tracking_number, g.source_id, g.request,
+                   g.announced_at, p_now, p_now, g.phase, g.exception, g.status_type, g.sub_status,
+                   g.status, g.status_at, 1
+            FROM given g ORDER BY g.source_id, g.place
+            ON CONFLICT DO NOTHING RETURNING parcel_id
+        ), numbered AS (
+            INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
+            SELECT p_account, g.new_id, g.carrier_code, g.number_key, 'number'
+            FROM registered r JOIN given g ON g.new_id = r.parcel_id
+            ORDER BY g.carrier_code, g.number_key
+            ON CONFLICT DO NOTHING RETURNING parcel_id
+        ), aliased AS (
+            INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
+            SELECT p_account, g.new_id, g.carrier_code, g.identifier_key, 'identifier'
+            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
+            WHERE g.identifier_key <> '' AND g.identifier_key <> g.number_key
+        ), first_event AS (
+            INSERT INTO event (
+                account_id, parcel_id, sequence, event_key, event_type, carrier_code, raw_code,
+                mapping_version, fact, recorded_at)
+            SELECT p_account, g.new_id, 1, g.event_key, g.event_type, g.event_carrier, g.raw_code,
+                   g.mapping_version, g.fact, p_now
+            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
+        ), told AS (
+            INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
+            SELECT p_account, n.parcel_id, 1, 'event', p_now FROM numbered n ORDER BY n.parcel_id
+        ), watched AS (
+            INSERT INTO watch (
+                account_id, carrier_code, parcel_id, urgency, due_at, next_deadline_at)
+            SELECT p_account, g.carrier_code, g.new_id, p_urgency, now(), g.next_deadline_at
+            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
+        ), found_by AS (
+            INSERT INTO parcel_search (account_id, parcel_id, words)
+            SELECT p_account, g.new_id, array_to_tsvector(g.words)
+            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
+        )
+        SELECT array_agg(g.place) FILTER (WHERE n.parcel_id IS NOT NULL),
+               array_agg(n.parcel_id) FILTER (WHERE n.parcel_id IS NOT NULL),
+               array_agg(r.parcel_id) FILTER (WHERE n.parcel_id IS NULL),
+               array_agg(DISTINCT g.carrier_code) FILTER (WHERE n.parcel_id IS NOT NULL)
+        INTO stored, stored_ids, unnamed, carriers
+        FROM given g
+        LEFT JOIN registered r ON r.parcel_id = g.new_id
+        LEFT JOIN numbered n ON n.parcel_id = g.new_id;
+        RETURN QUERY
+        SELECT s.place, s.parcel_id, '', NULL::bigint
+        FROM unnest(stored, stored_ids) AS s (place, parcel_id);
+        lanes := lanes || carriers;
+
+        -- 5. Somebody took a name since step 1: that row is undone, and finds out next time by whom.
+        IF coalesce(cardinality(stored), 0) < cardinality(tried) THEN
+            IF cardinality(free) > 0 THEN
+                -- Its own step 3 would have to be undone too; the whole is repeated instead.
+                RAISE EXCEPTION 'a number was registered at the same time'
+                    USING ERRCODE = 'serialization_failure';
+            END IF;
+            DELETE FROM parcel p WHERE p.account_id = p_account AND p.parcel_id = ANY (unnamed);
+        END IF;
+        waiting := ARRAY(
+            SELECT w.place FROM unnest(waiting) AS w (place)
+            WHERE w.place <> ALL (coalesce(stored, '{}')) ORDER BY w.place);
+    END LOOP;
+
+    -- An open lane's turn comes at once; a paused one keeps its pause. Written only when it moves,
+    -- so that a busy merchant's registrations don't queue behind one row.
+    FOR carrier IN SELECT DISTINCT l.code FROM unnest(lanes) AS l (code) ORDER BY l.code LOOP
+        PERFORM plan_lane(p_account, carrier, now());
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION public.repair_lane(p_account bigint, p_carrier text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -742,6 +920,27 @@ CREATE SEQUENCE public.api_key_key_id_seq
 
 ALTER SEQUENCE public.api_key_key_id_seq OWNED BY public.api_key.key_id;
 
+CREATE TABLE public.audit (
+    account_id bigint NOT NULL,
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    parcel_id bigint,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE ONLY public.audit FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.audit_audit_id_seq OWNED BY public.audit.audit_id;
+
 CREATE TABLE public.carrier_budget (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
     owner text NOT NULL COLLATE pg_catalog."C",
@@ -776,6 +975,16 @@ CREATE SEQUENCE public.contract_contract_id_seq
 
 ALTER SEQUENCE public.contract_contract_id_seq OWNED BY public.contract.contract_id;
 
+CREATE TABLE public.erasure (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    erased_at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    counts jsonb NOT NULL
+);
+
+ALTER TABLE ONLY public.erasure FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.event (
     account_id bigint NOT NULL,
     parcel_id bigint NOT NULL,
@@ -804,7 +1013,8 @@ CREATE TABLE public.idempotency_key (
     status integer,
     headers jsonb,
     body bytea,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    parcel_id bigint
 );
 
 ALTER TABLE ONLY public.idempotency_key FORCE ROW LEVEL SECURITY;
@@ -904,6 +1114,14 @@ CREATE SEQUENCE public.parcel_parcel_id_seq
 
 ALTER SEQUENCE public.parcel_parcel_id_seq OWNED BY public.parcel.parcel_id;
 
+CREATE TABLE public.parcel_search (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    words tsvector NOT NULL
+);
+
+ALTER TABLE ONLY public.parcel_search FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.rate_window (
     account_id bigint NOT NULL,
     kind text NOT NULL COLLATE pg_catalog."C",
@@ -951,6 +1169,8 @@ ALTER TABLE ONLY public.account ALTER COLUMN account_id SET DEFAULT nextval('pub
 
 ALTER TABLE ONLY public.api_key ALTER COLUMN key_id SET DEFAULT nextval('public.api_key_key_id_seq'::regclass);
 
+ALTER TABLE ONLY public.audit ALTER COLUMN audit_id SET DEFAULT nextval('public.audit_audit_id_seq'::regclass);
+
 ALTER TABLE ONLY public.contract ALTER COLUMN contract_id SET DEFAULT nextval('public.contract_contract_id_seq'::regclass);
 
 ALTER TABLE ONLY public.outbox ALTER COLUMN outbox_id SET DEFAULT nextval('public.outbox_outbox_id_seq'::regclass);
@@ -969,6 +1189,9 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (account_id, key_id);
 
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (account_id, audit_id);
+
 ALTER TABLE ONLY public.carrier_budget
     ADD CONSTRAINT carrier_budget_pkey PRIMARY KEY (carrier_code, owner);
 
@@ -977,6 +1200,9 @@ ALTER TABLE ONLY public.carrier_credential
 
 ALTER TABLE ONLY public.contract
     ADD CONSTRAINT contract_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.erasure
+    ADD CONSTRAINT erasure_pkey PRIMARY KEY (account_id, parcel_id);
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_account_id_parcel_id_event_key_key UNIQUE (account_id, parcel_id, event_key);
@@ -1008,6 +1234,9 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.parcel
     ADD CONSTRAINT parcel_pkey PRIMARY KEY (account_id, parcel_id);
 
+ALTER TABLE ONLY public.parcel_search
+    ADD CONSTRAINT parcel_search_pkey PRIMARY KEY (account_id, parcel_id);
+
 ALTER TABLE ONLY public.rate_window
     ADD CONSTRAINT rate_window_pkey PRIMARY KEY (account_id, kind);
 
@@ -1019,11 +1248,17 @@ ALTER TABLE ONLY public.watch
 
 CREATE INDEX access_token_expiry ON public.access_token USING btree (account_id, expires_at);
 
+CREATE INDEX audit_parcel ON public.audit USING btree (account_id, parcel_id, audit_id);
+
 CREATE INDEX idempotency_key_age ON public.idempotency_key USING btree (account_id, created_at);
+
+CREATE INDEX idempotency_key_parcel ON public.idempotency_key USING btree (account_id, parcel_id);
 
 CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
 
 CREATE UNIQUE INDEX parcel_current_source ON public.parcel USING btree (account_id, source_id) WHERE (is_current AND (source_id <> ''::text));
+
+CREATE INDEX parcel_search_words ON public.parcel_search USING gin (words);
 
 CREATE UNIQUE INDEX tracked_number_current ON public.tracked_number USING btree (account_id, carrier_code, number_key) WHERE (is_current AND (kind = 'number'::text));
 
@@ -1039,6 +1274,9 @@ ALTER TABLE ONLY public.api_key
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
+
+ALTER TABLE ONLY public.parcel_search
+    ADD CONSTRAINT parcel_search_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
 
 ALTER TABLE ONLY public.tracked_number
     ADD CONSTRAINT tracked_number_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
@@ -1058,9 +1296,13 @@ CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
 
 ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.carrier_credential ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contract ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
 
@@ -1076,9 +1318,13 @@ CREATE POLICY own_account ON public.account USING ((account_id = (NULLIF(current
 
 CREATE POLICY own_account ON public.api_key USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.audit USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.carrier_credential USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.contract USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.erasure USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.event USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -1090,6 +1336,8 @@ CREATE POLICY own_account ON public.outbox USING ((account_id = (NULLIF(current_
 
 CREATE POLICY own_account ON public.parcel USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.parcel_search USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.rate_window USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.tracked_number USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
@@ -1097,6 +1345,8 @@ CREATE POLICY own_account ON public.tracked_number USING ((account_id = (NULLIF(
 CREATE POLICY own_account ON public.watch USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 ALTER TABLE public.parcel ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.parcel_search ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rate_window ENABLE ROW LEVEL SECURITY;
 
@@ -1156,6 +1406,14 @@ GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_app;
 GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_worker;
 GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_admin;
 
+GRANT SELECT,INSERT ON TABLE public.audit TO milepost_app;
+GRANT SELECT,INSERT ON TABLE public.audit TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.audit TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.audit_audit_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.audit_audit_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.audit_audit_id_seq TO milepost_admin;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_admin;
@@ -1171,6 +1429,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_admin;
 GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_app;
 GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_worker;
 GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT ON TABLE public.erasure TO milepost_app;
+GRANT SELECT,INSERT ON TABLE public.erasure TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.erasure TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_worker;
@@ -1215,6 +1477,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel TO milepost_admin;
 GRANT USAGE ON SEQUENCE public.parcel_parcel_id_seq TO milepost_app;
 GRANT USAGE ON SEQUENCE public.parcel_parcel_id_seq TO milepost_worker;
 GRANT USAGE ON SEQUENCE public.parcel_parcel_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_worker;

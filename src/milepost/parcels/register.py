@@ -1,7 +1,7 @@
-"""Registering a parcel: one statement, and never a question to a carrier inside the request."""
+"""Registering parcels: one statement, and never a question to a carrier inside the request."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +13,12 @@ from milepost.accounts.recent import Recent
 from milepost.db.pool import Connection, Pool, retrying
 from milepost.errors import Conflict
 from milepost.parcels.render import Renderer
+from milepost.parcels.search import lexemes
 from milepost.parcels.stored import StoredParcel, event_columns, status_columns
 from milepost.tracking.cadence import URGENCY_WAITING
 from milepost.tracking.events import Event
 from milepost.tracking.journey import Journey
-from milepost.tracking.parcel import Registration, number_key
+from milepost.tracking.parcel import Registration, TrackedParcel, number_key
 from milepost.tracking.timeline import internal, merge
 from milepost.wire import v3
 
@@ -37,6 +38,28 @@ class Ready:
     credential_missing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A parcel that was just stored."""
+
+    parcel: TrackedParcel
+    journey: Journey
+
+    @property
+    def answer(self) -> bytes:
+        """The v3 create answer."""
+        return v3.create_answer(self.parcel, self.journey)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafted:
+    """A parcel before it has its id."""
+
+    parcel: StoredParcel
+    journey: Journey
+    credential_missing: bool
+
+
 class Registrar:
     """Takes registrations for any account."""
 
@@ -53,8 +76,9 @@ class Registrar:
         self._lacking: Recent[bool] = Recent(RECENT_SECONDS)
 
     async def register(self, account_id: int, registration: Registration) -> bytes:
-        """``prepare`` and ``store`` in one go."""
-        return await self.store(account_id, await self.prepare(account_id, registration))
+        """``prepare`` and ``store`` in one go; the v3 create answer."""
+        ready = await self.prepare(account_id, registration)
+        return (await self.store(account_id, ready)).answer
 
     async def prepare(self, account_id: int, registration: Registration) -> Ready:
         """Look up what a registration needs beside itself.
@@ -80,33 +104,59 @@ class Registrar:
 
     async def store(
         self, account_id: int, ready: Ready, *, conn: "Connection | None" = None
-    ) -> bytes:
-        """Store a parcel with its first event and first check, and give the v3 create answer.
+    ) -> Registered:
+        """Store a parcel with its first event and first check.
 
         In the tenant transaction of ``conn`` where one is given. Raises Conflict when the number
         (at that carrier) or the source_id belongs to a parcel that has not been over for long
         enough.
         """
+        (stored,) = await self.register_many(account_id, [ready], conn=conn)
+        if isinstance(stored, Conflict):
+            raise stored
+        return stored
+
+    async def register_many(
+        self, account_id: int, readies: Sequence[Ready], *, conn: "Connection | None" = None
+    ) -> list[Registered | Conflict]:
+        """Store parcels in one statement; what became of each, in order.
+
+        One that can't be stored takes nothing and hinders none of the others. In the tenant
+        transaction of ``conn`` where one is given.
+        """
+        if not readies:
+            return []
         now = datetime.now(UTC)
+        drafts = [self._draft(account_id, ready, now) for ready in readies]
+        if conn is None:
+            # In a caller's transaction the caller commits.
+            failpoints.reach("api.before_commit")
+        rows = await self._insert(account_id, drafts, now, conn)
+        if conn is None:
+            failpoints.reach("api.after_commit_before_reply")
+        found = {row["place"]: row for row in rows}
+        return [
+            await self._told(draft, found[place]) for place, draft in enumerate(drafts, start=1)
+        ]
+
+    def _draft(self, account_id: int, ready: Ready, now: datetime) -> _Drafted:
         announced = internal(ready.registration.announced_at, now)
         events = tuple(
             dataclasses.replace(event, sequence=1, recorded_at=now)
             for event in merge((), announced)
         )
         parcel = _parcel(account_id, ready, events, now)
-        journey = self._renderer.journey(parcel)
-        if conn is None:
-            # In a caller's transaction the caller commits.
-            failpoints.reach("api.before_commit")
-        parcel_id = await self._insert(parcel, journey, conn)
-        if conn is None:
-            failpoints.reach("api.after_commit_before_reply")
+        return _Drafted(parcel, self._renderer.journey(parcel), ready.credential_missing)
+
+    async def _told(self, draft: _Drafted, row: asyncpg.Record) -> Registered | Conflict:
+        if row["taken"]:
+            return Conflict(TAKEN, field=_FIELDS[row["taken"]], parcel_id=row["taken_by"])
         tracked = await self._renderer.tracked(
-            dataclasses.replace(parcel, parcel_id=parcel_id),
-            journey,
-            credential_missing=ready.credential_missing,
+            dataclasses.replace(draft.parcel, parcel_id=row["parcel_id"]),
+            draft.journey,
+            credential_missing=draft.credential_missing,
         )
-        return v3.create_answer(tracked, journey)
+        return Registered(tracked, draft.journey)
 
     async def _contract(self, account_id: int, carrier_code: str) -> int:
         known = self._contracts.get((account_id, carrier_code))
@@ -124,43 +174,59 @@ class Registrar:
         return known
 
     async def _insert(
-        self, parcel: StoredParcel, journey: Journey, conn: "Connection | None"
-    ) -> int:
-        arguments = _arguments(parcel, journey, self._reregister_after)
+        self,
+        account_id: int,
+        drafts: Sequence[_Drafted],
+        now: datetime,
+        conn: "Connection | None",
+    ) -> list[asyncpg.Record]:
+        parcels = [draft.parcel for draft in drafts]
+        arguments = (
+            account_id,
+            [parcel.carrier_code for parcel in parcels],
+            [number_key(parcel.tracking_number) for parcel in parcels],
+            [parcel.source_id for parcel in parcels],
+            [_row(draft) for draft in drafts],
+            now,
+            now - self._reregister_after,
+            URGENCY_WAITING,
+        )
 
-        async def insert() -> int:
-            return int(await (conn or self._pool).fetchval(_REGISTER, *arguments))
+        async def insert() -> list[asyncpg.Record]:
+            return await (conn or self._pool).fetch(_REGISTER, *arguments)
 
-        try:
-            # In a caller's transaction one statement can't be repeated by itself.
-            return await (insert() if conn is not None else retrying(insert))
-        except asyncpg.UniqueViolationError as taken:
-            raise Conflict(TAKEN) from taken
+        # In a caller's transaction one statement can't be repeated by itself.
+        return await (insert() if conn is not None else retrying(insert))
 
 
-def _arguments(
-    parcel: StoredParcel, journey: Journey, reregister_after: timedelta
-) -> tuple[Any, ...]:
+_REGISTER = "SELECT * FROM register_parcels($1, $2, $3, $4, $5, $6, $7, $8)"
+_FIELDS = {
+    "tracking_number": ("body", "tracking_number", "tracking_number"),
+    "source_id": ("body", "source_id"),
+}
+
+
+def _row(draft: _Drafted) -> dict[str, Any]:
+    """One element of what ``register_parcels`` reads."""
+    parcel = draft.parcel
     (event,) = parcel.events
+    columns = event_columns(event)
     identifier = (parcel.document.get("tracking_number") or {}).get("tracking_identifier")
-    return (
-        parcel.account_id,
-        parcel.carrier_code,
-        parcel.tracking_number,
-        number_key(parcel.tracking_number),
-        number_key(identifier or ""),
-        parcel.source_id,
-        parcel.document,
-        parcel.announced_at,
-        parcel.created_at,
-        parcel.created_at - reregister_after,
-        status_columns(journey),
-        event_columns(event),
-        URGENCY_WAITING,
-    )
-
-
-_REGISTER = "SELECT register_parcel($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    return status_columns(draft.journey) | {
+        "tracking_number": parcel.tracking_number,
+        "identifier_key": number_key(identifier or ""),
+        "request": parcel.document,
+        "announced_at": parcel.announced_at,
+        "event_key": columns["event_key"],
+        "event_type": columns["event_type"],
+        "event_carrier": columns["carrier_code"],
+        "raw_code": columns["raw_code"],
+        "mapping_version": columns["mapping_version"],
+        "fact": columns["fact"],
+        "words": lexemes(
+            parcel.account_id, parcel.tracking_number, parcel.source_id, parcel.document
+        ),
+    }
 
 
 def _parcel(
