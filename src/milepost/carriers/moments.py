@@ -1,6 +1,7 @@
 """From a time as a carrier prints it to a ``Moment``: what it says, when it was, how we know."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,22 @@ def read_moment(
         return _with_offset(stated, wall, match["offset"], home_zone)
     except (ValueError, OverflowError) as error:
         raise CarrierParseError(f"not a time: {stated[:40]!r}") from error
+
+
+def read_printed(
+    stated: str, form: str, zone: Zone, home_zone: str, previous: datetime | None = None
+) -> Moment:
+    """Like ``read_moment``, for a time printed in another form (as ``datetime.strptime`` takes it).
+
+    What was stated stays as it was printed. Raises CarrierParseError for anything else.
+    """
+    try:
+        wall = datetime.strptime(stated.strip(), form)  # noqa: DTZ007 - the zone comes below
+    except ValueError as error:
+        raise CarrierParseError(f"not a time: {stated[:40]!r}") from error
+    # The ISO form is read, so that there is one rule for zones, autumn nights and far years.
+    iso = f"{wall.replace(tzinfo=None).isoformat(timespec='seconds')}{wall.strftime('%z')}"
+    return replace(read_moment(iso, zone, home_zone, previous), stated=stated)
 
 
 def is_clamped(moment: Moment) -> bool:

@@ -1,0 +1,1 @@
+"""PostNL, by its Shipping Status API."""
