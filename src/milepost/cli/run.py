@@ -18,6 +18,7 @@ import typer
 
 from milepost import observe, settings
 from milepost.cli.addresses import check_door, claim_port, reachable_host, url_of
+from milepost.cli.distribution import distribute
 from milepost.cli.processes import WATCH_SECONDS, Child
 from milepost.cli.session import Session, open_session
 from milepost.db.migration_files import migrations
@@ -40,6 +41,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds the commands that run parts of the program."""
     database = typer.Typer(help="The database.", no_args_is_help=True)
     database.command("upgrade")(upgrade)
+    database.command("distribute")(distribute)
     app.command("run")(run)
     app.command("api")(api)
     app.command("worker")(worker)
@@ -65,7 +67,7 @@ def upgrade(as_json: AsJson = False) -> None:
     """Bring the database's schema up to date."""
 
     async def bring() -> None:
-        async with open_session(settings.load()):
+        async with open_session(settings.load(), whole=False):
             revision = migrations()[-1].revision
             text = f"the database is at {revision}"
             typer.echo(json.dumps({"revision": revision}) if as_json else text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from milepost.accounts.secret_keys import SecretKeys, check_fingerprint
+from milepost.db.distribute import check_complete
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.migrate import migrate
 from milepost.db.pool import open_pool
@@ -28,14 +29,18 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[Session]:
+async def open_session(settings: Settings, *, whole: bool = True) -> AsyncIterator[Session]:
     """The database, migrated, and the secret keys, checked against it.
 
-    Raises ConfigurationError, one line long, where something is missing or wrong.
+    ``whole`` refuses a database spread over machines by an older version, until ``db distribute``
+    has spread what is new. Raises ConfigurationError, one line long, where something is missing or
+    wrong.
     """
     async with server(settings) as found:
         keys = SecretKeys.load(settings, embedded=found.embedded)
         await migrate(found.dsn)
+        if whole and not found.embedded:
+            await check_complete(found.dsn)
         async with await open_pool(found.dsn, "milepost_admin", settings) as pool:
             await check_fingerprint(pool, keys)
         yield Session(with_server(settings, found), found.dsn, keys, found.watch)

@@ -30,7 +30,7 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> None:
     Raises ConfigurationError when the database was written by a newer Milepost.
     """
     known = migrations(folder)
-    async with _locked(dsn) as connection:
+    async with migration_lock(dsn) as connection:
         current = await current_revision(connection)
         if current is not None and current not in {one.revision for one in known}:
             raise ConfigurationError(
@@ -61,8 +61,8 @@ async def current_revision(connection: "asyncpg.Connection[asyncpg.Record]") -> 
 
 
 @asynccontextmanager
-async def _locked(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Holds the migration lock of this database on a connection of its own.
+async def migration_lock(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Holds the lock of whoever changes the schema, on a connection of its own that is given.
 
     Asked again and again, never waited for in PostgreSQL: a waiting statement has a snapshot,
     CREATE INDEX CONCURRENTLY waits for all older snapshots, and the two would wait for good.
