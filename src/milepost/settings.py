@@ -3,8 +3,9 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,7 +24,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MILEPOST_", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="MILEPOST_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     # Where things are
@@ -44,6 +49,16 @@ class Settings(BaseSettings):
     api_processes: int = Field(default=1, ge=1)
     worker_processes: int = Field(default=1, ge=1)
     docs: bool = True
+
+    # Instruments
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: bool = False
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    otlp_endpoint: str = Field(
+        default="",
+        validation_alias=AliasChoices("MILEPOST_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    )
 
     # Fixed limits of the API (bytes, counts, seconds)
     max_header_bytes: int = 32 * 1024

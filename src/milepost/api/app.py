@@ -17,6 +17,7 @@ from milepost.api.client_address import TrustedProxies
 from milepost.api.guard import Guard, refusal
 from milepost.api.hot_reads import HotReads, is_hot
 from milepost.api.json_input import storable
+from milepost.api.watching import watch_of
 from milepost.errors import MilepostError, NotFoundError
 from milepost.settings import Settings
 from milepost.wiring import ApiParts
@@ -64,7 +65,8 @@ class Application:
 
 def guarded(parts: ApiParts, chosen: Settings) -> Guard:
     """Everything behind the guard, on these parts."""
-    return Guard(Doors(parts, chosen), Door(parts.gatekeeper, parts.budgets), chosen)
+    door = Door(parts.gatekeeper, parts.budgets)
+    return Guard(Doors(parts, chosen), door, chosen, watch_of(chosen))
 
 
 class Doors:

@@ -5,7 +5,7 @@ Which published API answers in which form is the business of ``family_of``; what
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
 from xml.sax.saxutils import escape
@@ -64,12 +64,16 @@ def render(
     *,
     accept: bytes = b"",
     account_id: int | None = None,
+    request_id: str = "",
 ) -> Rendered:
     """The answer to ``error`` on ``path``; ``accept`` is the request's Accept header.
 
-    ``account_id`` only fills the key of the S3 form of v2 tracking.
+    ``account_id`` only fills the key of the S3 form of v2 tracking. ``request_id`` goes into
+    problem details of a fault of ours: other answers are the same whenever they are asked for.
     """
     problem = _as_problem(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        problem = replace(problem, request_id=request_id)
     content_type, body = _body(family, problem, path, accept, account_id)
     headers = _standing_headers(family, problem)
     if content_type:
@@ -182,6 +186,8 @@ def _milepost(problem: Problem, _path: str) -> object:
         "code": problem.code,
         "detail": _clean(problem.detail),
     }
+    if problem.request_id:
+        document["request_id"] = problem.request_id
     if problem.fields:
         document["errors"] = [
             {"loc": [_clean(part) for part in one.loc], "msg": _clean(one.msg), "type": one.type}

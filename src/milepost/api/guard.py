@@ -8,12 +8,15 @@ the deadline (503), and a last net for faults of ours (500). Every refusal has t
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
+from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from milepost import observe
 from milepost.api.authentication import (
     ADMITTED,
     Admitted,
@@ -32,6 +35,9 @@ from milepost.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+Ended = Callable[[Scope, int, float], None]
+"""Told of every request at its end: its scope, its status and its seconds."""
+
 
 def refusal(scope: Scope, error: Exception | Problem | int) -> Rendered:
     """What to answer to an error, in the form that belongs to the path."""
@@ -42,6 +48,7 @@ def refusal(scope: Scope, error: Exception | Problem | int) -> Rendered:
         scope["path"],
         accept=header(scope, b"accept") or b"",
         account_id=admitted.caller.account_id if admitted else None,
+        request_id=observe.request_id.get().decode(),
     )
 
 
@@ -63,7 +70,10 @@ def _rendered_as(error: Exception | Problem | int) -> Problem | MilepostError | 
 
 
 class Reply:
-    """Stands in for ASGI's ``send``: adds what every answer carries, and knows if one began."""
+    """Stands in for ASGI's ``send``: adds what every answer carries.
+
+    ``status`` is that of the answer, 0 until one began.
+    """
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
@@ -71,12 +81,12 @@ class Reply:
             (b"x-request-id", request_id),
             (b"x-content-type-options", b"nosniff"),
         ]
-        self.began = False
+        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         """Pass a message on."""
         if message["type"] == "http.response.start":
-            self.began = True
+            self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self.headers]
         await self._send(message)
 
@@ -90,8 +100,12 @@ class Reply:
 class Guard:
     """Wraps the whole API."""
 
-    def __init__(self, app: App, door: Door, settings: Settings) -> None:
+    def __init__(
+        self, app: App, door: Door, settings: Settings, ended: Ended | None = None
+    ) -> None:
+        """``ended`` hears of every request."""
         self._app = app
+        self._ended = ended
         self._door = door
         self._settings = settings
 
@@ -103,15 +117,21 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = perf_counter()
         request_id = _request_id(scope)
+        token = observe.request_id.set(request_id)
         reply = Reply(send, request_id)
         try:
             await self._let_through(scope, receive, reply)
         except Exception as error:
             if not isinstance(error, MilepostError | HTTPException):
-                log.error("request failed", request_id=request_id.decode(), exc_info=error)
-            if not reply.began:
+                log.error("request failed", exc_info=error)
+            if not reply.status:
                 await reply.give(refusal(scope, error))
+        finally:
+            if self._ended is not None:
+                self._ended(scope, reply.status, perf_counter() - started)
+            observe.request_id.reset(token)
 
     async def _let_through(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         _read_path(scope)

@@ -7,7 +7,7 @@ from milepost.api.v3_schemas import TEXT, Schema, closed, listed
 _FIELD = closed({"loc": listed({"anyOf": [TEXT, {"type": "integer"}]}), "msg": TEXT, "type": TEXT})
 _PROBLEM = closed(
     {"type": TEXT, "title": TEXT, "status": {"type": "integer"}, "code": TEXT, "detail": TEXT},
-    {"errors": listed(_FIELD)},
+    {"errors": listed(_FIELD), "request_id": TEXT},
 )
 _MEANINGS = {
     400: "The request can't be understood",

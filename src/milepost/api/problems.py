@@ -33,7 +33,7 @@ class Problem:
     """What went wrong, before it takes a published form.
 
     ``code`` is stable and for machines, ``detail`` one sentence for people. ``retry_after`` is
-    whole seconds. ``fields`` names what to correct (422).
+    whole seconds. ``fields`` names what to correct (422). ``request_id`` finds our log lines.
     """
 
     status: int
@@ -42,6 +42,7 @@ class Problem:
     fields: tuple[FieldProblem, ...] = ()
     retry_after: int | None = None
     headers: Headers = ()
+    request_id: str = ""
 
 
 def problem_of(error: MilepostError) -> Problem:
