@@ -12,7 +12,7 @@ ROOM_OF = {
     "run": "run",
     "api": "run",
     "worker": "run",
-    "db": "run",
+    "db": "database",
     "account": "accounts",
     "key": "keys",
     "carrier": "carriers",

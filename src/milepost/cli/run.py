@@ -1,4 +1,4 @@
-"""``milepost run``, ``api``, ``worker`` and ``db upgrade``.
+"""``milepost run``, ``api`` and ``worker``.
 
 The parent owns processes and nothing else: the embedded PostgreSQL, the API's server, workers. It
 restarts who dies and stops them in the order API, workers, PostgreSQL.
@@ -18,10 +18,8 @@ import typer
 
 from milepost import observe, settings
 from milepost.cli.addresses import check_door, claim_port, reachable_host, url_of
-from milepost.cli.distribution import distribute
 from milepost.cli.processes import WATCH_SECONDS, Child
 from milepost.cli.session import Session, open_session
-from milepost.db.migration_files import migrations
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
 
@@ -39,13 +37,9 @@ log = structlog.get_logger()
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands that run parts of the program."""
-    database = typer.Typer(help="The database.", no_args_is_help=True)
-    database.command("upgrade")(upgrade)
-    database.command("distribute")(distribute)
     app.command("run")(run)
     app.command("api")(api)
     app.command("worker")(worker)
-    app.add_typer(database, name="db")
 
 
 def run(as_json: AsJson = False) -> None:
@@ -61,18 +55,6 @@ def api(as_json: AsJson = False) -> None:
 def worker(as_json: AsJson = False) -> None:
     """Run workers alone."""
     run_processes(settings.load(), api=False, worker=True, on_ready=announcement(as_json))
-
-
-def upgrade(as_json: AsJson = False) -> None:
-    """Bring the database's schema up to date."""
-
-    async def bring() -> None:
-        async with open_session(settings.load(), whole=False):
-            revision = migrations()[-1].revision
-            text = f"the database is at {revision}"
-            typer.echo(json.dumps({"revision": revision}) if as_json else text)
-
-    asyncio.run(bring())
 
 
 def announcement(as_json: bool) -> OnReady:

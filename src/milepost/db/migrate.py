@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from milepost.db.migration_files import FOLDER, migrations
+from milepost.db.migration_files import FOLDER, Migration, migrations
 from milepost.errors import ConfigurationError
 
 # Any number will do as long as it never changes.
@@ -50,6 +50,16 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> None:
                 await asyncio.sleep(1)
             else:
                 return
+
+
+async def pending(dsn: str, folder: Path = FOLDER) -> list[Migration]:
+    """What ``migrate`` would apply now, oldest first. Changes nothing and waits for nobody."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "public"})
+    try:
+        current = await current_revision(connection)
+    finally:
+        await connection.close()
+    return [one for one in migrations(folder) if current is None or one.revision > current]
 
 
 async def current_revision(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:

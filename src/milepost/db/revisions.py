@@ -23,7 +23,11 @@ async def upgrade(dsn: str, known: list[Migration], lock_timeout: str) -> None:
     """Applies every migration the database lacks, each with its version row in one transaction."""
 
     async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        parameters = {"search_path": "public", "lock_timeout": lock_timeout}
+        parameters = {
+            "search_path": "public",
+            "lock_timeout": lock_timeout,
+            "application_name": "milepost_migrate",
+        }
         return await asyncpg.connect(dsn, server_settings=parameters)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)

@@ -1,0 +1,53 @@
+"""``milepost db``: the schema, and what is kept for how long."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from milepost.cli.administer import AsJson, print_json
+from milepost.cli.distribution import distribute
+from milepost.cli.session import open_session
+from milepost.db.migrate import pending
+from milepost.db.migration_files import Migration, migrations
+from milepost.db.server import server
+from milepost.settings import load
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    database = typer.Typer(help="The database.", no_args_is_help=True)
+    database.command("upgrade")(upgrade)
+    database.command("distribute")(distribute)
+    app.add_typer(database, name="db")
+
+
+def upgrade(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the database's schema up to date; the version before may go on serving meanwhile."""
+    missing = asyncio.run(_upgrade(dry_run=dry_run))
+    names = [one.path.stem for one in missing]
+    if as_json:
+        revision = None if dry_run else migrations()[-1].revision
+        print_json({"revision": revision, "pending" if dry_run else "applied": names})
+        return
+    for name in names:
+        typer.echo(f"{'pending' if dry_run else 'applied'}: {name}")
+    if not dry_run:
+        typer.echo(f"the database is at {migrations()[-1].revision}")
+    elif not names:
+        typer.echo("nothing is pending")
+
+
+async def _upgrade(*, dry_run: bool) -> list[Migration]:
+    settings = load()
+    async with server(settings) as found:
+        missing = await pending(found.dsn)
+        if not dry_run:
+            async with open_session(settings, whole=False):
+                pass
+    return missing
