@@ -17,6 +17,7 @@ from milepost.db.pool import Pool, Role, open_pool
 from milepost.errors import ConfigurationError
 from milepost.monitoring.check import Checker
 from milepost.monitoring.plan import Planning
+from milepost.parcels.documents import Documents
 from milepost.parcels.find import Reader
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
@@ -35,6 +36,7 @@ class CoreParts:
     credentials: CredentialStore
     renderer: Renderer
     reader: Reader
+    documents: Documents
     registrar: Registrar
 
 
@@ -80,6 +82,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             credentials=credentials,
             renderer=renderer,
             reader=Reader(pool, renderer),
+            documents=Documents(pool, renderer),
             registrar=Registrar(pool, renderer, timedelta(days=settings.reregister_after_days)),
         )
     finally:

@@ -13,6 +13,7 @@ from milepost.parcels.search import (
 )
 
 DOCUMENT = {
+    "from_address": {"country_code": "DE", "postal_code": "10115", "city": "Berlin"},
     "to_address": {
         "name": "Zoë Łukasz-Müller",
         "company_name": None,
@@ -29,7 +30,8 @@ def test_every_agreed_field_is_found_folded() -> None:
     words = lexemes(12, "jjd 0139-0300", "Straße_5", DOCUMENT)
     codes = "jjd01390300 jjd 0139 0300 id9 id 9 strasse5 strasse 5 10017 1001 7 1012ab 1012 ab"
     names = "zoe lukasz muller s hertogenbosch"
-    assert words == sorted(f"12:{word}" for word in f"{codes} {names}".split())
+    own = [f"12:{word}" for word in f"{codes} {names}".split()]
+    assert words == sorted([*own, "12/from:de", "12/to:nl"])
 
 
 def test_a_bare_document_has_words_too() -> None:

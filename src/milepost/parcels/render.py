@@ -155,6 +155,11 @@ def expected_day(parcel: StoredParcel) -> date | None:
     """The carrier's expected delivery day, else the one given at registration."""
     if parcel.estimate is not None and parcel.estimate.day is not None:
         return parcel.estimate.day
+    return given_day(parcel)
+
+
+def given_day(parcel: StoredParcel) -> date | None:
+    """The expected delivery day given at registration."""
     given = (parcel.document.get("details") or {}).get("expected_delivery_date")
     return date.fromisoformat(given) if given else None
 

@@ -1,7 +1,7 @@
 """The words a parcel is found by, and the words of a search: folded alike, or nothing is found.
 
 Pure. Each word carries its account (``12:rotterdam``), so that one index over all accounts is read
-for one account only.
+for one account only. The two countries are kept beside the words, under names no search can meet.
 """
 
 import re
@@ -27,12 +27,13 @@ def lexemes(
     account_id: int, tracking_number: str, source_id: str, document: Mapping[str, Any]
 ) -> list[str]:
     """What ``parcel_search.words`` holds of a parcel: number, identifier, source_id, order number,
-    and the recipient's postal code, name, company and city.
+    the recipient's postal code, name, company and city, and both countries.
 
     ``document`` is the registration in the form we keep (``parcel.request``). Sorted, without
     repeats; never empty strings, at most ``MOST_WORDS`` of at most ``MOST_LETTERS`` letters.
     """
     to_address = document.get("to_address") or {}
+    from_address = document.get("from_address") or {}
     order = (document.get("shipment") or {}).get("order") or {}
     identifier = (document.get("tracking_number") or {}).get("tracking_identifier")
     codes = (
@@ -45,7 +46,17 @@ def lexemes(
     names = (to_address.get(name) for name in ("name", "company_name", "city"))
     words = (*_whole(codes), *_parts(codes), *_parts(names))
     kept = list(dict.fromkeys(word for word in words if word))[:MOST_WORDS]
-    return sorted(f"{account_id}:{word}" for word in kept)
+    countries = (
+        country_lexeme(account_id, side, address["country_code"])
+        for side, address in (("from", from_address), ("to", to_address))
+        if address.get("country_code")
+    )
+    return sorted({*(f"{account_id}:{word}" for word in kept), *countries})
+
+
+def country_lexeme(account_id: int, side: str, country_code: str) -> str:
+    """The word for a parcel that goes ``from`` or ``to`` a country."""
+    return f"{account_id}/{side}:{''.join(_WORD.findall(_folded(country_code)))[:MOST_LETTERS]}"
 
 
 def search_query(account_id: int, text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from milepost.carriers.connector import DeliveryEstimate
-from milepost.db.pool import Pool
+from milepost.db.pool import Connection, Pool
 from milepost.tracking.codec import event_from_fact, event_to_fact
 from milepost.tracking.events import Event
 from milepost.tracking.journey import Journey
@@ -43,7 +43,9 @@ class StoredParcel:
     events: tuple[Event, ...]
 
 
-async def load(pool: Pool, account_id: int, parcel_ids: Sequence[int]) -> dict[int, StoredParcel]:
+async def load(
+    pool: "Pool | Connection", account_id: int, parcel_ids: Sequence[int]
+) -> dict[int, StoredParcel]:
     """The named parcels of an account by id; unknown ids are absent."""
     rows = await pool.fetch("SELECT * FROM load_parcels($1, $2)", account_id, list(parcel_ids))
     return {row["parcel_id"]: _parcel(account_id, row) for row in rows}

@@ -105,11 +105,11 @@ def _event(parcel: TrackedParcel, entry: Entry) -> dict[str, Any]:
         "parent_status": slug_of(entry.status, shown),
         "precision": entry.event.wording.moment.precision,
         "stated_at": entry.event.wording.moment.stated,
-        "location_details": _location(entry.event.wording.place),
+        "location_details": location(entry.event.wording.place),
     }
 
 
-def _location(place: Place) -> dict[str, str | int | None] | None:
+def location(place: Place) -> dict[str, str | int | None] | None:
     """The place in the published form of the event payload; None where nothing is known."""
     if place == Place():
         return None
