@@ -7,7 +7,8 @@ is asked once. What Citus does with it is ``test_citus.py``'s, on a real one.
 import asyncpg
 
 CATALOGUE = """
-CREATE TABLE pg_dist_partition (logicalrelid regclass, colocated_with text);
+CREATE TABLE pg_dist_partition (
+    logicalrelid regclass, partmethod "char" DEFAULT 'h', colocationid integer DEFAULT 1);
 CREATE TABLE pg_dist_object (classid oid, objid oid, distribution_argument_index integer);
 CREATE TABLE pg_dist_local_group (groupid integer);
 INSERT INTO pg_dist_local_group VALUES (0);
@@ -33,7 +34,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'referenced table "%" must be a distributed table', stranger;
     END IF;
-    INSERT INTO pg_dist_partition VALUES (what, colocate_with);
+    INSERT INTO pg_dist_partition VALUES (what);
 END $$;
 
 CREATE FUNCTION create_distributed_function(

@@ -1,5 +1,6 @@
 DO $do$ BEGIN
-    EXECUTE format('ALTER DATABASE %I SET citus.propagate_set_commands = local', current_database());
+    EXECUTE format('ALTER DATABASE %I SET citus.propagate_set_commands = local',
+                   current_database());
 END $do$;
 SELECT nodeid, success, result FROM run_command_on_all_nodes($cmd$DO $do$
 DECLARE
@@ -45,13 +46,17 @@ SELECT create_distributed_function('issue_token(bigint,bigint,bytea,text,integer
 SELECT create_distributed_function('keep_answers(bigint,bigint,bigint,bigint,text,bytea,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_parcels(bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('pause_lane(bigint,text,text,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('pause_lane(bigint,text,text,interval,text,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('plan_lane(bigint,text,timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('raise_render_epoch(bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('read_answers(bigint,text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('record_parcel(bigint,bigint,bigint,bigint,timestamp with time zone,jsonb,bytea,bytea,jsonb,jsonb,integer[],jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('register_parcel(bigint,text,text,text,text,text,jsonb,timestamp with time zone,timestamp with time zone,timestamp with time zone,jsonb,jsonb,smallint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('register_parcels(bigint,text[],text[],text[],jsonb,timestamp with time zone,timestamp with time zone,smallint)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('renew_leases(bigint,bigint[],bigint[],interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lane(bigint,text)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('repair_lanes(bigint,text[])', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('rest_lane(bigint,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('wake_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT truncate_local_data_after_distributing_table('account');

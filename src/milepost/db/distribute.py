@@ -6,10 +6,10 @@ first argument is the account runs where that account's rows are. ``docs/adr`` h
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
@@ -47,7 +47,8 @@ ORDER BY signature
 """
 
 _SETTING = """DO $do$ BEGIN
-    EXECUTE format('ALTER DATABASE %I SET citus.propagate_set_commands = local', current_database());
+    EXECUTE format('ALTER DATABASE %I SET citus.propagate_set_commands = local',
+                   current_database());
 END $do$"""
 _SETTING_DONE = """
 SELECT EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
@@ -183,7 +184,7 @@ async def _is_done(connection: Connection, step: Step) -> bool:
     return bool(await connection.fetchval(step.done))
 
 
-def _parents_first(tables: Sequence[str], references: Sequence[Mapping[str, Any]]) -> list[str]:
+def _parents_first(tables: Sequence[str], references: Sequence[asyncpg.Record]) -> list[str]:
     """A distributed table may only point at distributed ones: those come first."""
     known = set(tables)
     graph = {name: {ROOT} - {name} for name in tables}
@@ -214,7 +215,7 @@ def _cleared(name: str) -> Step:
     return Step(sql, _LOCAL_DONE.format(name))
 
 
-def _functions(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
+def _functions(rows: Sequence[asyncpg.Record]) -> list[Step]:
     by_account = [
         row
         for row in rows
@@ -240,10 +241,10 @@ def _helper(signature: str) -> Step:
 
 
 def _called(
-    callers: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
+    callers: Sequence[asyncpg.Record], others: Sequence[asyncpg.Record]
+) -> list[asyncpg.Record]:
     """Those of ``others`` that the callers call, directly or by each other."""
-    found: list[Mapping[str, Any]] = []
+    found: list[asyncpg.Record] = []
     sources = [row["source"] for row in callers]
     while sources:
         text = sources.pop()
