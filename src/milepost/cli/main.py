@@ -18,6 +18,7 @@ ROOM_OF = {
     "carrier": "carriers",
     "register": "parcels",
     "track": "parcels",
+    "import": "imports",
     "sandbox": "sandbox",
     "demo": "demo",
 }

@@ -1,0 +1,282 @@
+"""``milepost import``: parcels from a CSV file, with a verdict for every row."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from milepost import failpoints
+from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json
+from milepost.cli.csv_rows import Counted, Row, rows_of, separator_in, text_of, undecoded
+from milepost.cli.import_columns import Column, read_fixed, read_header, read_row
+from milepost.cli.import_verdicts import Fingerprints, Verdict, VerdictFile
+from milepost.cli.parcels import Desk, open_desk
+from milepost.errors import ConfigurationError, DatabaseUnavailable, MilepostError
+from milepost.parcels.register import Ready
+from milepost.tracking.parcel import Registration
+
+CHUNK = 500
+"""Rows of one statement."""
+PATIENCE_SECONDS = 60.0
+"""How long an import waits for a database that is away."""
+EXIT_REFUSED = 3
+"""Every row was read, and some were refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A row that is to be registered."""
+
+    line: int
+    row: int
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """An open file: its columns, and its rows after the first line."""
+
+    columns: Sequence[Column | None]
+    fixed: dict[str, str]
+    fingerprints: Fingerprints
+    rows: Iterator[Row]
+
+    def number(self, row: Row) -> str:
+        """The tracking number of a row as it stands there, if it has one."""
+        pairs = zip(self.columns, row.cells, strict=False)
+        found = (cell for column, cell in pairs if column and column.name == "tracking_number")
+        return next(found, "")[:255].encode("utf-8", "replace").decode()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_parcels)
+
+
+def import_parcels(
+    file: Annotated[str, typer.Argument(help="A CSV file, or - for standard input.")],
+    account: AccountOption = "",
+    verdicts: Annotated[
+        Path | None, typer.Option(help="Where verdicts go; FILE.verdicts.csv when left out.")
+    ] = None,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="COLUMN=VALUE for rows that have no such value; repeatable."),
+    ] = None,
+    other_columns: Annotated[
+        bool, typer.Option("--other-columns", help="Leave out columns that are not ours.")
+    ] = False,
+    encoding: Annotated[str, typer.Option(help="Of a file without a byte order mark.")] = "utf-8",
+    as_json: AsJson = False,
+) -> None:
+    """Register the parcels of a CSV file; started again, it goes on where it was stopped.
+
+    Exit code 3: all rows were read, some of them were refused.
+    """
+    if verdicts is None and file == "-":
+        raise ConfigurationError("standard input needs --verdicts FILE for the verdicts")
+    path = verdicts or Path(f"{file}.verdicts.csv")
+    given = read_fixed(fixed or [])
+    started = time.monotonic()
+    with _opened(file) as source:
+        counted = asyncio.run(
+            _import(source, account, path, given, encoding, other_columns=other_columns)
+        )
+    summary = {
+        "rows": counted.total(),
+        "registered": counted["registered"],
+        "exists": counted["exists"],
+        "refused": counted["refused"],
+        "done_before": counted["before"],
+        "seconds": round(time.monotonic() - started, 1),
+        "verdicts": str(path),
+    }
+    if as_json:
+        print_json(summary)
+    else:
+        print_facts(summary)
+    if counted["refused"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        source = Path(file).open("rb")  # noqa: SIM115 closed below
+    except OSError as error:
+        raise ConfigurationError(f"{file} can't be read: {error.strerror}") from error
+    with source:
+        yield source
+
+
+async def _import(
+    source: BinaryIO,
+    account: str,
+    verdicts: Path,
+    fixed: dict[str, str],
+    encoding: str,
+    *,
+    other_columns: bool,
+) -> Counter[str]:
+    counted_bytes = Counted(source)
+    async with open_desk(account) as desk:
+        sheet = _sheet(counted_bytes, encoding, desk.account_id, fixed, others=other_columns)
+        try:
+            with VerdictFile(verdicts) as file, _progress(source, counted_bytes) as advance:
+                return await _work(desk, sheet, file, advance)
+        except OSError as error:
+            raise ConfigurationError(f"{error.filename or verdicts}: {error.strerror}") from error
+
+
+def _sheet(
+    file: Counted, encoding: str, account_id: int, fixed: dict[str, str], *, others: bool
+) -> Sheet:
+    text = text_of(file, encoding)
+    try:
+        header = text.readline(64 * 1024)
+    except UnicodeError as error:
+        raise ConfigurationError(f"the first line is not {text.encoding}") from error
+    if undecoded(header):
+        raise ConfigurationError(f"the first line is not {text.encoding}; see --encoding")
+    named = header.lower().startswith("sep=")
+    separator = header[4:5] if named else separator_in(header)
+    rows = rows_of(text, separator, "" if named else header)
+    first = next(rows, Row(1, problem="the file is empty"))
+    if first.problem:
+        raise ConfigurationError(f"the first line: {first.problem}")
+    columns = read_header(first.cells, others=others)
+    common = [f"{name}={value}" for name, value in fixed.items()]
+    return Sheet(columns, fixed, Fingerprints(account_id, first.cells, common), rows)
+
+
+@contextmanager
+def _progress(source: BinaryIO, counted: Counted) -> "Iterator[_Advance]":
+    """A bar on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Advance(None, counted)
+        return
+    try:
+        total = Path(f"/dev/fd/{source.fileno()}").stat().st_size or None
+    except OSError:
+        total = None
+    columns = (
+        TextColumn("importing"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[rows]} rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        progress.add_task("import", total=total, rows=0)
+        yield _Advance(progress, counted)
+
+
+class _Advance:
+    """Moves the bar, if there is one."""
+
+    def __init__(self, progress: Progress | None, counted: Counted) -> None:
+        self._progress = progress
+        self._counted = counted
+
+    def __call__(self, rows: int) -> None:
+        if self._progress is not None:
+            (task,) = self._progress.task_ids
+            self._progress.update(task, completed=self._counted.bytes_read, rows=rows)
+
+
+async def _work(desk: Desk, sheet: Sheet, file: VerdictFile, advance: _Advance) -> Counter[str]:
+    """Chunk by chunk: while one is stored the next is read."""
+    counted: Counter[str] = Counter()
+    storing: asyncio.Task[list[Verdict]] | None = None
+    try:
+        for asked in _chunks(sheet, file, counted):
+            if storing is not None:
+                _settle(file, counted, await storing)
+            storing = asyncio.create_task(_store(desk, asked))
+            # It has to begin before this loop goes on reading.
+            await asyncio.sleep(0)
+            advance(counted.total())
+        if storing is not None:
+            _settle(file, counted, await storing)
+    finally:
+        if storing is not None:
+            storing.cancel()
+    advance(counted.total())
+    return counted
+
+
+def _settle(file: VerdictFile, counted: Counter[str], verdicts: Sequence[Verdict]) -> None:
+    failpoints.reach("import.before_verdicts")
+    for verdict in verdicts:
+        counted[verdict.word] += 1
+        file.write(verdict)
+    file.flush()
+
+
+def _chunks(sheet: Sheet, file: VerdictFile, counted: Counter[str]) -> Iterator[list[Asked]]:
+    """Rows to register; what can be said about the others is said at once."""
+    asked: list[Asked] = []
+    for row in sheet.rows:
+        fingerprint = sheet.fingerprints.of(row.cells)
+        word = file.earlier.word(row.line, fingerprint)
+        if word is not None:
+            counted["before"] += 1
+            file.write(Verdict(row.line, sheet.number(row), word, "", fingerprint))
+            continue
+        read = row.problem or read_row(sheet.columns, row.cells, sheet.fixed)
+        if isinstance(read, str):
+            counted["refused"] += 1
+            file.write(Verdict(row.line, sheet.number(row), "refused", read, fingerprint))
+            continue
+        asked.append(Asked(row.line, fingerprint, read))
+        if len(asked) == CHUNK:
+            yield asked
+            asked = []
+    if asked:
+        yield asked
+
+
+async def _store(desk: Desk, asked: Sequence[Asked]) -> list[Verdict]:
+    """Register them all and say what became of each; waits for a database that is away.
+
+    After a failure in the middle some may be there already: those are then told as existing.
+    """
+    registrar = desk.core.registrar
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            readies: list[Ready] = [
+                await registrar.prepare(desk.account_id, one.registration) for one in asked
+            ]
+            answers = await registrar.register_many(desk.account_id, readies)
+        except DatabaseUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            await asyncio.sleep(1)
+        else:
+            pairs = zip(asked, answers, strict=True)
+            return [_verdict(one, answer) for one, answer in pairs]
+
+
+def _verdict(asked: Asked, answer: object) -> Verdict:
+    number = asked.registration.tracking_number
+    match answer:
+        case MilepostError(http_status=409):
+            return Verdict(asked.line, number, "exists", str(answer), asked.row)
+        case MilepostError():
+            return Verdict(asked.line, number, "refused", str(answer), asked.row)
+        case _:
+            return Verdict(asked.line, number, "registered", "", asked.row)
