@@ -3,7 +3,6 @@
 ``milepost carrier check --rewrite`` rewrites the expected outcomes; read the diff then.
 """
 
-import random
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.carriers.mutations import is_xml, mutated_body, swollen
 
 from milepost.carriers.connector import Found, Item, NotFound, Outcome, Refused
 from milepost.carriers.exchange import Answer
@@ -77,7 +77,9 @@ def test_a_sample_is_lossless_and_ordered(carrier: Carrier, case: Case) -> None:
     if isinstance(outcome, Found):
         assert [scan.position for scan in outcome.scans] == list(range(len(outcome.scans)))
         assert all(scan.scan_class and scan.moment.stated for scan in outcome.scans)
-        assert all(scan.moment.stated.encode() in case.body for scan in outcome.scans)
+        # Where a carrier tells day and time apart, both are stated.
+        stated = {part for scan in outcome.scans for part in scan.moment.stated.split()}
+        assert [part for part in stated if part.encode() not in case.body] == []
 
 
 def test_a_changed_reading_is_noticed() -> None:
@@ -130,11 +132,6 @@ def _texts(path: Path) -> list[str]:
 
 # Mutations: whatever comes, a parser gives an outcome, soon. ------------------------------------
 
-NASTY: list[Any] = [
-    *(None, True, 0, -1, 1e300, 2**53, 10**25, "", "\x00", "0001-01-01T00:00:00", "9" * 5000),
-    *("9999-12-31T23:59:59-14:00", "\u202e", [], {}, [[]], [None], {"": {}}, ["x"] * 3000),
-]
-
 
 def _strings(value: Any) -> Iterator[str]:
     match value:
@@ -146,22 +143,6 @@ def _strings(value: Any) -> Iterator[str]:
                 yield from _strings(one)
         case str() | int():
             yield str(value)
-
-
-def mutated(value: Any, dice: random.Random, rate: float) -> Any:
-    if dice.random() < rate:
-        return dice.choice(NASTY)
-    match value:
-        case dict():
-            return {
-                name: mutated(one, dice, rate)
-                for name, one in value.items()
-                if dice.random() > rate / 4
-            }
-        case list():
-            many = [mutated(one, dice, rate) for one in value]
-            return many * dice.choice([1, 1, 1, 2]) if dice.random() < rate else many
-    return value
 
 
 def check(
@@ -180,13 +161,8 @@ def check_mutated(data: st.DataObject, reader_of: ReaderOf = reader) -> None:
     carrier, case = data.draw(st.sampled_from(CASES))
     dice = data.draw(st.randoms(use_true_random=False))
     rate = data.draw(st.sampled_from([0.01, 0.05, 0.3]))
-    document = mutated(orjson.loads(case.body), dice, rate)
-    try:
-        body = orjson.dumps(document)
-    except TypeError:  # an integer beyond 64 bit
-        body = repr(document).replace("'", '"').replace("None", "null").encode(errors="replace")
     status = data.draw(st.sampled_from([200, 404, case.status]))
-    check(carrier, case, status, body, reader_of)
+    check(carrier, case, status, mutated_body(case.body, dice, rate), reader_of)
 
 
 def check_damaged(data: st.DataObject, reader_of: ReaderOf = reader) -> None:
@@ -226,8 +202,8 @@ class Believing:
 @pytest.mark.parametrize(
     ("checked", "look"),
     [
-        (check_mutated, lambda body: orjson.loads(body).values()),
-        (check_damaged, orjson.loads),
+        (check_mutated, lambda body: is_xml(body) or orjson.loads(body).values()),
+        (check_damaged, lambda body: is_xml(body) or orjson.loads(body)),
         (check_damaged, bytes.decode),
     ],
     ids=["an object", "JSON", "UTF-8"],
@@ -250,24 +226,12 @@ def test_a_parser_that_believes_its_carrier_is_noticed(
         hunt()
 
 
-def with_long_lists(value: Any, many: int) -> Any:
-    """The innermost lists repeated, and their texts made long."""
-    match value:
-        case dict():
-            return {name: with_long_lists(one, many) for name, one in value.items()}
-        case [dict() as first, *_] if not any(isinstance(one, list) for one in first.values()):
-            return [{**first, "description": "customs data of the recipient " * 30}] * many
-        case list():
-            return [with_long_lists(one, many) for one in value]
-    return value
-
-
 @pytest.mark.parametrize("carrier", ASKABLE, ids=name_of)
 def test_a_megabyte_is_read_in_time(carrier: Carrier) -> None:
     for case in cases(carrier):
         for filler in (b"[" * 1_000_000, b'{"a":' * 200_000, b" " * 999_999 + b"1"):
             check(carrier, case, 200, filler)
         for many in (50, 300, 5_000):
-            swollen = orjson.dumps(with_long_lists(orjson.loads(case.body), many))
-            if len(swollen) <= 1_048_576:
-                check(carrier, case, 200, swollen)
+            body = swollen(case.body, many)
+            if len(body) <= 1_048_576:
+                check(carrier, case, 200, body)

@@ -1,19 +1,14 @@
 """The platform most carriers stand on: one HTTP request for one parcel, answered with JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from milepost.carriers.answer_tree import Tree, read_json
-from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
-from milepost.carriers.exchange import Answer, Request
-from milepost.errors import CarrierParseError, CarrierUnreachable
-
-if TYPE_CHECKING:
-    from milepost.carriers.fetcher import Fetcher
-
-WAIT_AFTER_REFUSAL = 60.0
-WAIT_AFTER_WRONG_CREDENTIAL = 3600.0
+from milepost.carriers.connector import Broken, Credential, Item, Outcome
+from milepost.carriers.exchange import Answer, Asks, Request
+from milepost.carriers.platforms.one_by_one import one_by_one
+from milepost.carriers.platforms.refusals import refusal_of
+from milepost.errors import CarrierParseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +25,14 @@ class RestJson:
     not_found: Callable[[Tree, Item], Outcome]
 
     async def ask(
-        self, items: Sequence[Item], credential: Credential, fetcher: "Fetcher"
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
     ) -> Mapping[Item, Outcome]:
         """Ask one by one; after a refusal that concerns all, the rest is not asked."""
-        outcomes: dict[Item, Outcome] = {}
-        for item in items:
-            outcomes[item] = outcome = await self._ask_one(item, credential, fetcher)
-            if isinstance(outcome, Refused) or (isinstance(outcome, Broken) and outcome.lane_wide):
-                return {one: outcomes.get(one, outcome) for one in items}
-        return outcomes
+
+        async def fetch(item: Item) -> Answer:
+            return await carrier.fetch(self.request(item, credential))
+
+        return await one_by_one(items, fetch, self.outcome)
 
     def outcome(self, item: Item, answer: Answer) -> Outcome:
         """What ``answer`` says about ``item``. Pure; no answer makes it raise."""
@@ -47,22 +41,7 @@ class RestJson:
                 return self._outcome_of_body(self.read, item, answer)
             case 404:
                 return self._outcome_of_body(self.not_found, item, answer)
-            case 400 | 422:
-                return Broken(f"the question was refused with {answer.status}", lane_wide=False)
-            case 401 | 403:
-                why = f"the credential was refused with {answer.status}"
-                return Refused(WAIT_AFTER_WRONG_CREDENTIAL, why, credential_refused=True)
-            case 429:
-                return Refused(answer.retry_after(WAIT_AFTER_REFUSAL), "too many questions (429)")
-        return Broken(f"answered {answer.status}")
-
-    async def _ask_one(self, item: Item, credential: Credential, fetcher: "Fetcher") -> Outcome:
-        try:
-            answer = await fetcher.fetch(self.request(item, credential))
-        except CarrierUnreachable as error:
-            return Broken(str(error))
-        outcome = self.outcome(item, answer)
-        return replace(outcome, raw=answer.body) if isinstance(outcome, Found) else outcome
+        return refusal_of(answer)
 
     def _outcome_of_body(
         self, read: Callable[[Tree, Item], Outcome], item: Item, answer: Answer

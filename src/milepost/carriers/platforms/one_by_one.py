@@ -1,0 +1,35 @@
+"""Asking about several parcels, each by itself."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from milepost.carriers.connector import Broken, Found, Item, Outcome, Refused
+from milepost.carriers.exchange import Answer
+from milepost.errors import CarrierUnreachable
+
+
+async def one_by_one(
+    items: Sequence[Item],
+    fetch: Callable[[Item], Awaitable[Answer]],
+    outcome: Callable[[Item, Answer], Outcome],
+) -> Mapping[Item, Outcome]:
+    """Ask item by item; after a refusal or a fault that concerns all, the rest is not asked."""
+    outcomes: dict[Item, Outcome] = {}
+    for item in items:
+        outcomes[item] = told = await _one(item, fetch, outcome)
+        if isinstance(told, Refused) or (isinstance(told, Broken) and told.lane_wide):
+            return {one: outcomes.get(one, told) for one in items}
+    return outcomes
+
+
+async def _one(
+    item: Item,
+    fetch: Callable[[Item], Awaitable[Answer]],
+    outcome: Callable[[Item, Answer], Outcome],
+) -> Outcome:
+    try:
+        answer = await fetch(item)
+    except CarrierUnreachable as error:
+        return Broken(str(error))
+    told = outcome(item, answer)
+    return replace(told, raw=answer.body) if isinstance(told, Found) else told

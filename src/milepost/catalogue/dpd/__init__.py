@@ -1,0 +1,1 @@
+"""DPD, by the ParcelLifeCycleService of DPD Netherlands and Belgium."""

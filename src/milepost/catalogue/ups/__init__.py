@@ -1,0 +1,1 @@
+"""UPS, by its Track API."""
