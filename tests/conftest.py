@@ -17,7 +17,7 @@ from milepost.db.migrate import migrate
 from milepost.db.pool import Pool, open_pool
 from milepost.settings import Settings
 
-pytest_plugins = ["tests.promise_skips"]
+pytest_plugins = ["tests.promise_skips", "tests.refused_commits"]
 
 TEMPLATE = "template_milepost"
 _numbers = itertools.count(1)

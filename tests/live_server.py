@@ -18,6 +18,8 @@ from typing import Any
 
 from tests.conftest import make_state_dir
 
+from milepost.db import commit_faults
+
 MILEPOST = Path(sys.executable).with_name("milepost")
 READY_SECONDS = 60
 
@@ -100,11 +102,19 @@ class Server:
 
 def environment(state_dir: Path, port: int) -> dict[str, str]:
     """Ours alone: no setting of the caller reaches the processes."""
-    inherited = {name: value for name, value in os.environ.items() if "MILEPOST" not in name}
-    return inherited | {
+    return inherited() | {
         "MILEPOST_STATE_DIR": str(state_dir),
         "MILEPOST_HOST": "127.0.0.1",
         "MILEPOST_PORT": str(port),
+    }
+
+
+def inherited() -> dict[str, str]:
+    """The caller's environment without its settings; planted faults stay."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if "MILEPOST" not in name or name == commit_faults.VARIABLE
     }
 
 

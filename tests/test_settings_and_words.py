@@ -12,7 +12,7 @@ from milepost.settings import Settings
 
 ROOT = SOURCE.parent.parent
 # The environment is read by settings; these hand it on to a child process or switch a test fault.
-READS_ENVIRONMENT = {"settings.py", "failpoints.py", "db/unprivileged.py"}
+READS_ENVIRONMENT = {"settings.py", "failpoints.py", "db/unprivileged.py", "db/commit_faults.py"}
 
 
 def settings_in(readme: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -21,6 +20,7 @@ import psutil
 import pytest
 from tests.cli.certificates import self_signed
 from tests.conftest import make_state_dir
+from tests.live_server import inherited
 
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.postmaster import running_postmaster
@@ -34,8 +34,7 @@ class Program:
     """A ``milepost`` command under test, with its processes."""
 
     def __init__(self, state_dir: Path, command: str, **variables: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if "MILEPOST_" not in name}
-        self.environment = clean | {
+        self.environment = inherited() | {
             "MILEPOST_STATE_DIR": str(state_dir),
             "MILEPOST_PORT": "0",
             **{f"MILEPOST_{name.upper()}": value for name, value in variables.items()},

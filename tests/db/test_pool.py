@@ -1,7 +1,7 @@
 """Roles, tenants, commits that are commits, and an outage told as one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 from tests.conftest import execute, with_database
 
-from milepost.db import pool as pool_module
 from milepost.db.pool import Pool, Role, is_outage, load_queries, open_pool, retrying, tenant
 from milepost.errors import DatabaseUnavailable
 from milepost.settings import Settings
@@ -19,12 +18,6 @@ TENANT_TABLES = (
     "SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
     " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attname = 'account_id'"
 )
-
-
-@pytest.fixture(autouse=True)
-def no_fault_hook() -> Iterator[None]:
-    yield
-    pool_module.fault_hook = None
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -130,25 +123,6 @@ async def test_giving_back_a_connection_costs_no_round_trip(app_pool: Pool) -> N
     async with app_pool.acquire() as connection:
         connection.add_query_logger(lambda record: sent.append(record.query))
     assert sent == []
-
-
-@pytest.mark.parametrize("when", ["statement", "commit"])
-async def test_conflicts_are_repeated(app_pool: Pool, account: int, when: str) -> None:
-    failures = iter([asyncpg.SerializationError("x"), asyncpg.DeadlockDetectedError("y")])
-
-    def fail_twice(place: str) -> None:
-        if place == when and (error := next(failures, None)):
-            raise error
-
-    async def insert() -> int:
-        async with tenant(app_pool, account) as connection:
-            await connection.execute(f"INSERT INTO contract VALUES ({account}, 'x')")
-        return 7
-
-    pool_module.fault_hook = fail_twice
-    assert await retrying(insert) == 7
-    async with tenant(app_pool, account) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM contract") == 1
 
 
 async def test_a_conflict_without_end_is_unavailable() -> None:

@@ -13,12 +13,12 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from milepost.db.pool import Pool, retrying
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
 
@@ -121,13 +121,17 @@ class SecretKeys:
         return tuple(hmac.digest(key.hashing, secret, hashlib.sha256) for key in self._keys)
 
 
-async def check_fingerprint(pool: asyncpg.Pool, keys: SecretKeys) -> None:
+async def check_fingerprint(pool: Pool, keys: SecretKeys) -> None:
     """Refuse a database that was filled under another key; a new database remembers this one."""
-    await pool.execute(
-        "UPDATE installation SET key_fingerprint = $1 WHERE only_row AND key_fingerprint = ''",
-        keys.fingerprint,
+    await retrying(
+        lambda: pool.execute(
+            "UPDATE installation SET key_fingerprint = $1 WHERE only_row AND key_fingerprint = ''",
+            keys.fingerprint,
+        )
     )
-    known = await pool.fetchval("SELECT key_fingerprint FROM installation WHERE only_row")
+    known = await retrying(
+        lambda: pool.fetchval("SELECT key_fingerprint FROM installation WHERE only_row")
+    )
     if known not in keys.fingerprints:
         raise ConfigurationError(
             "the secret key is not the one this database was set up with "
