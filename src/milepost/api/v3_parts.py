@@ -35,12 +35,15 @@ class Part(BaseModel):
 
     def document(self) -> dict[str, Any]:
         """The fields that were given (and defaults), nested, ready for JSON."""
-        return {
-            name: _plain(value)
-            for name, value in self
-            if (value is not None or (name in self.nullable and name in self.model_fields_set))
-            and not (value == "" and name in self.never_empty)
-        }
+        # Walked for every registration, so the fields are taken where pydantic keeps them.
+        document: dict[str, Any] = {}
+        for name, value in self.__dict__.items():
+            if value is None:
+                if name in self.nullable and name in self.model_fields_set:
+                    document[name] = None
+            elif value != "" or name not in self.never_empty:
+                document[name] = value if type(value) is str else _plain(value)
+        return document
 
 
 def _plain(value: Any) -> Any:

@@ -83,6 +83,9 @@ def _parts(texts: Iterable[str | None]) -> Iterator[str]:
 
 def _folded(text: str) -> str:
     """Without case, accents and other ways to write the same letter."""
+    if text.isascii():
+        # The same, and most text is: this is a good part of what a registration costs.
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(letter for letter in apart if not unicodedata.combining(letter))
     return bare.casefold().translate(_PLAIN)
