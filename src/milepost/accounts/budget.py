@@ -109,18 +109,29 @@ class Budgets:
         self._windows = windows or Windows()
         self._tallies: dict[tuple[int, Kind], _Tally] = {}
 
-    async def spend(self, caller: Caller, kind: Kind) -> Spent:
-        """Spend one request. TooManyRequests over budget, DatabaseUnavailable when nobody knows."""
+    def spend_leased(self, caller: Caller, kind: Kind) -> Spent | None:
+        """Spend one request of what is leased, or of no limit; None: the database must be asked."""
         limit, burst = _limits(caller.limits, kind)
         if not limit and not burst:
             return UNLIMITED
-        tally = self._tally(caller.account_id, kind)
-        tally.limit, tally.burst = limit, burst
+        tally = self._tallies.get((caller.account_id, kind))
+        if tally is None or not tally.leased or tally.waiting:
+            return None
         now = time.monotonic()
-        if tally.leased and not tally.waiting and now < tally.lease_until:
-            tally.leased -= 1
-            tally.spent_since += 1
-            return self._spent(tally, tally.leased, now)
+        if now >= tally.lease_until:
+            return None
+        tally.limit, tally.burst = limit, burst
+        tally.leased -= 1
+        tally.spent_since += 1
+        return self._spent(tally, tally.leased, now)
+
+    async def spend(self, caller: Caller, kind: Kind) -> Spent:
+        """Spend one request. TooManyRequests over budget, DatabaseUnavailable when nobody knows."""
+        spent = self.spend_leased(caller, kind)
+        if spent is not None:
+            return spent
+        tally = self._tally(caller.account_id, kind)
+        tally.limit, tally.burst = _limits(caller.limits, kind)
         future: asyncio.Future[Spent] = asyncio.get_running_loop().create_future()
         tally.waiting.append(future)
         self._wake(tally)

@@ -1,6 +1,6 @@
 """The one way in: who calls, and whether the budget allows it, before any body is read."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ADMITTED = "milepost.admitted"
+_FIELDS = "milepost.fields"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -38,14 +39,24 @@ class Door:
         self._gatekeeper = gatekeeper
         self._budgets = budgets
 
-    async def caller_of(self, headers: Iterable[tuple[bytes, bytes]], method: str) -> Admitted:
+    def known(self, scope: Scope) -> Admitted | None:
+        """Let in who was known a moment ago, from budget that is leased: without any waiting.
+
+        None where somebody has to be asked; ``admit`` does that.
+        """
+        caller = self._gatekeeper.known(_authorization(scope))
+        spent = None if caller is None else self._budgets.spend_leased(caller, _kind(scope))
+        if caller is None or spent is None:
+            return None
+        return Admitted(caller, rate_headers(spent))
+
+    async def admit(self, scope: Scope) -> Admitted:
         """The caller of a request, one unit of its budget spent.
 
         Raises NotAuthenticated, NotAllowed, TooManyRequests or DatabaseUnavailable.
         """
-        caller = await self._gatekeeper.from_header(_authorization(headers))
-        kind: Kind = "read" if method in _READING else "write"
-        return Admitted(caller, rate_headers(await self._budgets.spend(caller, kind)))
+        caller = await self._gatekeeper.from_header(_authorization(scope))
+        return Admitted(caller, rate_headers(await self._budgets.spend(caller, _kind(scope))))
 
 
 def current_caller(request: Request) -> Caller:
@@ -59,15 +70,32 @@ def rate_headers(spent: Spent) -> Headers:
     if not spent.limit:
         return ()
     return (
-        (b"ratelimit-limit", str(spent.limit).encode()),
-        (b"ratelimit-remaining", str(spent.remaining).encode()),
-        (b"ratelimit-reset", str(spent.reset_seconds).encode()),
+        (b"ratelimit-limit", b"%d" % spent.limit),
+        (b"ratelimit-remaining", b"%d" % spent.remaining),
+        (b"ratelimit-reset", b"%d" % spent.reset_seconds),
     )
 
 
-def _authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of that (lower-case) name."""
+    return _fields(scope).get(name)
+
+
+def _fields(scope: Scope) -> dict[bytes, bytes]:
+    """The first header of each name, put together once a request."""
+    fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
+    if fields is None:
+        fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
+    return fields
+
+
+def _kind(scope: Scope) -> Kind:
+    return "read" if scope["method"] in _READING else "write"
+
+
+def _authorization(scope: Scope) -> bytes | None:
     """The one Authorization header; two would let two readers disagree on who calls."""
-    found = [value for name, value in headers if name.lower() == b"authorization"]
-    if len(found) > 1:
+    fields, headers = _fields(scope), scope["headers"]
+    if len(fields) < len(headers) and sum(name == b"authorization" for name, _ in headers) > 1:
         raise NotAuthenticated(WRONG_CREDENTIALS)
-    return found[0] if found else None
+    return fields.get(b"authorization")

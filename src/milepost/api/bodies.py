@@ -2,13 +2,15 @@
 endpoint sees it, and only when an endpoint asks for it."""
 
 import asyncio
+import math
 import zlib
 from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from milepost.api.authentication import Message, Receive, Scope
+from milepost.api.authentication import Message, Receive, Scope, header
+from milepost.api.deadlines import Deadline
 from milepost.api.error_bodies import Family, family_of
 from milepost.api.json_input import JsonLimits, read_json
 from milepost.api.problems import Problem, problem_of, status_problem
@@ -33,24 +35,15 @@ class Refused(HTTPException):
         self.problem = problem
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of that (lower-case) name."""
-    for key, value in scope["headers"]:
-        if key == name:
-            found: bytes = value
-            return found
-    return None
-
-
 class Body:
     """Stands in for ASGI's ``receive``: gives the whole judged body at once, then what follows.
 
-    ``deadline`` is that of the request: it rests while the client is sending, which has a deadline
-    of its own, and starts anew with the last byte.
+    ``deadline`` is that of the request: while the client is sending it is the body's, and it starts
+    anew with the last byte.
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, settings: Settings, deadline: asyncio.Timeout
+        self, scope: Scope, receive: Receive, settings: Settings, deadline: Deadline
     ) -> None:
         self._scope = scope
         self._receive = receive
@@ -74,17 +67,18 @@ class Body:
 
     async def _judged(self) -> bytes:
         as_json = self._takes_json()
-        self._deadline.reschedule(None)
+        self._deadline.move(self._settings.body_seconds)
         try:
-            async with asyncio.timeout(self._settings.body_seconds):
-                sent = await self._whole()
-        except TimeoutError as late:
-            raise Refused(status_problem(408, headers=_CLOSE)) from late
+            sent = await self._whole()
+        except asyncio.CancelledError as late:
+            if self._deadline.struck():
+                raise Refused(status_problem(408, headers=_CLOSE)) from late
+            raise
         if sent is None:
+            self._deadline.move(math.inf)
             await self._let_pass()
             raise Refused(_too_large(self._settings.max_body_bytes))
-        loop = asyncio.get_running_loop()
-        self._deadline.reschedule(loop.time() + self._settings.request_seconds)
+        self._deadline.move(self._settings.request_seconds)
         if not sent:
             return sent
         body = self._unpacked(sent)

@@ -9,6 +9,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable
+from itertools import chain
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
@@ -26,8 +27,10 @@ from milepost.api.authentication import (
     Receive,
     Scope,
     Send,
+    header,
 )
-from milepost.api.bodies import Body, Refused, header
+from milepost.api.bodies import Body, Refused
+from milepost.api.deadlines import Deadlines
 from milepost.api.error_bodies import Rendered, family_of, render
 from milepost.api.problems import FieldProblem, Problem, invalid, status_problem
 from milepost.errors import DatabaseUnavailable, MilepostError
@@ -108,14 +111,12 @@ class Guard:
         self._ended = ended
         self._door = door
         self._settings = settings
+        self._deadlines = Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
-            return
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._other(scope, receive, send)
             return
         started = perf_counter()
         request_id = _request_id(scope)
@@ -133,19 +134,28 @@ class Guard:
                 self._ended(scope, reply.status, perf_counter() - started)
             observe.request_id.reset(token)
 
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await self._app(scope, receive, send)
+
     async def _let_through(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         _read_path(scope)
         _check_bounds(scope, self._settings)
         if scope["path"].startswith("/api/"):
-            admitted = await self._door.caller_of(scope["headers"], scope["method"])
+            admitted = self._door.known(scope) or await self._door.admit(scope)
             scope[ADMITTED] = admitted
             reply.headers.extend(admitted.headers)
+        deadline = self._deadlines.start(self._settings.request_seconds)
         try:
-            async with asyncio.timeout(self._settings.request_seconds) as deadline:
-                body = Body(scope, receive, self._settings, deadline)
-                await self._app(scope, body, reply)
-        except TimeoutError as late:
-            raise DatabaseUnavailable("the request took too long") from late
+            await self._app(scope, Body(scope, receive, self._settings, deadline), reply)
+        except asyncio.CancelledError as late:
+            if deadline.struck():
+                raise DatabaseUnavailable("the request took too long") from late
+            raise
+        finally:
+            self._deadlines.close(deadline)
 
 
 def _read_path(scope: Scope) -> None:
@@ -164,11 +174,13 @@ def _check_bounds(scope: Scope, settings: Settings) -> None:
     if len(scope["raw_path"]) + len(scope["query_string"]) + 1 > settings.max_url_bytes:
         raise Refused(status_problem(414))
     headers = scope["headers"]
-    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    size = sum(map(len, chain.from_iterable(headers))) + 4 * len(headers)
     if size > settings.max_header_bytes or len(headers) > settings.max_header_fields:
         raise Refused(status_problem(431))
+    if header(scope, b"content-length") is None:
+        return
     lengths = {value for name, value in headers if name == b"content-length"}
-    framed_twice = lengths and header(scope, b"transfer-encoding") is not None
+    framed_twice = header(scope, b"transfer-encoding") is not None
     # Two ideas of where a body ends are how one request hides in another.
     if len(lengths) > 1 or framed_twice or not all(map(_is_length, lengths)):
         raise Refused(status_problem(400, headers=((b"connection", b"close"),)))

@@ -9,8 +9,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from milepost.accounts.gatekeeper import Caller
-from milepost.api.authentication import ADMITTED, Admitted, Receive, Scope, Send
-from milepost.api.bodies import header
+from milepost.api.authentication import ADMITTED, Admitted, Receive, Scope, Send, header
 from milepost.api.json_input import storable
 from milepost.api.v3_fields import trimmed_number
 from milepost.errors import InvalidInput, NotFoundError
