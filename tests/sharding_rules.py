@@ -28,6 +28,9 @@ TENANT = {
     "parcel_search",
     "audit",
     "erasure",
+    "parcel_timing",
+    "lane_history",
+    "raw_payload",
 }
 PLATFORM = {
     "installation",
@@ -35,12 +38,14 @@ PLATFORM = {
     "carrier_budget",
     "host_route",
     "job",
+    "unmapped_code",
     "alembic_version",
 }
 
-# What need not start with the account: the one hot index that may start with a time (whose turn is
-# it, over all accounts), and words that each begin with their account.
-OTHER_INDEXES = {"lane_turn", "parcel_search_words"}
+# What need not start with the account: the two hot indexes that may start with a time (whose turn
+# is it, and whose deadline, over all accounts: both of lane, which is small), and words that each
+# begin with their account.
+OTHER_INDEXES = {"lane_turn", "lane_deadline", "parcel_search_words"}
 
 VOLATILE = {"clock_timestamp", "random", "nextval", "gen_random_uuid", "timeofday"}
 NEVER_CALLED = {
@@ -62,8 +67,9 @@ def _is(node: Any, kind: type) -> bool:
 
 
 def created(statement: Statement) -> Any:
-    """The table a statement creates, else None."""
-    return statement.tree if isinstance(statement.tree, ast.CreateStmt) else None
+    """The table a statement creates, else None; a partition is part of one."""
+    tree = statement.tree
+    return tree if isinstance(tree, ast.CreateStmt) and tree.partbound is None else None
 
 
 def columns(table: Any) -> list[Any]:

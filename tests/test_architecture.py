@@ -44,10 +44,15 @@ WRITERS = {
     "parcel_search": {"parcels"},
     "audit": {"parcels"},
     "erasure": {"parcels"},
+    "parcel_timing": {"parcels"},
+    "lane_history": {"parcels"},
+    "raw_payload": {"parcels"},
+    "raw_payload_rest": {"parcels"},  # its part without a month
     "watch": {"parcels", "monitoring"},  # recording plans the next check, claiming leases it
     "lane": {"monitoring", "accounts"},  # a new credential wakes the lanes it serves
     "carrier_budget": {"monitoring"},
     "host_route": {"carriers"},
+    "unmapped_code": {"parcels"},
     "installation": {"accounts"},
     "job": {"db"},
 }
@@ -64,6 +69,11 @@ FUNCTION_ROOMS = {
     "return_carrier_slots": "monitoring",
     "hold_carrier": "monitoring",
     "raise_render_epoch": "accounts",
+    "plan_deadline": "monitoring",
+    "claim_checks": "monitoring",
+    "claim_deadlines": "monitoring",
+    "plan_old_deadlines": "monitoring",
+    "take_to_learn": "monitoring",
 }
 
 

@@ -10,13 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from milepost import settings, wiring
+from milepost import settings, tracing, wiring
 from milepost.api import docs, health, milepost_v1, oauth2, statuses, v3_parcel_tracking
 from milepost.api.authentication import App, Door, Receive, Scope, Send
 from milepost.api.client_address import TrustedProxies
 from milepost.api.guard import Guard, refusal
 from milepost.api.hot_reads import HotReads, is_hot
 from milepost.api.json_input import storable
+from milepost.api.traced import Traced
 from milepost.api.watching import watch_of
 from milepost.errors import MilepostError, NotFoundError
 from milepost.settings import Settings
@@ -57,9 +58,11 @@ class Application:
                 log.error("the API can't start", exc_info=error)
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            self._guard = guarded(parts, self._settings)
+            inside: App = guarded(parts, self._settings)
+            self._guard = Traced(inside) if tracing.on() else inside
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            tracing.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -15,9 +15,9 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server as Granian
 
-from milepost import observe
+from milepost import observe, tracing
 from milepost.cli.processes import drain_when_orphaned, run_child
-from milepost.settings import Settings, hand_on
+from milepost.settings import Settings, hand_on, load
 
 # A request may take 15 s after its body; who hangs for longer is killed.
 DRAIN_SECONDS = 20
@@ -71,7 +71,9 @@ def application() -> Any:
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         drain_when_orphaned(parent.pid)
-    observe.configure("api")
+    chosen = load()
+    observe.configure("api", level=chosen.log_level)
+    tracing.start("api", chosen)
     return create_app()
 
 

@@ -38,6 +38,13 @@ class Child:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that lives now, None while none does."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
 
     async def keep(self, misconfigured: Callable[[], None]) -> None:
         """Starts it again whenever it ends, after 0.1 to 5 s; returns once ``stop`` was called.
@@ -64,6 +71,7 @@ class Child:
             if time.monotonic() - started >= STEADY_SECONDS:
                 delay = FIRST_DELAY
             log.warning("child ended, starting it again", process=self.name, exit_code=code)
+            self.restarts += 1
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
@@ -108,9 +116,10 @@ def drain_when_orphaned(parent: int) -> None:
 def run_child(name: str, run: Callable[[Settings], None]) -> int:
     """The main function of a child, whose argument is its parent's pid; returns the exit code."""
     drain_when_orphaned(int(sys.argv[1]))
-    observe.configure(name)
+    chosen = settings.load()
+    observe.configure(name, level=chosen.log_level)
     try:
-        with join(settings.load()) as joined:
+        with join(chosen) as joined:
             run(joined)
     except ConfigurationError as error:
         sys.stderr.write(f"milepost {name}: {error}\n")

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Annotated
 
 import structlog
@@ -30,6 +30,7 @@ READY_POLL_SECONDS = 0.05
 
 OnReady = Callable[[Session, str], Awaitable[None]]
 Address = tuple[str, int]
+Environment = dict[str, str]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ def run_processes(wanted: Settings, *, api: bool, worker: bool, on_ready: OnRead
     ``on_ready`` is awaited beside them once the API takes connections; its URL is "" without API.
     Raises ConfigurationError where the start is not possible.
     """
-    observe.configure("parent")
+    observe.configure("parent", level=wanted.log_level)
     asyncio.run(_run(wanted, api=api, worker=worker, on_ready=on_ready))
 
 
@@ -93,8 +94,9 @@ async def _run(wanted: Settings, *, api: bool, worker: bool, on_ready: OnReady) 
             if door is not None:
                 address = door.getsockname()[:2]
                 door.close()
-            children += _children(wanted, address, worker=worker)
-            await _supervise(session, children, address, stop, on_ready)
+            async with _instruments(session, children) as counting:
+                children += _children(wanted, address, counting, worker=worker)
+                await _supervise(session, children, address, stop, on_ready)
 
 
 def _heed_signals(stop: asyncio.Event, children: list[Child]) -> None:
@@ -110,8 +112,23 @@ def _heed_signals(stop: asyncio.Event, children: list[Child]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, heed)
 
 
-def _children(wanted: Settings, address: Address | None, *, worker: bool) -> list[Child]:
-    environment = settings.environment_for(wanted)
+@contextlib.asynccontextmanager
+async def _instruments(session: Session, children: Sequence[Child]) -> AsyncIterator[Environment]:
+    """Serves metrics where a port is set; gives what has children count for them."""
+    if not session.settings.metrics_port:
+        yield {}
+        return
+    # Its server takes a third of a second to import, and most commands serve none.
+    from milepost.cli.metrics_port import metrics_port
+
+    async with metrics_port(session.settings, session.dsn, children) as counting:
+        yield counting
+
+
+def _children(
+    wanted: Settings, address: Address | None, counting: Environment, *, worker: bool
+) -> list[Child]:
+    environment = settings.environment_for(wanted) | counting
     made = []
     if address is not None:
         # Resolved: the server takes no names, and port 0 has become a real one.

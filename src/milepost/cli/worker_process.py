@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 
+from milepost import tracing
 from milepost.cli.processes import run_child
 from milepost.settings import Settings
 from milepost.worker.main import run_worker
@@ -16,7 +17,11 @@ def work(settings: Settings) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_worker(settings, stop)
+        tracing.start("worker", settings)
+        try:
+            await run_worker(settings, stop)
+        finally:
+            tracing.stop()
 
     asyncio.run(until_stopped())
 

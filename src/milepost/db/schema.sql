@@ -75,6 +75,45 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.claim_checks(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone, next_deadline_at timestamp with time zone)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    WITH claimed AS MATERIALIZED (
+        SELECT c.* FROM claim_watches(p_account, p_carrier, p_limit, p_lease) c
+    )
+    SELECT c.*, w.next_deadline_at FROM claimed c
+    JOIN watch w ON w.account_id = p_account AND w.parcel_id = c.parcel_id;
+END
+$$;
+
+CREATE FUNCTION public.claim_deadlines(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    taken bigint[];
+    earliest timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    taken := ARRAY(
+        SELECT w.parcel_id FROM watch w
+        WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+          AND w.next_deadline_at <= now() AND w.next_deadline_at < 'infinity'
+        ORDER BY w.next_deadline_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    UPDATE watch w SET next_deadline_at = now() + p_lease
+    WHERE w.account_id = p_account AND w.parcel_id = ANY (taken);
+    SELECT w.next_deadline_at INTO earliest FROM watch w
+    WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+      AND w.next_deadline_at < 'infinity'
+    ORDER BY w.next_deadline_at LIMIT 1;
+    UPDATE lane l SET deadline_at = least(now() + interval '6 hours', greatest(now(), earliest))
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier;
+    RETURN QUERY SELECT unnest(taken);
+END
+$$;
+
 CREATE FUNCTION public.claim_watches(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone)
     LANGUAGE plpgsql
     AS $$
@@ -143,6 +182,79 @@ BEGIN
     RETURN found_id;
 END
 $$;
+
+CREATE FUNCTION public.count_answers(p_carrier text, p_owner text, p_answered integer, p_failed integer, p_probe bigint, p_most_faults integer, p_rest interval, p_longest interval, OUT is_open boolean, OUT changed boolean, OUT wait interval) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    budget carrier_budget%ROWTYPE;
+    clock timestamptz;
+BEGIN
+    SELECT * INTO budget FROM carrier_budget b
+    WHERE b.carrier_code = p_carrier AND b.owner = p_owner FOR UPDATE;
+    clock := clock_timestamp();
+    changed := false;
+    IF budget.open_until IS NULL THEN
+        IF budget.window_at <= clock - interval '60 s' THEN
+            budget.window_at := clock;
+            budget.window_asked := 0;
+            budget.window_failed := 0;
+        END IF;
+        budget.window_asked := budget.window_asked + p_answered + p_failed;
+        budget.window_failed := budget.window_failed + p_failed;
+        budget.faults := CASE WHEN p_answered > 0 THEN 0 ELSE budget.faults + p_failed END;
+        changed := budget.faults >= p_most_faults OR (
+            budget.window_asked >= 20 AND budget.window_failed * 2 >= budget.window_asked);
+        IF changed THEN
+            budget.opened := 1;
+            budget.open_until := clock + p_rest;
+        END IF;
+    ELSIF budget.probe = p_probe AND budget.probe_until IS NOT NULL THEN
+        budget.probe_until := NULL;
+        IF p_answered > 0 THEN
+            changed := true;
+            budget.open_until := NULL;
+            budget.opened := 0;
+            budget.faults := 0;
+            budget.window_at := '-infinity';
+        ELSIF p_failed > 0 THEN
+            budget.open_until := clock + least(p_rest * 2 ^ least(budget.opened, 20), p_longest);
+            budget.opened := budget.opened + 1;
+        END IF;
+    END IF;
+    is_open := budget.open_until IS NOT NULL;
+    wait := greatest(budget.open_until - clock, interval '1 s');
+    UPDATE carrier_budget b SET
+        faults = budget.faults, window_at = budget.window_at, window_asked = budget.window_asked,
+        window_failed = budget.window_failed, opened = budget.opened,
+        open_until = budget.open_until, probe_until = budget.probe_until
+    WHERE b.carrier_code = p_carrier AND b.owner = p_owner;
+END
+$$;
+
+CREATE FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+DECLARE
+    part text;
+    dropped integer := 0;
+BEGIN
+    FOR part IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'public.raw_payload'::regclass
+          AND c.relname ~ '^raw_payload_[0-9]{4}_[0-9]{2}$'
+          AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= p_before
+        ORDER BY c.relname
+    LOOP
+        EXECUTE format('DROP TABLE public.%I', part);
+        dropped := dropped + 1;
+    END LOOP;
+    DELETE FROM public.raw_payload_rest WHERE fetched_at < p_before;
+    RETURN dropped;
+END
+$_$;
 
 CREATE FUNCTION public.earliest_due(p_account bigint, p_carrier text) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -238,6 +350,79 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.keep_seen(p_account bigint, p_mark bigint, p_upto bigint, p_words jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    INSERT INTO usage_mark AS m (account_id, parcel_id) VALUES (p_account, p_upto)
+    ON CONFLICT (account_id) DO UPDATE SET parcel_id = excluded.parcel_id
+    WHERE m.parcel_id = p_mark;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO usage_day AS d (
+        account_id, day, carrier_code, shipping_option, parcels, last_at)
+    SELECT p.account_id, (p.created_at AT TIME ZONE 'UTC')::date, p.carrier_code,
+           coalesce(p.request #>> '{ship_with,properties,shipping_option_code}', ''),
+           count(*), max(p.created_at)
+    FROM parcel p
+    WHERE p.account_id = p_account AND p.parcel_id > p_mark AND p.parcel_id <= p_upto
+    GROUP BY 1, 2, 3, 4
+    ON CONFLICT (account_id, day, carrier_code, shipping_option) DO UPDATE
+    SET parcels = d.parcels + excluded.parcels, last_at = greatest(d.last_at, excluded.last_at);
+    INSERT INTO parcel_search (account_id, parcel_id, words)
+    SELECT p.account_id, p.parcel_id,
+           array_to_tsvector(ARRAY(SELECT jsonb_array_elements_text(w.words)))
+    FROM jsonb_to_recordset(p_words) AS w (parcel_id bigint, revision bigint, words jsonb)
+    JOIN parcel p ON p.account_id = p_account AND p.parcel_id = w.parcel_id
+                 AND p.revision = w.revision
+    ON CONFLICT (account_id, parcel_id) DO NOTHING;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.lane_ages(p_most integer) RETURNS TABLE(account_id bigint, carrier_code text, state text, paused boolean, due_seconds double precision)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    FOR account_id, carrier_code, state, paused IN
+        (SELECT l.account_id, l.carrier_code, l.state, coalesce(l.paused_until > now(), false)
+         FROM lane l WHERE l.state = 'open' ORDER BY l.turn_at LIMIT p_most)
+        UNION ALL
+        (SELECT l.account_id, l.carrier_code, l.state, true
+         FROM lane l WHERE l.state <> 'open' ORDER BY l.account_id, l.carrier_code LIMIT p_most)
+    LOOP
+        due_seconds := greatest(0, coalesce(extract(
+            epoch FROM now() - nullif(earliest_due(account_id, carrier_code), 'infinity')), 0));
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION public.lane_samples(p_account bigint, p_carrier text, p_most integer) RETURNS TABLE(origin_country text, destination_country text, announced_at timestamp with time zone, first_scan_at timestamp with time zone, delivered_at timestamp with time zone, scans jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    WITH ended AS (
+        SELECT t.parcel_id, t.origin_country, t.destination_country, t.announced_at,
+               t.first_scan_at, t.delivered_at
+        FROM parcel_timing t
+        WHERE t.account_id = p_account AND t.carrier_code = p_carrier AND t.ended_at IS NOT NULL
+        ORDER BY t.ended_at DESC LIMIT p_most
+    )
+    SELECT d.origin_country, d.destination_country, d.announced_at, d.first_scan_at, d.delivered_at,
+           (SELECT jsonb_agg(jsonb_build_array(
+                e.fact #>> '{told,moment,instant}', e.fact #>> '{told,reading,0}'))
+            FROM event e
+            WHERE e.account_id = p_account AND e.parcel_id = d.parcel_id
+              AND e.event_type = 'carrier' AND e.fact #>> '{told,moment,precision}' = 'instant')
+    FROM ended d;
+END
+$$;
+
 CREATE FUNCTION public.load_parcels(p_account bigint, p_parcels bigint[]) RETURNS TABLE(parcel_id bigint, revision bigint, carrier_code text, tracking_number text, source_id text, request jsonb, announced_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, ended_at timestamp with time zone, stopped_at timestamp with time zone, stop_reason text, estimate jsonb, extra jsonb, event_count integer, lane_state text, epoch bigint, events jsonb)
     LANGUAGE plpgsql
     AS $$
@@ -259,6 +444,82 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.load_tracked(p_account bigint, p_parcels bigint[]) RETURNS TABLE(parcel_id bigint, revision bigint, carrier_code text, tracking_number text, source_id text, request jsonb, announced_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, ended_at timestamp with time zone, stopped_at timestamp with time zone, stop_reason text, estimate jsonb, extra jsonb, event_count integer, lane_state text, epoch bigint, events jsonb, checked_at timestamp with time zone, timing jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT p.parcel_id, p.revision, p.carrier_code, p.tracking_number, p.source_id, p.request,
+           p.announced_at, p.created_at, p.updated_at, p.ended_at, p.stopped_at, p.stop_reason,
+           p.estimate, p.extra, p.event_count, coalesce(l.state, 'open'),
+           a.render_epoch,
+           (SELECT jsonb_agg(jsonb_build_object(
+                'sequence', e.sequence, 'fact', e.fact, 'recorded_at', e.recorded_at,
+                'withdrawn_at', e.withdrawn_at) ORDER BY e.sequence)
+            FROM event e WHERE e.account_id = p_account AND e.parcel_id = p.parcel_id),
+           w.last_checked_at,
+           CASE WHEN t.parcel_id IS NOT NULL THEN jsonb_build_object(
+                'first_scan_at', t.first_scan_at, 'in_delivery_at', t.in_delivery_at,
+                'delivered_at', t.delivered_at, 'ended_at', t.ended_at) END
+    FROM parcel p
+    JOIN account a ON a.account_id = p_account
+    LEFT JOIN lane l ON l.account_id = p_account AND l.carrier_code = p.carrier_code
+    LEFT JOIN watch w ON w.account_id = p_account AND w.parcel_id = p.parcel_id
+    LEFT JOIN parcel_timing t ON t.account_id = p_account AND t.parcel_id = p.parcel_id
+    WHERE p.account_id = p_account AND p.parcel_id = ANY (p_parcels);
+END
+$$;
+
+CREATE FUNCTION public.make_raw_payload_months(p_first date, p_months integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    starts date := date_trunc('month', p_first);
+    made integer := 0;
+    part text;
+BEGIN
+    FOR ahead IN 0..least(p_months, 24) - 1 LOOP
+        part := 'raw_payload_' || to_char(starts + ahead * interval '1 month', 'YYYY_MM');
+        IF to_regclass('public.' || part) IS NULL THEN
+            BEGIN
+                EXECUTE format(
+                    'CREATE TABLE public.%I PARTITION OF public.raw_payload '
+                    'FOR VALUES FROM (%L) TO (%L)',
+                    part, (starts + ahead * interval '1 month')::timestamptz,
+                    (starts + (ahead + 1) * interval '1 month')::timestamptz);
+                made := made + 1;
+            EXCEPTION
+                -- Another worker was first, or the net holds answers of that month already and
+                -- keeps them until they are dropped with it.
+                WHEN duplicate_table OR check_violation THEN NULL;
+            END;
+        END IF;
+    END LOOP;
+    RETURN made;
+END
+$$;
+
+CREATE FUNCTION public.outbox_age(p_most integer) RETURNS double precision
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    account bigint;
+    first_at timestamptz;
+    oldest timestamptz := now();
+BEGIN
+    FOR account IN SELECT a.account_id FROM account a ORDER BY a.account_id LIMIT p_most LOOP
+        PERFORM set_config('milepost.account_id', account::text, true);
+        SELECT o.recorded_at INTO first_at FROM outbox o
+        WHERE o.account_id = account ORDER BY o.outbox_id LIMIT 1;
+        oldest := least(oldest, first_at);
+    END LOOP;
+    RETURN extract(epoch FROM now() - oldest);
+END
+$$;
+
 CREATE FUNCTION public.pause_lane(p_account bigint, p_carrier text, p_state text, p_wait interval) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -272,6 +533,40 @@ BEGIN
     UPDATE lane SET state = p_state, paused_until = until, turn_at = until
     WHERE account_id = p_account AND carrier_code = p_carrier;
     RETURN old_state IS DISTINCT FROM p_state;
+END
+$$;
+
+CREATE FUNCTION public.pause_lane(p_account bigint, p_carrier text, p_state text, p_wait interval, p_login_carrier text, p_own_login bytea) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    stored bytea;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    PERFORM 1 FROM lane l
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier FOR UPDATE;
+    -- Read with the lane in hand, in a statement of its own: that sees what was committed while the
+    -- lane was waited for.
+    SELECT sha256(c.sealed) INTO stored FROM carrier_credential c
+    WHERE c.account_id = p_account AND c.carrier_code = p_login_carrier;
+    IF stored IS DISTINCT FROM p_own_login THEN
+        RETURN false;
+    END IF;
+    RETURN pause_lane(p_account, p_carrier, p_state, p_wait);
+END
+$$;
+
+CREATE FUNCTION public.plan_deadline(p_account bigint, p_carrier text, p_deadline timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    PERFORM 1 FROM lane l
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier AND l.deadline_at > p_deadline;
+    IF FOUND THEN
+        UPDATE lane l SET deadline_at = p_deadline
+        WHERE l.account_id = p_account AND l.carrier_code = p_carrier AND l.deadline_at > p_deadline;
+    END IF;
 END
 $$;
 
@@ -291,6 +586,33 @@ BEGIN
     ON CONFLICT (account_id, carrier_code) DO UPDATE
     SET turn_at = greatest(least(lane.turn_at, excluded.turn_at), lane.paused_until)
     WHERE lane.state IN ('open', 'credential_refused');
+END
+$$;
+
+CREATE FUNCTION public.plan_old_deadlines(p_account bigint, p_carrier text, p_after bigint, p_limit integer) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    seen bigint[];
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    seen := ARRAY(
+        SELECT w.parcel_id FROM watch w
+        WHERE w.account_id = p_account AND w.parcel_id > p_after
+        ORDER BY w.parcel_id LIMIT p_limit);
+    UPDATE watch w SET next_deadline_at = CASE
+        WHEN p.ended_at IS NULL AND p.stopped_at IS NULL
+        THEN now() + w.parcel_id % 86400 * interval '1 s' ELSE 'infinity' END
+    FROM parcel p
+    WHERE w.account_id = p_account AND w.parcel_id = ANY (seen) AND w.carrier_code = p_carrier
+      AND w.next_deadline_at IS NULL
+      AND p.account_id = p_account AND p.parcel_id = w.parcel_id;
+    IF cardinality(seen) < p_limit THEN
+        UPDATE lane l SET deadline_at = now()
+        WHERE l.account_id = p_account AND l.carrier_code = p_carrier AND l.deadline_at IS NULL;
+        RETURN NULL;
+    END IF;
+    RETURN seen[cardinality(seen)];
 END
 $$;
 
@@ -369,6 +691,124 @@ BEGIN
         ORDER BY n.parcel_id DESC LIMIT 1
     ) AS newest
     JOIN parcel p ON p.account_id = p_account AND p.parcel_id = newest.parcel_id;
+END
+$$;
+
+CREATE FUNCTION public.record_observation(p_account bigint, p_parcel bigint, p_revision bigint, p_fence bigint, p_now timestamp with time zone, p_state jsonb, p_v3_answer bytea, p_v2_answer bytea, p_new_events jsonb, p_revised_events jsonb, p_dropped integer[], p_told jsonb, p_watch jsonb, p_deadline timestamp with time zone, p_timing jsonb, p_raw bytea, p_raw_type text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    lane_code text;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WITH parcel_row AS (
+        UPDATE parcel p SET
+            revision = p.revision + 1,
+            updated_at = p_now,
+            phase = p_state ->> 'phase',
+            exception = p_state ->> 'exception',
+            status_type = p_state ->> 'status_type',
+            sub_status = p_state ->> 'sub_status',
+            status = p_state ->> 'status',
+            status_at = (p_state ->> 'status_at')::timestamptz,
+            first_scan_at = (p_state ->> 'first_scan_at')::timestamptz,
+            last_scan_at = (p_state ->> 'last_scan_at')::timestamptz,
+            ended_at = (p_state ->> 'ended_at')::timestamptz,
+            stopped_at = (p_state ->> 'stopped_at')::timestamptz,
+            stop_reason = p_state ->> 'stop_reason',
+            estimate = nullif(p_state -> 'estimate', 'null'::jsonb),
+            extra = p_state -> 'extra',
+            event_count = (p_state ->> 'event_count')::integer,
+            render_epoch = (p_state ->> 'render_epoch')::bigint,
+            etag = p_state ->> 'etag',
+            v3_answer = p_v3_answer,
+            v2_answer = p_v2_answer
+        WHERE p.account_id = p_account AND p.parcel_id = p_parcel AND p.revision = p_revision
+          AND (p_fence IS NULL OR EXISTS (
+              SELECT FROM watch w
+              WHERE w.account_id = p_account AND w.parcel_id = p_parcel AND w.fence = p_fence))
+        RETURNING p.account_id, p.parcel_id, p.carrier_code, p.created_at, p.announced_at
+    ), dropped AS (
+        DELETE FROM event e USING parcel_row r
+        WHERE e.account_id = p_account AND e.account_id = r.account_id
+          AND e.parcel_id = r.parcel_id AND e.sequence = ANY (p_dropped)
+    ), revised AS (
+        UPDATE event e SET
+            event_key = c.event_key, carrier_code = c.carrier_code, raw_code = c.raw_code,
+            mapping_version = c.mapping_version, fact = c.fact, withdrawn_at = c.withdrawn_at
+        FROM parcel_row r, jsonb_to_recordset(p_revised_events) AS c (
+            sequence integer, event_key text, carrier_code text, raw_code text,
+            mapping_version integer, fact jsonb, withdrawn_at timestamptz)
+        WHERE e.account_id = p_account AND e.account_id = r.account_id
+          AND e.parcel_id = r.parcel_id AND e.sequence = c.sequence
+    ), added AS (
+        INSERT INTO event (
+            account_id, parcel_id, sequence, event_key, event_type, carrier_code, raw_code,
+            mapping_version, fact, recorded_at)
+        SELECT r.account_id, r.parcel_id, c.sequence, c.event_key, c.event_type, c.carrier_code,
+               c.raw_code, c.mapping_version, c.fact, p_now
+        FROM parcel_row r, jsonb_to_recordset(p_new_events) AS c (
+            sequence integer, event_key text, event_type text, carrier_code text, raw_code text,
+            mapping_version integer, fact jsonb)
+        RETURNING account_id, parcel_id, sequence
+    ), told AS (
+        INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
+        SELECT a.account_id, a.parcel_id, a.sequence, 'event', p_now FROM added a
+        UNION ALL
+        SELECT r.account_id, r.parcel_id, c.sequence, c.kind, p_now
+        FROM parcel_row r, jsonb_to_recordset(p_told) AS c (sequence integer, kind text)
+    ), timed AS (
+        INSERT INTO parcel_timing (
+            account_id, parcel_id, carrier_code, origin_country, destination_country,
+            registered_at, announced_at, first_scan_at, in_delivery_at, delivered_at, ended_at)
+        SELECT r.account_id, r.parcel_id, r.carrier_code, p_timing ->> 'origin_country',
+               p_timing ->> 'destination_country', r.created_at, r.announced_at,
+               (p_timing ->> 'first_scan_at')::timestamptz,
+               (p_timing ->> 'in_delivery_at')::timestamptz,
+               (p_timing ->> 'delivered_at')::timestamptz,
+               (p_timing ->> 'ended_at')::timestamptz
+        FROM parcel_row r WHERE p_timing IS NOT NULL
+        ON CONFLICT (account_id, parcel_id) DO UPDATE SET
+            first_scan_at = excluded.first_scan_at, in_delivery_at = excluded.in_delivery_at,
+            delivered_at = excluded.delivered_at, ended_at = excluded.ended_at
+    ), answered AS (
+        INSERT INTO raw_payload (
+            account_id, parcel_id, fetched_at, carrier_code, content_type, payload)
+        SELECT r.account_id, r.parcel_id, p_now, r.carrier_code, p_raw_type, p_raw
+        FROM parcel_row r WHERE p_raw IS NOT NULL
+        ON CONFLICT DO NOTHING
+    ), watched AS (
+        UPDATE watch w SET
+            urgency = coalesce((p_watch ->> 'urgency')::smallint, w.urgency),
+            due_at = CASE WHEN p_watch IS NULL THEN w.due_at ELSE coalesce(
+                now() + (p_watch ->> 'due_in')::double precision * interval '1 s',
+                'infinity') END,
+            lease_until = CASE WHEN p_watch IS NULL THEN w.lease_until END,
+            misses = coalesce((p_watch ->> 'misses')::integer, w.misses),
+            answer_hash = CASE WHEN p_watch IS NULL THEN w.answer_hash
+                               ELSE decode(p_watch ->> 'answer_hash', 'hex') END,
+            last_checked_at = CASE WHEN p_watch IS NULL THEN w.last_checked_at ELSE now() END,
+            next_deadline_at = coalesce(p_deadline, 'infinity')
+        FROM parcel_row r
+        WHERE w.account_id = p_account
+          AND w.account_id = r.account_id AND w.parcel_id = r.parcel_id
+          AND (p_fence IS NULL OR w.fence = p_fence)
+          AND (p_watch IS NOT NULL
+               OR w.next_deadline_at IS DISTINCT FROM coalesce(p_deadline, 'infinity'))
+    )
+    SELECT r.carrier_code INTO lane_code FROM parcel_row r;
+    IF lane_code IS NULL THEN
+        RETURN false;
+    END IF;
+    IF p_watch ->> 'due_in' IS NOT NULL THEN
+        PERFORM plan_lane(
+            p_account, p_watch ->> 'carrier_code',
+            now() + (p_watch ->> 'due_in')::double precision * interval '1 s');
+    END IF;
+    IF p_deadline IS NOT NULL THEN
+        PERFORM plan_deadline(p_account, lane_code, p_deadline);
+    END IF;
+    RETURN true;
 END
 $$;
 
@@ -524,6 +964,8 @@ $$;
 
 CREATE FUNCTION public.register_parcels(p_account bigint, p_carriers text[], p_number_keys text[], p_source_ids text[], p_rows jsonb, p_now timestamp with time zone, p_reusable_before timestamp with time zone, p_urgency smallint) RETURNS TABLE(place integer, parcel_id bigint, taken text, taken_by bigint)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -543,7 +985,7 @@ BEGIN
         -- 1. Who has the names already: by place, and whether that parcel may be retired.
         SELECT jsonb_agg(jsonb_build_object(
                    'place', w.place, 'parcel_id', h.parcel_id, 'name', h.name,
-                   'over', coalesce(coalesce(p.ended_at, p.stopped_at) < p_reusable_before, false)))
+                   'over', coalesce(p.over_since < p_reusable_before, false)))
         INTO in_the_way
         FROM unnest(waiting) AS w (place)
         CROSS JOIN LATERAL (
@@ -557,7 +999,11 @@ BEGIN
                AND s.source_id = p_source_ids[w.place]
              LIMIT 1)
         ) AS h
-        JOIN parcel p ON p.account_id = p_account AND p.parcel_id = h.parcel_id;
+        CROSS JOIN LATERAL (
+            SELECT coalesce(p.ended_at, p.stopped_at) AS over_since FROM parcel p
+            WHERE p.account_id = p_account AND p.parcel_id = h.parcel_id
+            LIMIT 1
+        ) AS p;
 
         IF in_the_way IS NOT NULL THEN
             RETURN QUERY
@@ -700,6 +1146,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.renew_leases(p_account bigint, p_parcels bigint[], p_fences bigint[], p_lease interval) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    UPDATE watch w SET lease_until = now() + p_lease, due_at = now() + p_lease
+    FROM unnest(p_parcels, p_fences) AS held (parcel_id, fence)
+    WHERE w.account_id = p_account AND w.parcel_id = held.parcel_id AND w.fence = held.fence
+      AND w.lease_until IS NOT NULL
+    RETURNING w.parcel_id;
+END
+$$;
+
 CREATE FUNCTION public.repair_lane(p_account bigint, p_carrier text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -712,12 +1172,51 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.repair_lanes(p_account bigint, p_carriers text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    carrier text;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    FOREACH carrier IN ARRAY p_carriers LOOP
+        PERFORM repair_lane(p_account, carrier);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION public.rest_lane(p_account bigint, p_carrier text, p_wait interval) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE lane SET paused_until = greatest(paused_until, now() + p_wait),
+                    turn_at = greatest(paused_until, now() + p_wait)
+    WHERE account_id = p_account AND carrier_code = p_carrier
+      AND state IN ('open', 'credential_refused');
+END
+$$;
+
 CREATE FUNCTION public.return_carrier_slots(p_carrier text, p_owner text, p_spacing interval, p_start_at timestamp with time zone, p_granted integer, p_unused integer) RETURNS void
     LANGUAGE sql
     AS $$
     UPDATE carrier_budget SET next_slot_at = p_start_at + (p_granted - p_unused) * p_spacing
     WHERE carrier_code = p_carrier AND owner = p_owner
       AND next_slot_at = p_start_at + p_granted * p_spacing
+$$;
+
+CREATE FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+BEGIN
+    IF p_account IS DISTINCT FROM
+       nullif(current_setting('milepost.account_id', true), '')::bigint THEN
+        RAISE EXCEPTION 'not the account that is set' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN QUERY SELECT s.parcel_id FROM parcel_search s
+    WHERE s.account_id = p_account AND s.words @@ p_words LIMIT p_most;
+END
 $$;
 
 CREATE FUNCTION public.slid_window(p_spent integer[], p_from bigint, p_newest bigint, p_size integer) RETURNS integer[]
@@ -845,6 +1344,89 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.take_slots(p_carrier text, p_owner text, p_spacing interval, p_horizon interval, p_most integer, p_probe bigint, p_probe_lease interval, OUT granted integer, OUT start_at timestamp with time zone, OUT wait interval, OUT clock timestamp with time zone, OUT why text, OUT probe bigint, OUT troubled boolean) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    budget carrier_budget%ROWTYPE;
+BEGIN
+    INSERT INTO carrier_budget (carrier_code, owner) VALUES (p_carrier, p_owner)
+    ON CONFLICT (carrier_code, owner) DO NOTHING;
+    SELECT * INTO budget FROM carrier_budget b
+    WHERE b.carrier_code = p_carrier AND b.owner = p_owner FOR UPDATE;
+    -- The row may have been waited for: the clock is read after the lock.
+    clock := clock_timestamp();
+    granted := 0;
+    why := '';
+    troubled := budget.open_until IS NOT NULL OR budget.window_at > clock - interval '60 s';
+    start_at := greatest(budget.next_slot_at, budget.paused_until, clock);
+    wait := start_at - clock;
+    IF EXISTS (SELECT FROM carrier_pause p WHERE p.carrier_code = p_carrier) THEN
+        why := 'paused';
+        wait := greatest(wait, interval '300 s');
+    ELSIF budget.open_until > clock THEN
+        why := 'open';
+        wait := greatest(wait, budget.open_until - clock);
+    ELSIF budget.open_until IS NOT NULL AND budget.probe_until > clock
+          AND budget.probe IS DISTINCT FROM p_probe THEN
+        why := 'open';
+        wait := greatest(wait, least(budget.probe_until - clock, interval '5 s'));
+    ELSIF wait > p_horizon THEN
+        why := 'quota';
+    ELSE
+        granted := CASE
+            WHEN budget.open_until IS NOT NULL THEN 1
+            WHEN p_spacing <= interval '0' THEN p_most
+            ELSE least(p_most, 1 + floor(
+                extract(epoch FROM p_horizon - wait) / extract(epoch FROM p_spacing))::integer)
+        END;
+        IF budget.open_until IS NOT NULL THEN
+            probe := CASE WHEN budget.probe = p_probe THEN p_probe ELSE budget.probe + 1 END;
+        END IF;
+        UPDATE carrier_budget b SET
+            next_slot_at = CASE WHEN p_spacing <= interval '0' THEN b.next_slot_at
+                                ELSE take_slots.start_at + take_slots.granted * p_spacing END,
+            probe = coalesce(take_slots.probe, b.probe),
+            probe_until = CASE WHEN take_slots.probe IS NULL THEN b.probe_until
+                               ELSE take_slots.clock + p_probe_lease END
+        WHERE b.carrier_code = p_carrier AND b.owner = p_owner
+          AND (p_spacing > interval '0' OR take_slots.probe IS NOT NULL);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.take_to_learn(p_account bigint, p_carrier text, p_every interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE lane l SET learnt_at = now()
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier
+      AND (l.learnt_at IS NULL OR l.learnt_at <= now() - p_every);
+    RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION public.unseen_parcels(p_account bigint, p_most integer) RETURNS TABLE(parcel_id bigint, revision bigint, tracking_number text, source_id text, request jsonb, has_words boolean, mark bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    seen bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    seen := coalesce((SELECT m.parcel_id FROM usage_mark m WHERE m.account_id = p_account), 0);
+    RETURN QUERY
+    SELECT p.parcel_id, p.revision, p.tracking_number, p.source_id, p.request,
+           EXISTS (SELECT FROM parcel_search s
+                   WHERE s.account_id = p_account AND s.parcel_id = p.parcel_id), seen
+    FROM parcel p
+    WHERE p.account_id = p_account AND p.parcel_id > seen
+      AND p.created_at < now() - interval '2 minutes'
+    ORDER BY p.parcel_id LIMIT p_most;
+END
+$$;
+
 CREATE FUNCTION public.wake_lane(p_account bigint, p_carrier text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -945,7 +1527,15 @@ CREATE TABLE public.carrier_budget (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
     owner text NOT NULL COLLATE pg_catalog."C",
     next_slot_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    paused_until timestamp with time zone
+    paused_until timestamp with time zone,
+    faults integer DEFAULT 0 NOT NULL,
+    window_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    window_asked integer DEFAULT 0 NOT NULL,
+    window_failed integer DEFAULT 0 NOT NULL,
+    opened integer DEFAULT 0 NOT NULL,
+    open_until timestamp with time zone,
+    probe bigint DEFAULT 0 NOT NULL,
+    probe_until timestamp with time zone
 )
 WITH (fillfactor='50');
 
@@ -957,6 +1547,11 @@ CREATE TABLE public.carrier_credential (
 );
 
 ALTER TABLE ONLY public.carrier_credential FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.carrier_pause (
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    paused_at timestamp with time zone DEFAULT now() NOT NULL
+);
 
 CREATE TABLE public.contract (
     account_id bigint NOT NULL,
@@ -1039,11 +1634,24 @@ CREATE TABLE public.lane (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
     turn_at timestamp with time zone NOT NULL,
     paused_until timestamp with time zone,
-    state text DEFAULT 'open'::text NOT NULL COLLATE pg_catalog."C"
+    state text DEFAULT 'open'::text NOT NULL COLLATE pg_catalog."C",
+    deadline_at timestamp with time zone DEFAULT (now() + '06:00:00'::interval),
+    learnt_at timestamp with time zone
 )
 WITH (fillfactor='70');
 
 ALTER TABLE ONLY public.lane FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.lane_history (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    origin_country text NOT NULL COLLATE pg_catalog."C",
+    destination_country text NOT NULL COLLATE pg_catalog."C",
+    learnt_at timestamp with time zone NOT NULL,
+    statistics jsonb NOT NULL
+);
+
+ALTER TABLE ONLY public.lane_history FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.operator_credential (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
@@ -1122,6 +1730,22 @@ CREATE TABLE public.parcel_search (
 
 ALTER TABLE ONLY public.parcel_search FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.parcel_timing (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    origin_country text NOT NULL COLLATE pg_catalog."C",
+    destination_country text NOT NULL COLLATE pg_catalog."C",
+    registered_at timestamp with time zone NOT NULL,
+    announced_at timestamp with time zone NOT NULL,
+    first_scan_at timestamp with time zone,
+    in_delivery_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.parcel_timing FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.rate_window (
     account_id bigint NOT NULL,
     kind text NOT NULL COLLATE pg_catalog."C",
@@ -1136,6 +1760,29 @@ WITH (fillfactor='50');
 
 ALTER TABLE ONLY public.rate_window FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.raw_payload (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    content_type text NOT NULL,
+    payload bytea NOT NULL
+)
+PARTITION BY RANGE (fetched_at);
+ALTER TABLE ONLY public.raw_payload ALTER COLUMN payload SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.raw_payload FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.raw_payload_rest (
+    account_id bigint CONSTRAINT raw_payload_account_id_not_null NOT NULL,
+    parcel_id bigint CONSTRAINT raw_payload_parcel_id_not_null NOT NULL,
+    fetched_at timestamp with time zone CONSTRAINT raw_payload_fetched_at_not_null NOT NULL,
+    carrier_code text CONSTRAINT raw_payload_carrier_code_not_null NOT NULL COLLATE pg_catalog."C",
+    content_type text CONSTRAINT raw_payload_content_type_not_null NOT NULL,
+    payload bytea CONSTRAINT raw_payload_payload_not_null NOT NULL
+);
+ALTER TABLE ONLY public.raw_payload_rest ALTER COLUMN payload SET STORAGE EXTERNAL;
+
 CREATE TABLE public.tracked_number (
     account_id bigint NOT NULL,
     parcel_id bigint NOT NULL,
@@ -1148,13 +1795,39 @@ CREATE TABLE public.tracked_number (
 
 ALTER TABLE ONLY public.tracked_number FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.unmapped_code (
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    raw_code text NOT NULL COLLATE pg_catalog."C",
+    seen bigint NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.usage_day (
+    account_id bigint NOT NULL,
+    day date NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    shipping_option text NOT NULL COLLATE pg_catalog."C",
+    parcels bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.usage_day FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.usage_mark (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL
+);
+
+ALTER TABLE ONLY public.usage_mark FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.watch (
     account_id bigint NOT NULL,
     carrier_code text NOT NULL COLLATE pg_catalog."C",
     parcel_id bigint NOT NULL,
     urgency smallint NOT NULL,
     due_at timestamp with time zone NOT NULL,
-    next_deadline_at timestamp with time zone,
+    next_deadline_at timestamp with time zone DEFAULT (now() + '1 day'::interval),
     lease_until timestamp with time zone,
     fence bigint DEFAULT 0 NOT NULL,
     misses integer DEFAULT 0 NOT NULL,
@@ -1164,6 +1837,8 @@ CREATE TABLE public.watch (
 WITH (fillfactor='80');
 
 ALTER TABLE ONLY public.watch FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE ONLY public.raw_payload ATTACH PARTITION public.raw_payload_rest DEFAULT;
 
 ALTER TABLE ONLY public.account ALTER COLUMN account_id SET DEFAULT nextval('public.account_account_id_seq'::regclass);
 
@@ -1198,6 +1873,9 @@ ALTER TABLE ONLY public.carrier_budget
 ALTER TABLE ONLY public.carrier_credential
     ADD CONSTRAINT carrier_credential_pkey PRIMARY KEY (account_id, carrier_code);
 
+ALTER TABLE ONLY public.carrier_pause
+    ADD CONSTRAINT carrier_pause_pkey PRIMARY KEY (carrier_code);
+
 ALTER TABLE ONLY public.contract
     ADD CONSTRAINT contract_pkey PRIMARY KEY (account_id, carrier_code);
 
@@ -1222,6 +1900,9 @@ ALTER TABLE ONLY public.installation
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.lane_history
+    ADD CONSTRAINT lane_history_pkey PRIMARY KEY (account_id, carrier_code, origin_country, destination_country);
+
 ALTER TABLE ONLY public.lane
     ADD CONSTRAINT lane_pkey PRIMARY KEY (account_id, carrier_code);
 
@@ -1237,11 +1918,29 @@ ALTER TABLE ONLY public.parcel
 ALTER TABLE ONLY public.parcel_search
     ADD CONSTRAINT parcel_search_pkey PRIMARY KEY (account_id, parcel_id);
 
+ALTER TABLE ONLY public.parcel_timing
+    ADD CONSTRAINT parcel_timing_pkey PRIMARY KEY (account_id, parcel_id);
+
 ALTER TABLE ONLY public.rate_window
     ADD CONSTRAINT rate_window_pkey PRIMARY KEY (account_id, kind);
 
+ALTER TABLE ONLY public.raw_payload
+    ADD CONSTRAINT raw_payload_pkey PRIMARY KEY (account_id, parcel_id, fetched_at);
+
+ALTER TABLE ONLY public.raw_payload_rest
+    ADD CONSTRAINT raw_payload_rest_pkey PRIMARY KEY (account_id, parcel_id, fetched_at);
+
 ALTER TABLE ONLY public.tracked_number
     ADD CONSTRAINT tracked_number_pkey PRIMARY KEY (account_id, parcel_id, kind, number_key);
+
+ALTER TABLE ONLY public.unmapped_code
+    ADD CONSTRAINT unmapped_code_pkey PRIMARY KEY (carrier_code, raw_code);
+
+ALTER TABLE ONLY public.usage_day
+    ADD CONSTRAINT usage_day_pkey PRIMARY KEY (account_id, day, carrier_code, shipping_option);
+
+ALTER TABLE ONLY public.usage_mark
+    ADD CONSTRAINT usage_mark_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.watch
     ADD CONSTRAINT watch_pkey PRIMARY KEY (account_id, parcel_id);
@@ -1254,17 +1953,39 @@ CREATE INDEX idempotency_key_age ON public.idempotency_key USING btree (account_
 
 CREATE INDEX idempotency_key_parcel ON public.idempotency_key USING btree (account_id, parcel_id);
 
+CREATE INDEX lane_deadline ON public.lane USING btree (deadline_at);
+
 CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
+
+CREATE INDEX parcel_carrier ON public.parcel USING btree (account_id, carrier_code, created_at, parcel_id);
+
+CREATE INDEX parcel_created ON public.parcel USING btree (account_id, created_at, parcel_id);
 
 CREATE UNIQUE INDEX parcel_current_source ON public.parcel USING btree (account_id, source_id) WHERE (is_current AND (source_id <> ''::text));
 
+CREATE INDEX parcel_ended ON public.parcel USING btree (account_id, ended_at, parcel_id) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX parcel_exception ON public.parcel USING btree (account_id, exception, created_at, parcel_id) WHERE (exception <> 'none'::text);
+
+CREATE INDEX parcel_phase ON public.parcel USING btree (account_id, phase, created_at, parcel_id);
+
 CREATE INDEX parcel_search_words ON public.parcel_search USING gin (words);
+
+CREATE INDEX parcel_status ON public.parcel USING btree (account_id, status, created_at, parcel_id);
+
+CREATE INDEX parcel_timing_ended ON public.parcel_timing USING btree (account_id, carrier_code, ended_at DESC) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX parcel_updated ON public.parcel USING btree (account_id, updated_at, parcel_id);
 
 CREATE UNIQUE INDEX tracked_number_current ON public.tracked_number USING btree (account_id, carrier_code, number_key) WHERE (is_current AND (kind = 'number'::text));
 
 CREATE INDEX tracked_number_lookup ON public.tracked_number USING btree (account_id, number_key, parcel_id DESC);
 
+CREATE INDEX watch_deadline ON public.watch USING btree (account_id, carrier_code, next_deadline_at) WHERE (next_deadline_at < 'infinity'::timestamp with time zone);
+
 CREATE INDEX watch_due ON public.watch USING btree (account_id, carrier_code, urgency, due_at);
+
+ALTER INDEX public.raw_payload_pkey ATTACH PARTITION public.raw_payload_rest_pkey;
 
 ALTER TABLE ONLY public.access_token
     ADD CONSTRAINT access_token_account_id_key_id_fkey FOREIGN KEY (account_id, key_id) REFERENCES public.api_key(account_id, key_id);
@@ -1294,6 +2015,8 @@ CREATE POLICY admin_api_key ON public.api_key TO milepost_admin USING (true);
 
 CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
 
+CREATE POLICY admin_parcel_search ON public.parcel_search FOR SELECT TO milepost_admin USING (true);
+
 ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
@@ -1309,6 +2032,8 @@ ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.lane ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.lane_history ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
@@ -1332,15 +2057,25 @@ CREATE POLICY own_account ON public.idempotency_key USING ((account_id = (NULLIF
 
 CREATE POLICY own_account ON public.lane USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.lane_history USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.outbox USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.parcel USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.parcel_search USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.parcel_timing USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.rate_window USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.raw_payload USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.tracked_number USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.usage_day USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.usage_mark USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.watch USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -1348,9 +2083,17 @@ ALTER TABLE public.parcel ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.parcel_search ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.parcel_timing ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.rate_window ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.raw_payload ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.tracked_number ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_day ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_mark ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.watch ENABLE ROW LEVEL SECURITY;
 
@@ -1376,10 +2119,28 @@ GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p
 GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_worker;
 GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_admin;
 
+REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
+GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
+
 REVOKE ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_app;
 GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_worker;
 GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.lane_ages(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lane_ages(p_most integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.outbox_age(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.outbox_age(p_most integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) TO milepost_app;
+GRANT ALL ON FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) TO milepost_worker;
 
 REVOKE ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_app;
@@ -1422,6 +2183,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_admin;
 
+GRANT SELECT ON TABLE public.carrier_pause TO milepost_app;
+GRANT SELECT ON TABLE public.carrier_pause TO milepost_worker;
+GRANT SELECT,INSERT,DELETE ON TABLE public.carrier_pause TO milepost_admin;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_admin;
@@ -1458,6 +2223,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_admin;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_admin;
+
 GRANT SELECT ON TABLE public.operator_credential TO milepost_app;
 GRANT SELECT ON TABLE public.operator_credential TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.operator_credential TO milepost_admin;
@@ -1482,13 +2251,33 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_admin;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_timing TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_timing TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_timing TO milepost_admin;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_admin;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.raw_payload TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.raw_payload TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.raw_payload TO milepost_admin;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_admin;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.unmapped_code TO milepost_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.unmapped_code TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_code TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_day TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_day TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_day TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_mark TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_mark TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_mark TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.watch TO milepost_worker;
