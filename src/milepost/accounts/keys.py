@@ -11,7 +11,7 @@ from milepost.accounts.gatekeeper import Caller, Gatekeeper, Limits
 from milepost.accounts.references import NO_ACCOUNT, account_of, new_public_key, new_secret
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.statements import statements
-from milepost.db.pool import Pool
+from milepost.db.pool import Pool, all_rows, retrying
 from milepost.errors import Conflict, InvalidInput, NotFoundError
 
 __all__ = ["Account", "ApiKey", "Caller", "Gatekeeper", "Limits", "NewKey"]
@@ -61,22 +61,22 @@ async def create_account(pool: Pool, name: str) -> Account:
             ("name",),
         )
     # Two operators at the same moment could still make twins; find_account then asks for the id.
-    if [row async for row in statements.find_accounts(pool, name=name, account_id=NO_ACCOUNT)]:
+    wanted = {"name": name, "account_id": NO_ACCOUNT}
+    if await all_rows(lambda: statements.find_accounts(pool, **wanted)):
         raise Conflict(f"there is an account named {name} already")
-    return _account(await statements.add_account(pool, name=name))
+    return _account(await retrying(lambda: statements.add_account(pool, name=name)))
 
 
 async def list_accounts(pool: Pool) -> list[Account]:
     """Every account, oldest first."""
-    return [_account(row) async for row in statements.list_accounts(pool)]
+    return [_account(row) for row in await all_rows(lambda: statements.list_accounts(pool))]
 
 
 async def find_account(pool: Pool, name_or_id: str) -> Account:
     """The account of that name or id; NotFoundError, InvalidInput when several share the name."""
     text = name_or_id.strip()
     account_id = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NO_ACCOUNT
-    rows = statements.find_accounts(pool, name=text, account_id=account_id)
-    found = [row async for row in rows]
+    found = await all_rows(lambda: statements.find_accounts(pool, name=text, account_id=account_id))
     if not found:
         raise NotFoundError(f"there is no account {text}")
     if len(found) > 1:
@@ -104,7 +104,7 @@ async def choose_account(pool: Pool, name_or_id: str) -> Account:
 async def set_suspended(pool: Pool, account_id: int, suspended: bool) -> None:
     """Suspend an account, or lift that; every process heeds it within a second."""
     status = "suspended" if suspended else "active"
-    await statements.set_status(pool, account_id=account_id, status=status)
+    await retrying(lambda: statements.set_status(pool, account_id=account_id, status=status))
 
 
 async def set_limits(
@@ -119,8 +119,10 @@ async def set_limits(
     for name, value in (("reads", reads), ("writes", writes), ("burst", burst)):
         if value is not None and not 0 <= value <= HIGHEST_LIMIT:
             raise InvalidInput(f"{name} must be between 0 and {HIGHEST_LIMIT}", (name,))
-    row = await statements.set_limits(
-        pool, account_id=account_id, reads=reads, writes=writes, burst=burst
+    row = await retrying(
+        lambda: statements.set_limits(
+            pool, account_id=account_id, reads=reads, writes=writes, burst=burst
+        )
     )
     if row is None:
         raise NotFoundError(f"there is no account {account_id}")
@@ -133,29 +135,36 @@ async def create_key(pool: Pool, keys: SecretKeys, account_id: int, label: str =
         raise InvalidInput(f"a label is at most {LONGEST_NAME} printable characters", ("label",))
     secret = new_secret()
     public_key, secret_hash = new_public_key(account_id), keys.keyed_hash(secret.encode())
-    row = await statements.add_key(
-        pool, account_id=account_id, public_key=public_key, secret_hash=secret_hash, label=label
+    row = await retrying(
+        lambda: statements.add_key(
+            pool, account_id=account_id, public_key=public_key, secret_hash=secret_hash, label=label
+        )
     )
     return NewKey(_key(row), secret)
 
 
 async def list_keys(pool: Pool, account_id: int) -> list[ApiKey]:
     """An account's keys, oldest first, revoked ones too."""
-    return [_key(row) async for row in statements.list_keys(pool, account_id=account_id)]
+    rows = await all_rows(lambda: statements.list_keys(pool, account_id=account_id))
+    return [_key(row) for row in rows]
 
 
 async def revoke_key(pool: Pool, public_key: str) -> ApiKey:
     """End a key and every token issued from it, in every process within a second."""
     account_id = account_of(public_key, "mp")
-    row = await statements.revoke_key(pool, account_id=account_id, public_key=public_key)
+    row = await retrying(
+        lambda: statements.revoke_key(pool, account_id=account_id, public_key=public_key)
+    )
     return _existing(row, public_key)
 
 
 async def set_v2_order(pool: Pool, public_key: str, order: Literal["newest", "oldest"]) -> ApiKey:
     """Which end of the statuses this key gets first over v2."""
     account_id = account_of(public_key, "mp")
-    row = await statements.set_v2_order(
-        pool, account_id=account_id, public_key=public_key, v2_order=order
+    row = await retrying(
+        lambda: statements.set_v2_order(
+            pool, account_id=account_id, public_key=public_key, v2_order=order
+        )
     )
     return _existing(row, public_key)
 

@@ -4,8 +4,9 @@ Setting one renders the parcels anew (they no longer wait for credentials) and w
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import orjson
 import structlog
@@ -27,6 +28,13 @@ class StoredCredential:
 
     owner: str
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    version: bytes = b""
+    """Another one each time a login is set, the same fields included."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the account's own and not the operator's."""
+        return self.owner != OPERATOR
 
 
 class CredentialStore:
@@ -58,23 +66,44 @@ class CredentialStore:
         """Whether the account could be asked for at that carrier."""
         return await self.get(account_id, carrier_code) is not None
 
+    async def is_current(
+        self, account_id: int, carrier_code: str, used: StoredCredential | None
+    ) -> bool:
+        """Whether the account would be asked for with ``used`` now (None: with no login)."""
+        found = await self._look(account_id, carrier_code)
+        current = (found is None) == (used is None) and (
+            found is None or used is None or found.version == used.version
+        )
+        if not current:
+            self._recent.forget(f"{account_id} {carrier_code}".encode())
+        return current
+
     async def set_for_account(
-        self, account_id: int, carrier_code: str, fields: Mapping[str, str] | None
+        self,
+        account_id: int,
+        carrier_code: str,
+        fields: Mapping[str, str] | None,
+        aliases: Sequence[str] = (),
     ) -> None:
-        """Set, replace or (None) remove an account's own login."""
+        """Set, replace or (None) remove an account's own login.
+
+        Wakes the lanes of the carrier; ``aliases`` are the other codes its parcels may bear.
+        """
         owner = f"account:{account_id}"
         sealed = None if fields is None else self._seal(owner, carrier_code, fields)
-        async with tenant(self._pool, account_id) as connection:
-            if sealed is None:
-                await statements.drop_account_credential(
-                    connection, account_id=account_id, carrier_code=carrier_code
-                )
-            else:
-                await statements.keep_account_credential(
-                    connection, account_id=account_id, carrier_code=carrier_code, sealed=sealed
-                )
-            await statements.raise_account_epoch(connection, account_id=account_id)
-            await statements.wake_lane(connection, account_id=account_id, carrier_code=carrier_code)
+        login = {"account_id": account_id, "carrier_code": carrier_code}
+        codes = [carrier_code, *aliases]
+
+        async def write() -> None:
+            async with tenant(self._pool, account_id) as connection:
+                if sealed is None:
+                    await statements.drop_account_credential(connection, **login)
+                else:
+                    await statements.keep_account_credential(connection, sealed=sealed, **login)
+                await statements.raise_account_epoch(connection, account_id=account_id)
+                await statements.wake_lane(connection, account_id=account_id, carrier_codes=codes)
+
+        await retrying(write)
 
     async def change_for_account(
         self,
@@ -103,19 +132,26 @@ class CredentialStore:
         )
         return changed
 
-    async def set_for_operator(self, carrier_code: str, fields: Mapping[str, str] | None) -> None:
+    async def set_for_operator(
+        self, carrier_code: str, fields: Mapping[str, str] | None, aliases: Sequence[str] = ()
+    ) -> None:
         """Set, replace or (None) remove the login that serves every account without its own."""
-        if fields is None:
-            await statements.drop_operator_credential(self._pool, carrier_code=carrier_code)
-        else:
-            sealed = self._seal(OPERATOR, carrier_code, fields)
-            await statements.keep_operator_credential(
-                self._pool, carrier_code=carrier_code, sealed=sealed
-            )
+        sealed = None if fields is None else self._seal(OPERATOR, carrier_code, fields)
+        codes = [carrier_code, *aliases]
+
         # Platform and tenant tables never share a transaction; each step bears a repeat.
+        async def write() -> None:
+            if sealed is None:
+                await statements.drop_operator_credential(self._pool, carrier_code=carrier_code)
+            else:
+                await statements.keep_operator_credential(
+                    self._pool, carrier_code=carrier_code, sealed=sealed
+                )
+
+        await retrying(write)
         # Lanes first: an answer rendered under the new epoch must not show a lane still closed.
-        await statements.wake_lanes(self._pool, carrier_code=carrier_code)
-        await statements.raise_every_epoch(self._pool)
+        await retrying(lambda: statements.wake_lanes(self._pool, carrier_codes=codes))
+        await retrying(lambda: statements.raise_every_epoch(self._pool))
 
     async def _look(self, account_id: int, carrier_code: str) -> StoredCredential | None:
         sealed = await retrying(
@@ -145,7 +181,7 @@ class CredentialStore:
 
     def _open(self, owner: str, carrier_code: str, sealed: bytes) -> StoredCredential:
         plain = self._keys.open(bytes(sealed), _context(owner, carrier_code))
-        return StoredCredential(owner, orjson.loads(plain))
+        return StoredCredential(owner, orjson.loads(plain), sha256(bytes(sealed)).digest())
 
 
 def _context(owner: str, carrier_code: str) -> str:

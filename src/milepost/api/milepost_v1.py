@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from milepost.api.authentication import current_caller
 from milepost.api.idempotent import Written, write_once
 from milepost.api.v3_parcel_tracking import json_of
-from milepost.db.pool import Connection, tenant
+from milepost.db.pool import Connection, retrying, tenant
 from milepost.errors import InvalidInput
 from milepost.monitoring.sandbox import FURTHEST, advance
 
@@ -35,10 +35,13 @@ async def advance_sandbox(request: Request) -> Response:
     core = request.app.state.parts.core
     account_id = current_caller(request).account_id
 
+    async def alone() -> Written:
+        async with tenant(core.pool, account_id) as own:
+            return await move(own)
+
     async def move(connection: "Connection | None") -> Written:
         if connection is None:
-            async with tenant(core.pool, account_id) as own:
-                return await move(own)
+            return await retrying(alone)
         ahead = await advance(connection, core.credentials, core.catalogue, account_id, step)
         return Written(orjson.dumps({"clock_offset_seconds": ahead.total_seconds()}))
 

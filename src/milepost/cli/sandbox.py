@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from milepost.cli.parcels import Account, AsJson, open_desk
-from milepost.db.pool import tenant
+from milepost.db.pool import retrying, tenant
 from milepost.errors import ConfigurationError, InvalidInput
 from milepost.monitoring.sandbox import advance as advance_clock
 
@@ -39,10 +39,14 @@ def advance(
 async def _advance(account: str, step: timedelta) -> timedelta:
     async with open_desk(account) as desk:
         core = desk.core
-        try:
+
+        async def move() -> timedelta:
             async with tenant(core.pool, desk.account_id) as conn:
                 return await advance_clock(
                     conn, core.credentials, core.catalogue, desk.account_id, step
                 )
+
+        try:
+            return await retrying(move)
         except InvalidInput as refused:
             raise ConfigurationError(refused.message) from refused

@@ -224,6 +224,17 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, OSError)
 
 
+async def all_rows(
+    select: "Callable[[], AsyncIterator[asyncpg.Record]]",
+) -> list[asyncpg.Record]:
+    """Every row of a statement that ``aiosql`` gives one by one; repeated like any other."""
+
+    async def ask() -> list[asyncpg.Record]:
+        return [row async for row in select()]
+
+    return await retrying(ask)
+
+
 def load_queries(path: Path) -> Any:
     """The statements of a room's .sql file, as coroutine functions (``aiosql``)."""
     return aiosql.from_path(path, "asyncpg", mandatory_parameters=False)
