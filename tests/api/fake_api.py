@@ -154,6 +154,9 @@ class Keys:
             raise NotAuthenticated
         return await self.from_header(AUTHORIZATION)
 
+    def known(self, authorization: bytes | None) -> Caller | None:
+        return None
+
     async def spend(self, caller: Caller, kind: str) -> Spent:
         if caller.limits.reads_per_minute == 1:
             raise TooManyRequests(9, 1)
