@@ -19,8 +19,10 @@ ROOM_OF = {
     "register": "parcels",
     "track": "parcels",
     "import": "imports",
+    "export": "exports",
     "sandbox": "sandbox",
     "demo": "demo",
+    "doctor": "doctor",
 }
 """Which module a command is in."""
 

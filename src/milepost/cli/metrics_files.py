@@ -11,11 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 from prometheus_client.mmap_dict import MmapedDict
 
 PREFIX = "milepost-metrics-"
+# The library types none of this.
+Values: Any = MmapedDict
 # No process has this pid.
 FOLDED = "0"
 
@@ -49,9 +52,9 @@ def fold_the_dead(folder: Path) -> None:
 
 
 def _add(source: Path, target: Path) -> None:
-    sums = MmapedDict(str(target))
+    sums = Values(str(target))
     try:
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(source)):
+        for key, value, _, _ in Values.read_all_values_from_file(str(source)):
             known, _ = sums.read_value(key)
             sums.write_value(key, known + value, 0.0)
     finally:

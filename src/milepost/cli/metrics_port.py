@@ -131,7 +131,7 @@ class Scraper:
     def _rendered(self, found: tuple[Vitals, Queues] | None) -> bytes:
         fold_the_dead(self._folder)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=str(self._folder))
+        MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]
         vitals, queues = found or (None, None)
         room = _disk(self._settings.state_dir)
         processes = tuple([state_of(child) for child in list(self._children)])
