@@ -1140,7 +1140,7 @@ BEGIN
 
     -- An open lane's turn comes at once; a paused one keeps its pause. Written only when it moves,
     -- so that a busy merchant's registrations don't queue behind one row.
-    FOR carrier IN SELECT DISTINCT l.code FROM unnest(lanes) AS l (code) ORDER BY l.code LOOP
+    FOREACH carrier IN ARRAY lanes LOOP
         PERFORM plan_lane(p_account, carrier, now());
     END LOOP;
 END
@@ -1956,6 +1956,8 @@ CREATE INDEX idempotency_key_parcel ON public.idempotency_key USING btree (accou
 CREATE INDEX lane_deadline ON public.lane USING btree (deadline_at);
 
 CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
+
+CREATE INDEX parcel_active ON public.parcel USING btree (account_id, created_at, parcel_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX parcel_carrier ON public.parcel USING btree (account_id, carrier_code, created_at, parcel_id);
 

@@ -72,7 +72,12 @@ CREATE FUNCTION register_parcels(
     p_account bigint, p_carriers text[], p_number_keys text[], p_source_ids text[], p_rows jsonb,
     p_now timestamptz, p_reusable_before timestamptz, p_urgency smallint
 ) RETURNS TABLE (place integer, parcel_id bigint, taken text, taken_by bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- Planned once, and so that the plan also fits when the tables have grown since: planning costs as
+-- much as registering one parcel.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
 #variable_conflict use_column
 DECLARE
     waiting integer[] := ARRAY(SELECT generate_series(1, cardinality(p_carriers)));
@@ -91,7 +96,7 @@ BEGIN
         -- 1. Who has the names already: by place, and whether that parcel may be retired.
         SELECT jsonb_agg(jsonb_build_object(
                    'place', w.place, 'parcel_id', h.parcel_id, 'name', h.name,
-                   'over', coalesce(coalesce(p.ended_at, p.stopped_at) < p_reusable_before, false)))
+                   'over', coalesce(p.over_since < p_reusable_before, false)))
         INTO in_the_way
         FROM unnest(waiting) AS w (place)
         CROSS JOIN LATERAL (
@@ -105,7 +110,11 @@ BEGIN
                AND s.source_id = p_source_ids[w.place]
              LIMIT 1)
         ) AS h
-        JOIN parcel p ON p.account_id = p_account AND p.parcel_id = h.parcel_id;
+        CROSS JOIN LATERAL (
+            SELECT coalesce(p.ended_at, p.stopped_at) AS over_since FROM parcel p
+            WHERE p.account_id = p_account AND p.parcel_id = h.parcel_id
+            LIMIT 1
+        ) AS p;
 
         IF in_the_way IS NOT NULL THEN
             RETURN QUERY
@@ -242,7 +251,7 @@ BEGIN
 
     -- An open lane's turn comes at once; a paused one keeps its pause. Written only when it moves,
     -- so that a busy merchant's registrations don't queue behind one row.
-    FOR carrier IN SELECT DISTINCT l.code FROM unnest(lanes) AS l (code) ORDER BY l.code LOOP
+    FOREACH carrier IN ARRAY lanes LOOP
         PERFORM plan_lane(p_account, carrier, now());
     END LOOP;
 END
