@@ -31,11 +31,14 @@ TENANT = {
     "parcel_timing",
     "lane_history",
     "raw_payload",
+    "usage_day",
+    "usage_mark",
 }
 PLATFORM = {
     "installation",
     "operator_credential",
     "carrier_budget",
+    "carrier_pause",
     "host_route",
     "job",
     "unmapped_code",

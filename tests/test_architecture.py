@@ -50,7 +50,10 @@ WRITERS = {
     "raw_payload_rest": {"parcels"},  # its part without a month
     "watch": {"parcels", "monitoring"},  # recording plans the next check, claiming leases it
     "lane": {"monitoring", "accounts"},  # a new credential wakes the lanes it serves
+    "usage_day": {"parcels"},
+    "usage_mark": {"parcels"},
     "carrier_budget": {"monitoring"},
+    "carrier_pause": {"monitoring"},
     "host_route": {"carriers"},
     "unmapped_code": {"parcels"},
     "installation": {"accounts"},

@@ -19,11 +19,15 @@ OVER_ACCOUNTS = {
     "accounts: wake_lanes": "an operator's credential serves every account's lane",
     "accounts: raise_every_epoch": "and changes what every account's parcels show",
     "monitoring: due-lanes": "whose turn is it: reads without a lock, by the one index for it",
+    "monitoring: due-deadlines": "whose deadline has passed, as above",
+    "monitoring: unplanned-lanes": "after an upgrade, once, the lanes of the version before",
     "monitoring: closed-lanes": "the sweep that repairs lanes, page by page in key order",
     "monitoring: open-lanes": "the sweep that repairs lanes, page by page in key order",
+    "monitoring: end-rests": "the operator resumes a carrier for every account",
     "monitoring: lane-count": "what /metrics and doctor tell the operator",
     "0009_monitoring.sql: lane_ages": "what /metrics and doctor tell the operator, bounded",
     "0009_monitoring.sql: outbox_age": "what /metrics and doctor tell the operator, bounded",
+    "parcels: accounts-with-parcels": "who may have new parcels to go through, page by page",
 }
 
 ORDERLY = """
@@ -186,7 +190,7 @@ CATALOG_FAULTS = {
     "sees or writes rows through a function with its owner's rights": """
         SELECT p.proname FROM pg_proc p
         WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
-        AND p.proname <> ALL ('{make_raw_payload_months,drop_raw_payload_months}')""",
+        AND p.proname <> ALL ('{make_raw_payload_months,drop_raw_payload_months,search_parcels}')""",
 }
 
 

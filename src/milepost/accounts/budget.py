@@ -137,6 +137,15 @@ class Budgets:
         self._wake(tally)
         return await future
 
+    async def left(self, caller: Caller, kind: Kind) -> Spent:
+        """What is left, spending nothing; what a process holds in advance counts as spent."""
+        limit, burst = _limits(caller.limits, kind)
+        if not limit and not burst:
+            return UNLIMITED
+        answer = await self._said(_Tally(caller.account_id, kind, limit, burst), 0, 0, 0)
+        reset = math.ceil(answer["reset_ms"] / 1000)
+        return Spent(limit or burst, max(0, answer["remaining"]), max(1, reset))
+
     async def close(self) -> None:
         """Give back what is leased and end; nobody may be spending any more."""
         runners = [tally.runner for tally in self._tallies.values() if tally.runner]
@@ -182,11 +191,23 @@ class Budgets:
 
     async def _ask(self, tally: _Tally, wanted: int) -> Any:
         """One call to the database for ``wanted`` requests; takes a lease where there is plenty."""
-        windows = self._windows
         returned, tally.leased = tally.leased, 0
         asked_at = time.monotonic()
         spare = self._worth_leasing(tally, asked_at) if wanted else 0
-        answer = await retrying(
+        answer = await self._said(tally, wanted, spare, returned)
+        if wanted:
+            tally.spent_since, tally.asked_at = wanted, asked_at
+        tally.remaining = answer["remaining"]
+        tally.reset_at = asked_at + answer["reset_ms"] / 1000
+        if answer["granted"] < wanted:
+            tally.denied_at = asked_at
+        if answer["spare"]:
+            self._lease(tally, answer["spare"], answer["lease_bucket"], asked_at)
+        return answer
+
+    async def _said(self, tally: _Tally, wanted: int, spare: int, returned: int) -> Any:
+        windows = self._windows
+        return await retrying(
             lambda: statements.spend_budget(
                 self._pool,
                 account_id=tally.account_id,
@@ -204,15 +225,6 @@ class Budgets:
                 burst_bucket_ms=windows.burst_bucket_ms,
             )
         )
-        if wanted:
-            tally.spent_since, tally.asked_at = wanted, asked_at
-        tally.remaining = answer["remaining"]
-        tally.reset_at = asked_at + answer["reset_ms"] / 1000
-        if answer["granted"] < wanted:
-            tally.denied_at = asked_at
-        if answer["spare"]:
-            self._lease(tally, answer["spare"], answer["lease_bucket"], asked_at)
-        return answer
 
     def _worth_leasing(self, tally: _Tally, now: float) -> int:
         """As much as was spent since a recent call: more would only travel forth and back."""

@@ -11,7 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from milepost import settings, tracing, wiring
-from milepost.api import docs, health, milepost_v1, oauth2, statuses, v3_parcel_tracking
+from milepost.api import (
+    docs,
+    health,
+    milepost_parcels,
+    milepost_v1,
+    oauth2,
+    statuses,
+    v3_parcel_tracking,
+)
 from milepost.api.authentication import App, Door, Receive, Scope, Send
 from milepost.api.client_address import TrustedProxies
 from milepost.api.guard import Guard, refusal
@@ -112,6 +120,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
     api.include_router(milepost_v1.router)
+    api.include_router(milepost_parcels.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))
     if chosen.docs:
         docs.add_to(api, chosen.public_url)

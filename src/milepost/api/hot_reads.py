@@ -6,11 +6,11 @@ A look-up answers the finished bytes of a snapshot; only other orders are render
 import hashlib
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from milepost.accounts.gatekeeper import Caller
 from milepost.api.authentication import ADMITTED, Admitted, Receive, Scope, Send, header
-from milepost.api.json_input import storable
+from milepost.api.query_string import check_storable, parameters
 from milepost.api.v3_fields import trimmed_number
 from milepost.errors import InvalidInput, NotFoundError
 from milepost.tracking.journey import Journey
@@ -129,16 +129,9 @@ def _existing(found: T | None) -> T:
 
 
 def _options(scope: Scope) -> dict[str, str]:
-    query: bytes = scope["query_string"]
-    if not query:
-        return {}
-    try:
-        options = dict(parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict"))
-    except (UnicodeDecodeError, ValueError) as broken:
-        raise InvalidInput("Query is not UTF-8", ("query",), "string_unicode") from broken
+    options = dict(parameters(scope))
     for name in ("order", "carrier_code"):
-        if not storable(options.get(name, "")):
-            raise InvalidInput("Text has a NUL", ("query", name), "string_unicode")
+        check_storable(name, options.get(name, ""))
     return options
 
 

@@ -302,6 +302,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+DECLARE
+    gone integer;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WITH oldest AS (
+        SELECT a.audit_id, a.at FROM audit a
+        WHERE a.account_id = p_account ORDER BY a.audit_id LIMIT p_most
+    )
+    DELETE FROM audit a USING oldest o
+    WHERE a.account_id = p_account AND a.audit_id = o.audit_id
+      AND o.at < least(p_before, now() - interval '30 days');
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
+$$;
+
 CREATE FUNCTION public.hold_carrier(p_carrier text, p_owner text, p_wait interval) RETURNS void
     LANGUAGE sql
     AS $$
@@ -704,7 +724,7 @@ BEGIN
     WITH parcel_row AS (
         UPDATE parcel p SET
             revision = p.revision + 1,
-            updated_at = p_now,
+            updated_at = (p_state ->> 'updated_at')::timestamptz,
             phase = p_state ->> 'phase',
             exception = p_state ->> 'exception',
             status_type = p_state ->> 'status_type',
@@ -2124,6 +2144,10 @@ GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p
 REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_app;

@@ -47,3 +47,64 @@ JOIN pg_attribute b ON b.attrelid = c.oid AND b.attname = 'account_id' AND NOT b
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
   AND NOT c.relispartition
 ORDER BY c.relname;
+
+-- name: used-options
+-- The shipping options of an account's parcels: counted ones, and those not yet counted.
+SELECT u.shipping_option, u.carrier_code, sum(u.parcels)::bigint AS parcels, max(u.last_at) AS last_at
+FROM (
+    SELECT d.shipping_option, d.carrier_code, d.parcels, d.last_at FROM usage_day d
+    WHERE d.account_id = :account_id
+    UNION ALL
+    SELECT p.request #>> '{ship_with,properties,shipping_option_code}', p.carrier_code, count(*),
+           max(p.created_at)
+    FROM parcel p
+    WHERE p.account_id = :account_id AND p.parcel_id > coalesce(
+        (SELECT m.parcel_id FROM usage_mark m WHERE m.account_id = :account_id), 0)
+    GROUP BY 1, 2
+) AS u
+WHERE u.shipping_option <> ''
+GROUP BY u.shipping_option, u.carrier_code
+ORDER BY max(u.last_at) DESC, u.shipping_option, u.carrier_code;
+
+-- name: registered-by-day
+-- Registrations by UTC day and carrier from a day on: counted ones, and those not yet counted.
+SELECT u.day, u.carrier_code, sum(u.parcels)::bigint AS parcels
+FROM (
+    SELECT d.day, d.carrier_code, d.parcels FROM usage_day d
+    WHERE d.account_id = :account_id AND d.day >= :since
+    UNION ALL
+    SELECT (p.created_at AT TIME ZONE 'UTC')::date, p.carrier_code, count(*) FROM parcel p
+    WHERE p.account_id = :account_id AND p.parcel_id > coalesce(
+        (SELECT m.parcel_id FROM usage_mark m WHERE m.account_id = :account_id), 0)
+    GROUP BY 1, 2
+) AS u
+WHERE u.day >= :since
+GROUP BY u.day, u.carrier_code ORDER BY u.day DESC, u.carrier_code;
+
+-- name: watched-by-carrier
+-- How many parcels of an account are still asked about.
+SELECT w.carrier_code, count(*) AS parcels FROM watch w
+WHERE w.account_id = :account_id AND w.due_at < 'infinity'
+GROUP BY w.carrier_code ORDER BY w.carrier_code;
+
+-- name: accounts-with-parcels
+-- The accounts after :after that ever registered a parcel, in order of their ids.
+SELECT DISTINCT l.account_id FROM lane l WHERE l.account_id > :after
+ORDER BY l.account_id LIMIT :most;
+
+-- name: lane-histories
+-- What was learnt of an account's parcels at one carrier, by the countries they went between.
+SELECT origin_country, destination_country, statistics FROM lane_history
+WHERE account_id = :account_id AND carrier_code = :carrier_code;
+
+-- name: keep-lane-history!
+-- Puts what was learnt in the place of what was known.
+INSERT INTO lane_history (account_id, carrier_code, origin_country, destination_country, learnt_at, statistics)
+VALUES (:account_id, :carrier_code, :origin_country, :destination_country, :learnt_at, :statistics)
+ON CONFLICT (account_id, carrier_code, origin_country, destination_country)
+DO UPDATE SET learnt_at = excluded.learnt_at, statistics = excluded.statistics;
+
+-- name: raw-payloads
+-- The carrier's answers about a parcel that are kept, oldest first.
+SELECT fetched_at, content_type, payload FROM raw_payload
+WHERE account_id = :account_id AND parcel_id = :parcel_id ORDER BY fetched_at;

@@ -59,6 +59,12 @@ def country_lexeme(account_id: int, side: str, country_code: str) -> str:
     return f"{account_id}/{side}:{''.join(_WORD.findall(_folded(country_code)))[:MOST_LETTERS]}"
 
 
+def whole_lexeme(account_id: int, code: str) -> str:
+    """The word of a whole number, source_id, order number or postal code, ``""`` for none."""
+    (word,) = _whole([code])
+    return f"{account_id}:{word}" if word else ""
+
+
 def search_query(account_id: int, text: str) -> str:
     """``text`` as a ``tsquery``: every word of it must begin a word of the parcel.
 

@@ -1,0 +1,25 @@
+"""Reading the query of an address: decoded once, strictly, and every fault named."""
+
+from urllib.parse import parse_qsl
+
+from milepost.api.authentication import Scope
+from milepost.api.json_input import storable
+from milepost.errors import InvalidInput
+
+
+def parameters(scope: Scope) -> list[tuple[str, str]]:
+    """Names and values in their order. Raises InvalidInput for text that is not UTF-8."""
+    query: bytes = scope["query_string"]
+    if not query:
+        return []
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except (UnicodeDecodeError, ValueError) as broken:
+        raise InvalidInput("Query is not UTF-8", ("query",), "string_unicode") from broken
+
+
+def check_storable(name: str, value: str) -> str:
+    """``value``, unless PostgreSQL could not hold it. Raises InvalidInput."""
+    if not storable(value):
+        raise InvalidInput("Text has a NUL", ("query", name), "string_unicode")
+    return value
