@@ -31,8 +31,8 @@ events = Counter("milepost_events", "Events that were new in a record", ["type"]
 checks = Counter("milepost_checks", "Parcels a carrier was asked about", ["carrier", "outcome"])
 carrier_seconds = Histogram(
     "milepost_carrier_seconds",
-    "Questions to a carrier, from asking to the outcome",
-    ["carrier"],
+    "Requests to a carrier's documented host, from sending to the first byte of the answer",
+    ["host", "outcome"],
     buckets=CARRIER_BUCKETS,
 )
 unmapped_events = Counter(
@@ -40,7 +40,7 @@ unmapped_events = Counter(
 )
 pool_connections = Gauge(
     "milepost_pool_connections",
-    "Connections of this program's pools, as of the last second",
+    "Connections in the pools of our processes, and those in use, as of the last second",
     ["role", "state"],
     multiprocess_mode="livesum",
 )

@@ -69,9 +69,6 @@ BYTES_PER_MINUTE = 600_000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
 lines_dropped = Counter("milepost_log_lines_dropped", "Log lines not written, by limit", ["limit"])
-database_unavailable = Counter(
-    "milepost_database_unavailable", "Times the database could not be asked"
-)
 
 Event = MutableMapping[str, Any]
 

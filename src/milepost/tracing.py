@@ -68,31 +68,36 @@ def stop() -> None:
         provider.shutdown()
 
 
-_NOTHING: AbstractContextManager[Any] = nullcontext()
+_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
-    """A span around a block; gives the span, or None where nothing is traced."""
+    """A span around a piece of our work; what is told meanwhile becomes its children."""
     if _tracer is None:
         return _NOTHING
-    return _client_span(name, attributes)
+    context: AbstractContextManager[Any] = _tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    )
+    return context
 
 
-@contextmanager
-def _client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[Any]:
-    # What an exception says may quote anything: its type is told, its text is not.
-    with _tracer.start_as_current_span(
+def ended(name: str, seconds: float, failure: str = "", **attributes: str | int) -> None:
+    """A span of a question to somebody else that just ended; nothing where nothing is traced.
+
+    ``failure`` is a kind, never a text: what an exception says may quote anything.
+    """
+    if _tracer is None:
+        return
+    now = time.time_ns()
+    current = _tracer.start_span(
         name,
         kind=_api.SpanKind.CLIENT,
-        attributes=dict(attributes),
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as current:
-        try:
-            yield current
-        except BaseException as error:
-            fail(current, type(error).__name__)
-            raise
+        start_time=now - int(seconds * 1e9),
+        attributes=attributes,
+    )
+    if failure:
+        fail(current, failure)
+    current.end(end_time=now)
 
 
 @contextmanager
@@ -119,16 +124,7 @@ def fail(current: Any, kind: str) -> None:
 
 def statement_ended(record: Any) -> None:
     """A span for one SQL statement that just ended; a query logger of asyncpg's."""
-    if _tracer is None:
-        return
-    ended = time.time_ns()
     text = _LITERAL.sub("'?'", " ".join(record.query.split()))[:LONGEST_STATEMENT]
-    current = _tracer.start_span(
-        text.split(" ", 1)[0].upper() if text else "SQL",
-        kind=_api.SpanKind.CLIENT,
-        start_time=ended - int(record.elapsed * 1e9),
-        attributes={"db.system.name": "postgresql", "db.query.text": text},
-    )
-    if record.exception is not None:
-        fail(current, type(record.exception).__name__)
-    current.end(end_time=ended)
+    failure = "" if record.exception is None else type(record.exception).__name__
+    told = {"db.system.name": "postgresql", "db.query.text": text}
+    ended(text.partition(" ")[0].upper() or "SQL", record.elapsed, failure, **told)

@@ -1,8 +1,9 @@
 """The one place that builds the parts and hands them out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from milepost.accounts.budget import Budgets
@@ -14,6 +15,7 @@ from milepost.carriers.host_routes import host_routes
 from milepost.carriers.registry import Catalogue
 from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
+from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
 from milepost.monitoring.check import Checker
 from milepost.monitoring.plan import Planning
@@ -22,6 +24,7 @@ from milepost.parcels.find import Reader
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
+from milepost.parcels.unmapped import UnmappedCodes
 from milepost.settings import Settings
 
 
@@ -58,6 +61,7 @@ class WorkerParts:
     catalogue: Catalogue
     credentials: CredentialStore
     checker: Checker
+    unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
 
 
 @asynccontextmanager
@@ -69,6 +73,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
     if settings.database_url is None:
         raise ConfigurationError("MILEPOST_DATABASE_URL is not set and no embedded database runs")
     pool = await open_pool(settings.database_url.get_secret_value(), role, settings)
+    watching = asyncio.create_task(watch_pool(pool, role)) if settings.metrics_port else None
     try:
         secret_keys = SecretKeys.load(settings, embedded=False)
         catalogue = Catalogue.load()
@@ -86,6 +91,8 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             registrar=Registrar(pool, renderer, timedelta(days=settings.reregister_after_days)),
         )
     finally:
+        if watching is not None:
+            watching.cancel()
         await pool.close()
 
 
@@ -114,13 +121,16 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
                 routes={**simulated, **await host_routes(core.pool)},
             )
         )
+        recorder = Recorder(core.pool, core.renderer)
         checker = Checker(
             pool=core.pool,
             catalogue=core.catalogue,
             credentials=core.credentials,
-            recorder=Recorder(core.pool, core.renderer),
+            recorder=recorder,
             fetcher=fetcher,
             planning=Planning(settings),
             lease=timedelta(seconds=settings.lease_seconds),
         )
-        yield WorkerParts(settings, core.pool, core.catalogue, core.credentials, checker)
+        yield WorkerParts(
+            settings, core.pool, core.catalogue, core.credentials, checker, recorder.unmapped
+        )

@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from milepost import tracing
 from milepost.db import commit_faults
 from milepost.errors import DatabaseUnavailable
 from milepost.settings import Settings
@@ -103,6 +104,8 @@ async def open_pool(
 
 async def set_codecs(connection: Connection) -> None:
     """``jsonb`` is Python objects on our side; binary, so nothing is escaped twice."""
+    if tracing.on():
+        connection.add_query_logger(tracing.statement_ended)
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

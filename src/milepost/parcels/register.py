@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from milepost import failpoints
+from milepost import failpoints, metrics
 from milepost.accounts.recent import Recent
 from milepost.db.pool import Connection, Pool, retrying
 from milepost.errors import Conflict
@@ -135,6 +135,9 @@ class Registrar:
         if conn is None:
             failpoints.reach("api.after_commit_before_reply")
         found = {row["place"]: row for row in rows}
+        refused = sum(1 for row in rows if row["taken"])
+        metrics.registrations.labels("conflict").inc(refused)
+        metrics.registrations.labels("stored").inc(len(rows) - refused)
         return [
             await self._told(draft, found[place]) for place, draft in enumerate(drafts, start=1)
         ]
