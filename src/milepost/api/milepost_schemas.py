@@ -23,7 +23,7 @@ _MEANINGS = {
     500: "A fault of ours",
     503: "The database can't be asked now",
 }
-_REFUSALS: Schema = {
+REFUSALS: Schema = {
     str(status): {
         "description": meaning,
         "content": {
@@ -48,7 +48,7 @@ PATHS: Schema = {
                     "description": "How far ahead they are now",
                     "content": {"application/json": {"schema": ADVANCED}},
                 },
-                **_REFUSALS,
+                **REFUSALS,
                 "429": {"description": "Over the account's budget; empty, with Retry-After"},
             },
         }

@@ -35,7 +35,8 @@ def listed(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _words(words: Any) -> Schema:
+def one_of_words(words: Any) -> Schema:
+    """One of the words of an enumeration."""
     return {"type": "string", "enum": [str(word) for word in words]}
 
 
@@ -119,20 +120,20 @@ LOCATION: Schema = {
 EVENT = closed(
     {
         "event_at": MOMENT,
-        "event_type": _words(EventType),
-        "status_code": _words(Phase),
+        "event_type": one_of_words(EventType),
+        "status_code": one_of_words(Phase),
         "status_description": TEXT,
-        "status_type": _words(StatusType),
-        "sub_status_code": _words(SubStatus),
+        "status_type": one_of_words(StatusType),
+        "sub_status_code": one_of_words(SubStatus),
         "event_id": TEXT,
         "timestamp": MOMENT,
-        "phase": _words(Phase),
-        "exception": _words(ExceptionCode),
-        "sub_status": _words(SubStatus),
+        "phase": one_of_words(Phase),
+        "exception": one_of_words(ExceptionCode),
+        "sub_status": one_of_words(SubStatus),
         "description": TEXT,
-        "status": _words(STATUSES),
+        "status": one_of_words(STATUSES),
         "parent_status": TEXT,
-        "precision": _words(Precision),
+        "precision": one_of_words(Precision),
         "stated_at": TEXT,
         "location_details": LOCATION,
     }
@@ -147,9 +148,9 @@ _REQUIRED: Schema = {
     "source_id": TEXT,
     "ship_with": SHIP_WITH,
     "tracking_numbers": listed(TRACKING_NUMBER),
-    "status": _words(STATUSES),
+    "status": one_of_words(STATUSES),
     "parent_status": TEXT,
-    "monitoring": closed({"state": _words(MonitoringState), "reason": TEXT}),
+    "monitoring": closed({"state": one_of_words(MonitoringState), "reason": TEXT}),
     "warnings": listed(closed({"code": TEXT, "message": TEXT})),
 }
 _OPTIONAL: Schema = {
