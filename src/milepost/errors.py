@@ -10,7 +10,9 @@
     ├── TooManyRequests         over the account's budget (429), carries retry_after in seconds
     ├── DatabaseUnavailable     the database can't be asked now (503), retryable
     ├── CarrierParseError       a carrier's answer does not have the documented form
-    └── CarrierUnreachable      no usable HTTP answer came from a carrier
+    ├── CarrierUnreachable      no usable HTTP answer came from a carrier
+    ├── NoSlot                  a carrier may not be asked now, carries the seconds to stay away
+    └── ClaimLost               another worker has what this one was about to ask for
 
 Outcomes of asking a carrier are values (``carriers.connector``), not errors.
 """
@@ -118,3 +120,24 @@ class CarrierUnreachable(MilepostError):
 
     code = "carrier_unreachable"
     retryable = True
+
+
+class NoSlot(MilepostError):
+    """A carrier may not be asked now; stay away for ``wait`` seconds.
+
+    ``why`` is ``quota``, ``open`` (it rests after faults) or ``paused`` (by the operator).
+    """
+
+    code = "no_slot"
+    retryable = True
+
+    def __init__(self, why: str, wait: float) -> None:
+        super().__init__(f"{why}, for {wait:.0f} s")
+        self.why = why
+        self.wait = wait
+
+
+class ClaimLost(MilepostError):
+    """This worker was away for longer than its lease: it must not ask or write any more."""
+
+    code = "claim_lost"

@@ -12,7 +12,8 @@ from tests.parcels.conftest import registration
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Credential, Item, NotFound, Outcome
-from milepost.carriers.fetcher import Fetcher
+from milepost.carriers.exchange import Asks
+from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.db.pool import Pool, tenant
 from milepost.monitoring.check import Checker
@@ -68,14 +69,21 @@ class House:
 
 @dataclass
 class Answers:
-    """A connector that gives the house's answer."""
+    """A connector that waits for its slots as a request would, and gives the house's answer."""
 
     house: House
 
     async def ask(
-        self, items: Sequence[Item], credential: Credential, fetcher: Fetcher
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
     ) -> Mapping[Item, Outcome]:
-        return {item: self.house.answer(item) for item in items}
+        assert isinstance(carrier, Line)
+        outcomes = {}
+        for item in items:
+            slot = carrier.slot()
+            await slot.near()
+            await slot.start()
+            outcomes[item] = self.house.answer(item)
+        return outcomes
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from milepost.carriers.connector import (
     Refused,
 )
 from milepost.db.pool import Pool
-from milepost.monitoring import check as check_module
+from milepost.monitoring import settle as settle_module
 from milepost.monitoring.claim import Lane, due_lanes, pause
 from milepost.monitoring.sweep import sweep
 from milepost.parcels.record import Recorder
@@ -104,12 +104,14 @@ async def test_a_workers_wrong_clock_moves_no_pause_and_no_slot(
     house: House, monkeypatch: pytest.MonkeyPatch, skew: timedelta
 ) -> None:
     monkeypatch.setattr(_Ahead, "skew", skew)
-    monkeypatch.setattr(check_module, "datetime", _Ahead)
+    monkeypatch.setattr(settle_module, "datetime", _Ahead)
+    monkeypatch.setattr("time.time", lambda: _Ahead.now(UTC).timestamp())
     await house.register(carrier_code="sandbox")
-    house.answer = lambda _: Broken("answered 503")
+    house.answer = lambda _: BUSY
     assert await house.check() == 1
     paused = await house.run("SELECT extract(epoch FROM paused_until - now())::float FROM lane")
-    assert 25 < paused <= 30
+    assert 590 < paused <= 600
+    house.answer = lambda _: NotFound()
     await house.credentials.set_for_account(house.account, "dhl", {"api_key": "x"})
     await house.register()
     await house.run(

@@ -1,7 +1,6 @@
 """Claims: leases, fences, fairness between urgencies and between accounts."""
 
 import asyncio
-import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,6 @@ from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, tenant
-from milepost.monitoring import slots
 from milepost.monitoring.claim import Lane, claim, due_lanes, pause, wake
 from milepost.monitoring.sweep import sweep
 from milepost.parcels.record import Recorder, WatchPlan
@@ -170,28 +168,3 @@ async def test_the_sweep_mends_turns_and_opens_lanes_whose_reason_is_gone(
     assert await due_lanes(worker_pool, 10) == []
     assert await sweep(worker_pool, catalogue, credentials) == 1
     assert await due_lanes(worker_pool, 10) == [lane]
-
-
-async def test_slots_are_spaced_over_all_workers(worker_pool: Pool) -> None:
-    gap = timedelta(seconds=0.4)
-    taken = await asyncio.gather(
-        *(slots.take(worker_pool, "dhl", "operator", gap) for _ in range(8))
-    )
-    starts = sorted(slot.start_at for slot in taken if slot.granted)
-    assert 2 <= len(starts) <= 4, "only what starts within the next second is handed out"
-    assert all(b - a >= gap * 0.99 for a, b in itertools.pairwise(starts))
-    other = await slots.take(worker_pool, "dhl", "account:7", gap)
-    assert other.granted, "another credential has its own quota"
-
-
-async def test_slots_come_by_the_second_and_go_back_unused(worker_pool: Pool) -> None:
-    gap = timedelta(seconds=0.1)
-    first = await slots.take(worker_pool, "dhl", "operator", gap, 50)
-    assert first.granted == 11
-    await slots.give_back(worker_pool, "dhl", "operator", gap, first, 8)
-    second = await slots.take(worker_pool, "dhl", "operator", gap, 2)
-    assert second.granted == 2
-    assert second.start_at - first.start_at == 3 * gap
-    await slots.give_back(worker_pool, "dhl", "operator", gap, first, 8)
-    third = await slots.take(worker_pool, "dhl", "operator", gap, 1)
-    assert third.start_at - second.start_at == 2 * gap, "nobody takes from under a later one"

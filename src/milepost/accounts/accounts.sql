@@ -125,15 +125,15 @@ UPDATE account SET render_epoch = render_epoch + 1 WHERE account_id = :account_i
 -- Every account's parcels are rendered anew when next read (operator only).
 UPDATE account SET render_epoch = render_epoch + 1;
 
--- name: wake_lane(account_id, carrier_code)!
+-- name: wake_lane(account_id, carrier_codes)!
 -- One account's waiting parcels of a carrier are asked about at once.
 UPDATE lane SET turn_at = now(), paused_until = NULL, state = 'open'
-WHERE account_id = :account_id AND carrier_code = :carrier_code;
+WHERE account_id = :account_id AND carrier_code = ANY (:carrier_codes);
 
--- name: wake_lanes(carrier_code)!
+-- name: wake_lanes(carrier_codes)!
 -- Every account's waiting parcels of a carrier are asked about at once (operator only).
 UPDATE lane SET turn_at = now(), paused_until = NULL, state = 'open'
-WHERE carrier_code = :carrier_code;
+WHERE carrier_code = ANY (:carrier_codes);
 
 -- name: spend_budget(account_id, kind, wanted, spare, returned, returned_bucket, limit, buckets, bucket_ms, lease_buckets, burst, burst_buckets, burst_bucket_ms)^
 -- Spends, leases and gives back budget in one step; see the function.
@@ -141,3 +141,15 @@ SELECT * FROM spend_budget(
     :account_id, :kind, :wanted, :spare, :returned, :returned_bucket,
     :limit, :buckets, :bucket_ms, :lease_buckets, :burst, :burst_buckets, :burst_bucket_ms
 );
+
+-- name: forget_answers(account_id, parcel_id, number)$
+-- Forgets the answers kept about one parcel; how many. One kept by the version before names no
+-- parcel, and is known by the number in it.
+WITH gone AS (
+    DELETE FROM idempotency_key
+    WHERE account_id = :account_id
+      AND (parcel_id = :parcel_id
+           OR (parcel_id IS NULL AND position(:number::bytea IN body) > 0))
+    RETURNING 1
+)
+SELECT count(*) FROM gone;

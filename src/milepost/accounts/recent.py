@@ -62,6 +62,10 @@ class Recent(Generic[T]):
         moment = self._clock() if asked_at is None else asked_at
         self._known[key] = (moment + self._keep_seconds, value)
 
+    def forget(self, key: bytes) -> None:
+        """It is known to be out of date."""
+        self._known.pop(key, None)
+
     def _asked(self, key: bytes, task: "asyncio.Task[T]") -> None:
         self._asking.pop(key, None)
         if not task.cancelled():

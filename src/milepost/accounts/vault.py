@@ -28,7 +28,7 @@ class StoredCredential:
 
     owner: str
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    version: bytes = b""
+    version: bytes = field(default=b"", repr=False, compare=False)
     """Another one each time a login is set, the same fields included."""
 
     @property

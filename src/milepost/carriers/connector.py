@@ -1,14 +1,12 @@
-"""The one way to ask a carrier: ``ask(items, credential, fetcher) -> {item: Outcome}``."""
+"""The one way to ask a carrier: ``ask(items, credential, carrier) -> {item: Outcome}``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from milepost.carriers.exchange import Asks
 from milepost.tracking.events import Scan
-
-if TYPE_CHECKING:
-    from milepost.carriers.fetcher import Fetcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,9 @@ class DeliveryEstimate:
 class Found:
     """The carrier knows the parcel. ``complete`` means ``scans`` is its whole history.
 
-    ``as_of`` is the carrier's own clock; it is heeded for simulated carriers only.
+    ``as_of`` is the carrier's own clock; it is heeded for simulated carriers only. ``raw`` is what
+    the carrier answered about this parcel alone (it is erased with it); empty where an answer is
+    about several at once.
     """
 
     scans: tuple[Scan, ...]
@@ -57,6 +57,7 @@ class Found:
     further_numbers: tuple[str, ...] = ()
     as_of: datetime | None = None
     raw: bytes = field(default=b"", repr=False)
+    raw_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,10 @@ class Connector(Protocol):
     """What a carrier's connector, or the platform it stands on, can do."""
 
     async def ask(
-        self, items: Sequence[Item], credential: Credential, fetcher: "Fetcher"
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
     ) -> Mapping[Item, Outcome]:
-        """Ask about ``items``, at most the manifest's ``batch_size``; no answer makes it raise."""
+        """Ask about ``items``, at most the manifest's ``batch_size``; no answer makes it raise.
+
+        Every request goes through ``carrier``, which keeps the quota.
+        """
         ...

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 LONGEST_WAIT = 86_400.0
 SHORTEST_WAIT = 1.0
@@ -41,6 +42,30 @@ class Answer:
         stated = self.headers.get("retry-after", "").strip()
         seconds = _seconds(stated, now or datetime.now(UTC))
         return min(max(default if seconds is None else seconds, SHORTEST_WAIT), LONGEST_WAIT)
+
+
+class Asks(Protocol):
+    """What a connector asks with: each request waits for a slot of the quota by itself."""
+
+    async def fetch(self, request: Request) -> Answer:
+        """The answer, whatever its status.
+
+        Raises CarrierUnreachable when none came, and NoSlot or ClaimLost when nothing may be asked
+        any more: those two are not the connector's to catch.
+        """
+        ...
+
+
+class Slot(Protocol):
+    """The right to one request, at its time."""
+
+    async def near(self) -> None:
+        """Return shortly before that time, early enough to find a connection."""
+        ...
+
+    async def start(self) -> None:
+        """Return when the request may be sent, at once; a slot that is over is replaced."""
+        ...
 
 
 def _seconds(stated: str, now: datetime) -> float | None:

@@ -2,21 +2,25 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
-from milepost.carriers.exchange import Answer, Request
+from milepost.carriers.asked import told_of_requests
+from milepost.carriers.exchange import Answer, Request, Slot
 from milepost.errors import CarrierUnreachable
 
 USER_AGENT = "Milepost/1 (parcel tracking)"
 REMEMBERED_BYTES = 16 * 1024 * 1024
 _CHUNK = 64 * 1024
+_slot: ContextVar[Slot | None] = ContextVar("slot", default=None)
 
 
 class Fetcher:
@@ -33,7 +37,7 @@ class Fetcher:
         total_seconds: float = 20,
         connect_seconds: float = 5,
         max_bytes: int = 1024 * 1024,
-        per_host: int = 4,
+        per_host: int = 8,
         routes: Mapping[str, str] | None = None,
     ) -> None:
         self._total_seconds = total_seconds
@@ -49,14 +53,18 @@ class Fetcher:
         """Replace the routes; the next question goes by the new ones."""
         self._routes = dict(routes)
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: Request, slot: Slot | None = None) -> Answer:
         """The carrier's answer, whatever its status. Raises CarrierUnreachable when none came.
 
-        What failed is named with the documented host and never with the query, which may hold a
-        key or a postal code.
+        It is sent when ``slot`` starts, which may raise too: with the connection in hand, so that
+        looking up and shaking hands make nothing late. What failed is named with the documented
+        host and never with the query, which may hold a key or a postal code.
         """
         host = urlsplit(request.url).netloc
         turn = self._turns.setdefault(host, asyncio.Semaphore(self._per_host))
+        if slot is not None:
+            await slot.near()
+        _slot.set(slot)
         try:
             async with turn, asyncio.timeout(self._total_seconds):
                 return await self._remembering(request)
@@ -109,6 +117,7 @@ class Fetcher:
             headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **request.headers},
             data=request.body or None,
             allow_redirects=False,
+            trace_request_ctx=urlsplit(request.url).netloc,
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
             if headers.get("content-encoding", "identity").lower() != "identity":
@@ -137,13 +146,42 @@ class Fetcher:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+                connector=_PatientConnector(limit=0, ttl_dns_cache=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds),
                 trust_env=False,
                 auto_decompress=False,
+                trace_configs=[told_of_requests()],
             )
         return self._session
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to one carrier with one credential: what connectors ask with (``exchange.Asks``)."""
+
+    fetcher: Fetcher
+    slot: Callable[[], Slot]
+    """Gives a new slot for each request; nobody else can ask, so no request goes without."""
+
+    async def fetch(self, request: Request) -> Answer:
+        """See ``Asks.fetch``."""
+        return await self.fetcher.fetch(request, self.slot())
+
+
+class _PatientConnector(aiohttp.TCPConnector):
+    """Hands a connection out when the request's slot starts."""
+
+    async def connect(self, *told: Any, **more: Any) -> Any:
+        connection = await super().connect(*told, **more)
+        slot = _slot.get()
+        if slot is not None:
+            try:
+                await slot.start()
+            except BaseException:
+                connection.release()  # nothing was sent on it
+                raise
+        return connection
 
 
 class _Unusable(Exception):

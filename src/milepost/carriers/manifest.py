@@ -91,8 +91,20 @@ class Quota:
     @property
     def spacing_seconds(self) -> float:
         """The least time between two questions, so that no limit is ever met; 0 is no limit."""
-        limits = ((self.per_second, 1), (self.per_minute, 60), (self.per_day, 86_400))
-        return max((span / (n * SHARE_OF_QUOTA) for n, span in limits if n), default=0.0)
+        return max((span / (n * SHARE_OF_QUOTA) for n, span in self._limits), default=0.0)
+
+    @property
+    def slack_seconds(self) -> float:
+        """By how much questions may be late, one against another, before a limit can be met."""
+        # n + 1 questions take n spacings. A limit that is no whole number is one per span / n.
+        whole = [(n, span) if n == int(n) else (1, span / n) for n, span in self._limits]
+        gap = self.spacing_seconds
+        return min((n * gap - span for n, span in whole), default=float("inf"))
+
+    @property
+    def _limits(self) -> list[tuple[float, float]]:
+        limits = ((self.per_second, 1.0), (self.per_minute, 60.0), (self.per_day, 86_400.0))
+        return [(n, span) for n, span in limits if n]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,10 +84,10 @@ def _keep(
     async def work(pool: Pool, keys: SecretKeys) -> str:
         store = CredentialStore(pool, keys)
         if not account:
-            await store.set_for_operator(manifest.code, fields)
+            await store.set_for_operator(manifest.code, fields, manifest.aliases)
             return "every account without its own"
         owner = await find_account(pool, account)
-        await store.set_for_account(owner.account_id, manifest.code, fields)
+        await store.set_for_account(owner.account_id, manifest.code, fields, manifest.aliases)
         return owner.name
 
     facts = {

@@ -10,17 +10,27 @@ import typer
 from milepost.accounts.keys import find_account
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
-from milepost.carriers.fetcher import Fetcher
+from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.host_routes import host_routes
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.carriers.samples import cases, outcome_document, read_case, rewrite
 from milepost.carriers.simulator import simulator
-from milepost.cli.administer import AsJson, print_facts, print_json, print_table
+from milepost.cli.administer import (
+    AsJson,
+    administer,
+    plain,
+    print_facts,
+    print_json,
+    print_table,
+)
 from milepost.cli.carrier_logins import credential_commands, known_carrier
 from milepost.cli.session import Session, open_session
 from milepost.db.pool import Pool, open_pool
-from milepost.errors import ConfigurationError
-from milepost.monitoring import slots
+from milepost.errors import ConfigurationError, NoSlot
+from milepost.monitoring.breaker import pause_carrier, resting, resume_carrier
+from milepost.monitoring.database_clock import DatabaseClock
+from milepost.monitoring.question import credential_of
+from milepost.monitoring.slots import Budget, Ledger
 from milepost.settings import Settings, load
 from milepost.tracking.events import Scan
 
@@ -95,17 +105,23 @@ def try_(
 
 
 async def ask_once(carrier: Carrier, item: Item, account: str, settings: Settings) -> Outcome:
-    """One question, with the login the worker would take and a slot of its quota."""
+    """One question, with the login the worker would take and slots of its quota."""
     connector = carrier.connector()
     if connector is None:
         raise ConfigurationError(f"Milepost can't ask {carrier.manifest.name} yet")
     async with AsyncExitStack() as stack:
         routes = await stack.enter_async_context(simulator(Catalogue.load()))
-        credential = Credential(owner="operator")
-        if account or carrier.manifest.needs_credential:
+        credential, slot = Credential(owner="operator"), None
+        if account or not carrier.manifest.simulated:
             session = await stack.enter_async_context(open_session(settings))
-            credential, set_routes = await _login(session, carrier, account)
-            routes = {**routes, **set_routes}
+            pool = await stack.enter_async_context(
+                await open_pool(session.dsn, "milepost_worker", session.settings, max_size=2)
+            )
+            credential = await _credential(session, pool, carrier, account)
+            quota = carrier.manifest.quota_for(credential)
+            budget = Budget(carrier.manifest.code, credential.owner, quota)
+            slot = Ledger(pool, DatabaseClock(), budget).slot
+            routes = {**routes, **await host_routes(pool)}
         fetcher = Fetcher(
             total_seconds=settings.carrier_seconds,
             connect_seconds=settings.connect_seconds,
@@ -113,38 +129,74 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
             routes=routes,
         )
         await stack.enter_async_context(fetcher)
-        return (await connector.ask([item], credential, fetcher))[item]
+        asks = fetcher if slot is None else Line(fetcher, slot)
+        try:
+            return (await connector.ask([item], credential, asks))[item]
+        except NoSlot as late:
+            raise ConfigurationError(_not_now(carrier, late)) from late
 
 
-async def _login(
-    session: Session, carrier: Carrier, account: str
-) -> tuple[Credential, dict[str, str]]:
-    """The login (a slot of its quota is taken) and the host routes of this installation."""
+async def _credential(session: Session, pool: Pool, carrier: Carrier, account: str) -> Credential:
     account_id = 0  # nobody's: the common login
     if account:
-        async with await open_pool(session.dsn, "milepost_admin", session.settings) as pool:
-            account_id = (await find_account(pool, account)).account_id
-    async with await open_pool(session.dsn, "milepost_worker", session.settings) as pool:
-        code = carrier.manifest.code
-        stored = await CredentialStore(pool, session.secret_keys).get(account_id, code)
-        if stored is None and carrier.manifest.needs_credential:
-            raise ConfigurationError(f"no login: milepost carrier credentials set {code}")
-        owner = stored.owner if stored else f"account:{account_id}"
-        credential = Credential(owner, stored.fields if stored else {})
-        await _take_slot(pool, carrier, credential)
-        return credential, await host_routes(pool)
+        async with await open_pool(session.dsn, "milepost_admin", session.settings) as admins:
+            account_id = (await find_account(admins, account)).account_id
+    code = carrier.manifest.code
+    login = await CredentialStore(pool, session.secret_keys).get(account_id, code)
+    if login is None and carrier.manifest.needs_credential:
+        raise ConfigurationError(f"no login: milepost carrier credentials set {code}")
+    return credential_of(carrier, login, account_id)
 
 
-async def _take_slot(pool: Pool, carrier: Carrier, credential: Credential) -> None:
-    gap = timedelta(seconds=carrier.manifest.quota_for(credential).spacing_seconds)
-    if not gap:
-        return
-    slot = await slots.take(pool, carrier.manifest.code, credential.owner, gap)
-    wait = slot.wait.total_seconds()
-    if not slot.granted:
-        name = carrier.manifest.name
-        raise ConfigurationError(f"the quota at {name} allows the next question in {wait:.0f} s")
-    await asyncio.sleep(wait)
+def _not_now(carrier: Carrier, late: NoSlot) -> str:
+    name, wait = carrier.manifest.name, f"{late.wait:.0f} s"
+    match late.why:
+        case "paused":
+            return f"{name} is paused: milepost carrier resume {carrier.manifest.code}"
+        case "open":
+            return f"{name} failed and is left alone for {wait}"
+    return f"the quota at {name} allows the next question in {wait}"
+
+
+@carrier_commands.command()
+def pause(
+    code: Annotated[str, typer.Argument(help="Carrier code, such as dhl.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have nobody ask a carrier, for any account, until it is resumed."""
+    manifest = known_carrier(code).manifest
+    administer(lambda pool, _: pause_carrier(pool, manifest.code))
+    _show_state(manifest.code, "paused", as_json)
+
+
+@carrier_commands.command()
+def resume(
+    code: Annotated[str, typer.Argument(help="Carrier code, such as dhl.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a paused carrier be asked again, starting with what waited."""
+    manifest = known_carrier(code).manifest
+    lanes = (manifest.code, *manifest.aliases)
+    administer(lambda pool, _: resume_carrier(pool, manifest.code, lanes))
+    _show_state(manifest.code, "asked", as_json)
+
+
+@carrier_commands.command()
+def state(as_json: AsJson = False) -> None:
+    """Show the carriers that are not asked now: paused, or left alone after faults."""
+    rows = [plain(one) for one in administer(lambda pool, _: resting(pool))]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, "Every carrier is asked.")
+
+
+def _show_state(code: str, now: str, as_json: bool) -> None:
+    facts = {"carrier": code, "state": now}
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts)
 
 
 def facts_of(carrier: Carrier) -> dict[str, object]:

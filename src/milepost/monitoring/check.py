@@ -3,53 +3,59 @@
 The order is the point:
 
 1. Find the connector and the credential; without them the lane closes, with the reason.
-2. Take a slot of the carrier's quota; without one the lane waits for it.
-3. Claim due rows under a lease (committed before anybody is asked).
-4. Ask, outside any transaction.
-5. Settle each row: record news, or write the schedule's row only.
+2. Take slots of the carrier's quota; without any the lane waits for them.
+3. Claim due rows under a lease (committed before anybody is asked), as many as there are slots for.
+4. Ask, outside any transaction, each request in its slot, and no longer than the lease is ours.
+5. Weigh: a carrier that fails as a whole rests, a refused credential closes its lane.
+6. Settle each row: record news, or write the schedule's row only.
 """
 
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
-from milepost import failpoints
-from milepost.accounts.vault import CredentialStore
-from milepost.carriers.connector import (
-    Broken,
-    Credential,
-    Found,
-    Item,
-    NotFound,
-    Outcome,
-    Refused,
-    Unchanged,
-)
-from milepost.carriers.fetcher import Fetcher
+from milepost import failpoints, metrics
+from milepost.accounts.vault import CredentialStore, StoredCredential
+from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refused
+from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.db.pool import Pool, retrying
-from milepost.errors import DatabaseUnavailable
+from milepost.errors import ClaimLost, NoSlot
 from milepost.monitoring import slots
-from milepost.monitoring.claim import Claimed, Lane, claim, pause
+from milepost.monitoring.breaker import weigh
+from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, wake
+from milepost.monitoring.database_clock import DatabaseClock
+from milepost.monitoring.leases import Leases
 from milepost.monitoring.plan import Planning, Quiet
-from milepost.monitoring.question import carrier_now, hash_of, item_of
-from milepost.parcels.record import News, Recorder, WatchPlan
-from milepost.parcels.stored import StoredParcel
-from milepost.tracking.events import Observation
-from milepost.tracking.journey import Journey
+from milepost.monitoring.question import credential_of, item_of
+from milepost.monitoring.settle import Settler
+from milepost.parcels.record import Recorder
 
 CLAIM = 50
 """Rows of one lane taken at a time."""
 CREDENTIAL_RETRY = timedelta(hours=1)
 """A refused credential is tried again this often; setting a new one opens the lane at once."""
-FAULT_REST = timedelta(seconds=30)
-"""How long a lane rests whose carrier failed as a whole, so that nobody hammers a sick server."""
+OWN_FAULT_REST = timedelta(seconds=30)
+"""How long a lane rests whose check we failed with ourselves, so that others have their turn."""
+SHORTEST_REST = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One check of one lane: whom to ask, as whom, and what is held meanwhile."""
+
+    lane: Lane
+    carrier: Carrier
+    login: StoredCredential | None
+    credential: Credential
+    ledger: slots.Ledger
+    leases: Leases
 
 
 class Checker:
@@ -68,207 +74,159 @@ class Checker:
         self._pool = pool
         self._catalogue = catalogue
         self._credentials = credentials
-        self._recorder = recorder
+        self._settler = Settler(recorder, planning)
         self._fetcher = fetcher
-        self._planning = planning
         self._lease = lease
+        self._clock = DatabaseClock()
 
     async def check(self, lane: Lane) -> int:
         """Check what is due in ``lane``; the number of parcels asked about."""
         carrier = self._catalogue.get(lane.carrier_code)
-        connector = carrier.connector() if carrier else None
-        if carrier is None or connector is None:
+        if carrier is None or carrier.connector() is None:
             await pause(self._pool, lane, "not_supported", None)
             return 0
-        stored = await self._credentials.get(lane.account_id, carrier.manifest.code)
-        if stored is None and carrier.manifest.needs_credential:
-            await pause(self._pool, lane, "waiting_for_credentials", None)
+        code = carrier.manifest.code
+        login = await self._credentials.get(lane.account_id, code)
+        if login is None and carrier.manifest.needs_credential:
+            await self._close(lane, code, "waiting_for_credentials", None, login)
             return 0
-        credential = (
-            Credential(stored.owner, stored.fields)
-            if stored
-            else Credential(owner=f"account:{lane.account_id}")
-        )
-        return await self._ask_due(lane, carrier, credential)
+        credential = credential_of(carrier, login, lane.account_id)
+        quota = carrier.manifest.quota_for(credential)
+        ledger = slots.Ledger(self._pool, self._clock, slots.Budget(code, credential.owner, quota))
+        leases = Leases(self._pool, lane, self._lease)
+        return await self._take_turn(Round(lane, carrier, login, credential, ledger, leases))
 
-    async def _ask_due(self, lane: Lane, carrier: Carrier, credential: Credential) -> int:
-        """Slots before rows: claim as many as may be asked within a second, each in its time."""
-        code, size = carrier.manifest.code, carrier.manifest.batch_size
-        gap = timedelta(seconds=carrier.manifest.quota_for(credential).spacing_seconds)
-        taken = await slots.take(self._pool, code, credential.owner, gap, -(-CLAIM // size))
-        if not taken.granted:
-            await pause(self._pool, lane, lane.state, taken.wait)
-            return 0
-        rows = await claim(self._pool, lane, min(CLAIM, taken.granted * size), self._lease)
-        failpoints.reach("poll.after_lease")
-        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        if gap and len(batches) < taken.granted:
-            unused = taken.granted - len(batches)
-            await slots.give_back(self._pool, code, credential.owner, gap, taken, unused)
-        # All of them to their end: one that fails must not leave the others running unattended.
-        ended = await asyncio.gather(
-            *(
-                self._check_batch(lane, carrier, credential, batch, taken.wait + place * gap)
-                for place, batch in enumerate(batches)
-            ),
-            return_exceptions=True,
-        )
+    async def rest(self, lane: Lane) -> None:
+        """Let others have their turn before a lane whose check failed is tried again."""
+        await rest(self._pool, lane, OWN_FAULT_REST)
+
+    async def _take_turn(self, turn: Round) -> int:
+        """Slots before rows; at the end the unused ones go back, and a lane without any rests."""
+        asked = 0
+        size = turn.carrier.manifest.batch_size
+        taken = await turn.ledger.take(-(-CLAIM // size))
+        try:
+            if taken.granted:
+                asked = await self._ask_due(turn, size, taken.granted)
+        finally:
+            await turn.ledger.close()
+            if turn.ledger.probe is not None:
+                # Where nobody was asked, another may be the probe.
+                await weigh(self._pool, turn.ledger, answered=False, failed=False)
+        if turn.ledger.denied is not None:
+            wait = timedelta(seconds=turn.ledger.denied.wait)
+            await rest(self._pool, turn.lane, max(wait, SHORTEST_REST))
+        return asked
+
+    async def _ask_due(self, turn: Round, size: int, granted: int) -> int:
+        most = min(CLAIM, granted * size)
+        async with turn.leases.held() as hold:
+            rows = hold(await claim(self._pool, turn.lane, most, self._lease))
+            failpoints.reach("poll.after_lease")
+            batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+            await turn.ledger.keep(len(batches))
+            # All to their end: one that fails must not leave the others running unattended.
+            ended = await asyncio.gather(
+                *(self._check_batch(turn, batch) for batch in batches), return_exceptions=True
+            )
         for failure in filter(None, ended):
             raise failure
         return len(rows)
 
-    async def rest(self, lane: Lane) -> None:
-        """Let others have their turn before a lane whose check failed is tried again."""
-        await pause(self._pool, lane, lane.state, FAULT_REST)
-
-    async def _check_batch(
-        self,
-        lane: Lane,
-        carrier: Carrier,
-        credential: Credential,
-        rows: Sequence[Claimed],
-        wait: timedelta,
-    ) -> None:
-        await asyncio.sleep(wait.total_seconds())
+    async def _check_batch(self, turn: Round, rows: Sequence[Claimed]) -> None:
         items = {item_of(row): row for row in rows}
-        outcomes = await self._ask(lane, carrier, credential, list(items))
+        try:
+            outcomes = await self._ask(turn, items)
+        except ClaimLost as lost:
+            # Another asks about them, or will: whatever we wrote would be refused.
+            _tell("leases lost", turn.lane, str(lost))
+            return
         failpoints.reach("poll.after_http")
-        if lane.state == "credential_refused" and any(
-            isinstance(outcome, Found | Unchanged | NotFound) for outcome in outcomes.values()
-        ):
-            lane = dataclasses.replace(lane, state="open")
-            await pause(self._pool, lane, lane.state, timedelta())
-        silent = Broken("the connector gave no outcome for this parcel", lane_wide=False)
-        quiet = [
-            await self._settle_or_miss(lane, carrier, credential, row, outcomes.get(item, silent))
-            for item, row in items.items()
-        ]
-        await self._finish(lane, [one for one in quiet if one is not None])
+        for answer in outcomes.values():
+            metrics.checks.labels(turn.carrier.manifest.code, type(answer).__name__.lower()).inc()
+        rests = await self._weigh(turn, list(outcomes.values()))
+        turn = await self._heed(turn, list(outcomes.values()))
+        quiet: list[Quiet] = []
+        for item, row in items.items():
+            outcome = outcomes.get(item)
+            if outcome is None and turn.ledger.denied is None:
+                outcome = Broken("the connector gave no outcome for this parcel", lane_wide=False)
+            if outcome is None or (rests and isinstance(outcome, Broken) and outcome.lane_wide):
+                quiet.append(self._settler.unasked(row))
+            elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
+                quiet.append(settled)
+        await self._finish(turn.lane, quiet)
+        turn.leases.let_go(rows)
 
-    async def _ask(
-        self, lane: Lane, carrier: Carrier, credential: Credential, items: Sequence[Item]
-    ) -> Mapping[Item, Outcome]:
-        connector = carrier.connector()
+    async def _ask(self, turn: Round, items: Mapping[Item, Claimed]) -> Mapping[Item, Outcome]:
+        connector = turn.carrier.connector()
         assert connector is not None  # noqa: S101 - the lane would have been closed
+        rows = list(items.values())
+        line = Line(self._fetcher, lambda: turn.ledger.slot(lambda: turn.leases.check(rows)))
         try:
-            return await connector.ask(items, credential, self._fetcher)
-        except Exception:
-            # A connector does not raise; one that does has told nothing about any parcel.
-            log.exception("connector failed", carrier_code=lane.carrier_code)
+            return await connector.ask(list(items), turn.credential, line)
+        except NoSlot:
             return {}
-
-    async def _settle_or_miss(
-        self,
-        lane: Lane,
-        carrier: Carrier,
-        credential: Credential,
-        row: Claimed,
-        outcome: Outcome,
-    ) -> Quiet | None:
-        """Settle; a parcel we fail with ourselves is a miss, and costs the others nothing."""
-        try:
-            return await self._settle(lane, carrier, credential, row, outcome)
-        except DatabaseUnavailable:
+        except ClaimLost:
             raise
         except Exception:
-            log.exception("parcel could not be checked", parcel_id=row.parcel_id)
-            plan = self._planning.after_own_fault(carrier.manifest, row, datetime.now(UTC))
-            return Quiet(row, plan, checked=False)
+            # A connector does not raise; one that does has told nothing about any parcel.
+            log.exception("connector failed", carrier_code=turn.lane.carrier_code)
+            return {}
 
-    async def _settle(
-        self,
-        lane: Lane,
-        carrier: Carrier,
-        credential: Credential,
-        row: Claimed,
-        outcome: Outcome,
-    ) -> Quiet | None:
-        """Record what is new; a Quiet when only the schedule's row has to be written."""
-        now = carrier_now(carrier, outcome) or datetime.now(UTC)
-        match outcome:
-            case Found():
-                failpoints.reach("poll.after_parse")
-                return await self._found(lane, carrier, row, outcome, now)
-            case Unchanged() | NotFound():
-                return await self._quiet(lane, carrier, row, now)
-            case Refused():
-                _tell("carrier refused", lane, outcome.why)
-                return await self._refused(lane, carrier, credential, row, outcome)
-            case Broken():
-                _tell("carrier broken", lane, outcome.why)
-                if outcome.lane_wide:
-                    await pause(self._pool, lane, lane.state, FAULT_REST)
-                plan = self._planning.after_fault(carrier.manifest, row, now)
-                return await self._planned(lane, row, plan, now, checked=False)
-            case _:
-                assert_never(outcome)
-
-    async def _found(
-        self, lane: Lane, carrier: Carrier, row: Claimed, found: Found, now: datetime
-    ) -> Quiet | None:
-        answer_hash = hash_of(found)
-        if answer_hash == row.answer_hash:
-            return await self._quiet(lane, carrier, row, now)
-        observation = Observation(lane.carrier_code, "poll", now, found.scans, found.complete)
-
-        def plan(journey: Journey, _: StoredParcel) -> WatchPlan:
-            return self._planning.after_answer(
-                carrier.manifest, journey, row.registered_at, now, answer_hash
-            )
-
-        await self._recorder.record(
-            lane.account_id,
-            row.parcel_id,
-            observation,
-            datetime.now(UTC),
-            plan,
-            news=News(found.estimate, {"signed_by": found.signed_by, "service": found.service}),
-            fence=row.fence,
+    async def _weigh(self, turn: Round, outcomes: Sequence[Outcome]) -> bool:
+        """Whether the carrier rests now; one batch counts once, however many parcels are in it."""
+        faults = [one.why for one in outcomes if isinstance(one, Broken) and one.lane_wide]
+        others = [one.why for one in outcomes if isinstance(one, Broken) and not one.lane_wide]
+        answered = len(outcomes) > len(faults)
+        why = faults[0] if faults else ""
+        was_open = turn.ledger.probe is not None
+        rests = await weigh(
+            self._pool, turn.ledger, answered=answered, failed=bool(faults), why=why
         )
-        return None
+        for reason in others + faults[: 1 if not was_open and rests is None else 0]:
+            _tell("carrier broken", turn.lane, reason)
+        return rests is not None
 
-    async def _quiet(
-        self, lane: Lane, carrier: Carrier, row: Claimed, now: datetime
-    ) -> Quiet | None:
-        plan = self._planning.after_answer(
-            carrier.manifest, row.journey, row.registered_at, now, row.answer_hash
-        )
-        return await self._planned(lane, row, plan, now, checked=True)
-
-    async def _planned(
-        self, lane: Lane, row: Claimed, plan: WatchPlan, now: datetime, *, checked: bool
-    ) -> Quiet | None:
-        """Keep a plan in the schedule's row; when it is to stop, that is news and is recorded."""
-        if not plan.stop_reason:
-            return Quiet(row, plan, checked)
-        nothing = Observation(lane.carrier_code, "poll", now, ())
-        await self._recorder.record(
-            lane.account_id,
-            row.parcel_id,
-            nothing,
-            datetime.now(UTC),
-            lambda _journey, _parcel: plan,
-            fence=row.fence,
-        )
-        return None
-
-    async def _refused(
-        self,
-        lane: Lane,
-        carrier: Carrier,
-        credential: Credential,
-        row: Claimed,
-        refused: Refused,
-    ) -> Quiet:
-        """Pause the lane, never the parcel; the row is due again when the lane is."""
-        state, wait = lane.state, timedelta(seconds=max(1.0, refused.retry_after))
-        if refused.credential_refused:
-            state, wait = "credential_refused", CREDENTIAL_RETRY
+    async def _heed(self, turn: Round, outcomes: Sequence[Outcome]) -> Round:
+        """Close, pause or open the lane as the carrier's refusals say, never the parcels."""
+        refusals = [one for one in outcomes if isinstance(one, Refused)]
+        lane, code = turn.lane, turn.carrier.manifest.code
+        if not refusals:
+            if lane.state != "credential_refused" or not any(
+                not isinstance(one, Broken) for one in outcomes
+            ):
+                return turn
+            lane = dataclasses.replace(lane, state="open")
+            await pause(self._pool, lane, lane.state, timedelta())
+            return dataclasses.replace(turn, lane=lane)
+        refusal = max(refusals, key=lambda one: (one.credential_refused, one.retry_after))
+        _tell("carrier refused", lane, refusal.why)
+        if refusal.credential_refused:
+            await self._close(lane, code, "credential_refused", CREDENTIAL_RETRY, turn.login)
         else:
+            wait = max(SHORTEST_REST, timedelta(seconds=refusal.retry_after))
             seconds = wait.total_seconds()
-            await slots.hold(self._pool, carrier.manifest.code, credential.owner, seconds)
-        await pause(self._pool, lane, state, wait)
-        return Quiet(row, self._planning.after_refusal(row), checked=False)
+            await slots.hold(self._pool, code, turn.credential.owner, seconds)
+            turn.ledger.deny("quota", seconds)
+            await rest(self._pool, lane, wait)
+        return turn
+
+    async def _close(
+        self,
+        lane: Lane,
+        code: str,
+        state: str,
+        wait: timedelta | None,
+        login: StoredCredential | None,
+    ) -> None:
+        """Close a lane because of ``login``, unless another was set meanwhile."""
+        own = login.version if login and login.is_own else None
+        await close(self._pool, lane, state, wait, code, own)
+        # The operator's login lies in a platform table and is looked at afterwards: whoever sets
+        # one wakes the lanes after that, so one of us is the later.
+        if not await self._credentials.is_current(lane.account_id, code, login):
+            await wake(self._pool, lane)
 
     async def _finish(self, lane: Lane, quiet: Sequence[Quiet]) -> None:
         if not quiet:

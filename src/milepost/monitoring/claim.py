@@ -1,5 +1,6 @@
 """Whose turn it is: lanes, and the due rows of a lane under a lease."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ class Claimed:
     announced_at: datetime
     registered_at: datetime
     last_checked_at: datetime | None
+    next_deadline_at: datetime | None
     journey: Journey
 
 
@@ -52,7 +54,7 @@ async def claim(pool: Pool, lane: Lane, most: int, lease: timedelta) -> list[Cla
     """Take up to ``most`` due rows of ``lane`` for ``lease``; others skip them until it ends."""
     rows = await retrying(
         lambda: pool.fetch(
-            "SELECT * FROM claim_watches($1, $2, $3, $4)",
+            "SELECT * FROM claim_checks($1, $2, $3, $4)",
             lane.account_id,
             lane.carrier_code,
             most,
@@ -76,6 +78,40 @@ async def pause(pool: Pool, lane: Lane, state: str, wait: timedelta | None) -> N
         await _render_anew(pool, lane)
 
 
+async def rest(pool: Pool, lane: Lane, wait: timedelta) -> None:
+    """Let nobody ask for ``lane`` for ``wait``, by the database's clock; its state stays."""
+    await retrying(
+        lambda: pool.execute(
+            "SELECT rest_lane($1, $2, $3)", lane.account_id, lane.carrier_code, wait
+        )
+    )
+
+
+async def close(
+    pool: Pool,
+    lane: Lane,
+    state: str,
+    wait: timedelta | None,
+    login_carrier: str,
+    own_login: bytes | None,
+) -> None:
+    """``pause`` because of the account's own login of this version at a carrier (None: because it
+    has none); where it has another one by now, nothing happens."""
+    changed = await retrying(
+        lambda: pool.fetchval(
+            "SELECT pause_lane($1, $2, $3, $4, $5, $6)",
+            lane.account_id,
+            lane.carrier_code,
+            state,
+            wait,
+            login_carrier,
+            own_login,
+        )
+    )
+    if changed:
+        await _render_anew(pool, lane)
+
+
 async def wake(pool: Pool, lane: Lane) -> None:
     """Open ``lane`` and make its parcels due now; a changed state makes stored answers stale."""
     changed = await retrying(
@@ -89,16 +125,21 @@ async def _render_anew(pool: Pool, lane: Lane) -> None:
     await retrying(lambda: pool.execute("SELECT raise_render_epoch($1)", lane.account_id))
 
 
-async def closed_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
-    """Closed lanes with their state, in key order after ``after``."""
-    rows = await retrying(lambda: _rows(pool, "closed_lanes", most=most, **_key(after)))
+async def closed_lanes(
+    pool: Pool, after: Lane, most: int, carrier_codes: Sequence[str]
+) -> list[Lane]:
+    """Closed lanes of these carriers with their state, in key order after ``after``."""
+    codes = list(carrier_codes)
+    rows = await retrying(
+        lambda: _rows(pool, "closed_lanes", most=most, carrier_codes=codes, **_key(after))
+    )
     return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
 
 
-async def open_lanes(pool: Pool, after: Lane, most: int) -> list[Lane]:
-    """Lanes that have turns and whose next lies ahead, in key order after ``after``."""
-    rows = await retrying(lambda: _rows(pool, "open_lanes", most=most, **_key(after)))
-    return [Lane(row["account_id"], row["carrier_code"]) for row in rows]
+async def open_lanes(pool: Pool, after: Lane, most: int, ahead: timedelta) -> list[Lane]:
+    """Lanes whose next turn is more than ``ahead`` from now, in key order after ``after``."""
+    rows = await retrying(lambda: _rows(pool, "open_lanes", most=most, ahead=ahead, **_key(after)))
+    return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
 
 
 def _key(lane: Lane) -> dict[str, Any]:
@@ -140,5 +181,6 @@ def _claimed(row: asyncpg.Record) -> Claimed:
         announced_at=row["announced_at"],
         registered_at=row["created_at"],
         last_checked_at=row["last_checked_at"],
+        next_deadline_at=row["next_deadline_at"],
         journey=journey,
     )

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import orjson
 
-from milepost.carriers.connector import Found, Item, Outcome
+from milepost.accounts.vault import OPERATOR, StoredCredential
+from milepost.carriers.connector import Credential, Found, Item, Outcome
 from milepost.carriers.registry import Carrier
 from milepost.monitoring.claim import Claimed
 
@@ -36,3 +37,11 @@ def item_of(row: Claimed) -> Item:
         destination_country=row.destination_country,
         shipped_at=row.announced_at,
     )
+
+
+def credential_of(carrier: Carrier, login: StoredCredential | None, account_id: int) -> Credential:
+    """What the carrier is asked with. Its owner shares one quota: without a login a real carrier
+    counts what comes from us, a simulated one each account by itself."""
+    if login is not None:
+        return Credential(login.owner, login.fields)
+    return Credential(f"account:{account_id}" if carrier.manifest.simulated else OPERATOR)

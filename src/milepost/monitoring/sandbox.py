@@ -35,7 +35,8 @@ async def advance(
                 conn, account_id, code, lambda fields: _moved(fields, step)
             )
             ahead = timedelta(seconds=float(changed[OFFSET]))
-            await conn.execute("SELECT wake_lane($1, $2)", account_id, code)
+            for name in (code, *carrier.manifest.aliases):
+                await conn.execute("SELECT wake_lane($1, $2)", account_id, name)
     return ahead
 
 

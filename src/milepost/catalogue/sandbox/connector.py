@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.connector import (
@@ -17,7 +16,7 @@ from milepost.carriers.connector import (
     NotFound,
     Outcome,
 )
-from milepost.carriers.exchange import Answer, Request
+from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import read_moment
 from milepost.carriers.platforms.rest_json import RestJson
@@ -25,9 +24,6 @@ from milepost.carriers.zones import Zone, zone_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Place, Scan, ZoneSource
 from milepost.tracking.parcel import number_key
-
-if TYPE_CHECKING:
-    from milepost.carriers.fetcher import Fetcher
 
 
 def build(manifest: Manifest) -> Connector:
@@ -48,12 +44,12 @@ class Sandbox:
     platform: RestJson
 
     async def ask(
-        self, items: Sequence[Item], credential: Credential, fetcher: "Fetcher"
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
     ) -> Mapping[Item, Outcome]:
         """Ask one by one."""
         outcomes: dict[Item, Outcome] = {}
         for item in items:
-            told = await self.platform.ask([item], credential, fetcher)
+            told = await self.platform.ask([item], credential, carrier)
             outcomes[item] = _of_one_parcel(told[item])
         return outcomes
 
