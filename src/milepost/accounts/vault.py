@@ -78,6 +78,15 @@ class CredentialStore:
             self._recent.forget(f"{account_id} {carrier_code}".encode())
         return current
 
+    async def own_version(self, account_id: int, carrier_code: str) -> bytes | None:
+        """The version of the account's own login, one that can't be opened included."""
+        sealed = await retrying(
+            lambda: statements.account_credential(
+                self._pool, account_id=account_id, carrier_code=carrier_code
+            )
+        )
+        return None if sealed is None else _version(sealed)
+
     async def set_for_account(
         self,
         account_id: int,
@@ -181,7 +190,11 @@ class CredentialStore:
 
     def _open(self, owner: str, carrier_code: str, sealed: bytes) -> StoredCredential:
         plain = self._keys.open(bytes(sealed), _context(owner, carrier_code))
-        return StoredCredential(owner, orjson.loads(plain), sha256(bytes(sealed)).digest())
+        return StoredCredential(owner, orjson.loads(plain), _version(sealed))
+
+
+def _version(sealed: bytes) -> bytes:
+    return sha256(bytes(sealed)).digest()
 
 
 def _context(owner: str, carrier_code: str) -> str:

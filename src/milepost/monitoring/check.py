@@ -221,7 +221,11 @@ class Checker:
         login: StoredCredential | None,
     ) -> None:
         """Close a lane because of ``login``, unless another was set meanwhile."""
-        own = login.version if login and login.is_own else None
+        if login is None:
+            # There may be one that nobody can open.
+            own = await self._credentials.own_version(lane.account_id, code)
+        else:
+            own = login.version if login.is_own else None
         await close(self._pool, lane, state, wait, code, own)
         # The operator's login lies in a platform table and is looked at afterwards: whoever sets
         # one wakes the lanes after that, so one of us is the later.
