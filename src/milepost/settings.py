@@ -85,12 +85,29 @@ class Settings(BaseSettings):
     reregister_after_days: int = 120
     idempotency_hours: int = 48
     early_scan_days: int = 30
+    keep_parcels_days: float = Field(default=365, ge=0)
+    keep_raw_payloads_days: float = Field(default=90, ge=0)
+    keep_outbox_days: float = Field(default=30, ge=0)
+    keep_timings_days: float = Field(default=1095, ge=0)
+    keep_audit_days: float = Field(default=730, ge=0)
+
+    raw_payload_days: float = Field(default=30, ge=0)
+    max_raw_payload_bytes: int = 256 * 1024
+
+    # How long is too long, where a lane's own past doesn't say (days)
+    handover_delay_days: float = Field(default=3, gt=0, le=3650)
+    dropoff_expiration_days: float = Field(default=21, gt=0, le=3650)
+    sorting_delay_days: float = Field(default=3, gt=0, le=3650)
+    off_radar_days: float = Field(default=7, gt=0, le=3650)
+    pup_expiration_days: float = Field(default=7, gt=0, le=3650)
+    delivery_delay_days: float = Field(default=10, gt=0, le=3650)
 
     # When we ask (seconds, days)
     check_before_first_scan: float = 6 * 3600
     check_in_transit: float = 2 * 3600
     check_in_delivery: float = 30 * 60
     check_after_end: float = 24 * 3600
+    check_longest: float = 12 * 3600
     stop_without_scan_days: float = 30
     stop_after_last_scan_days: float = 60
     # Outlasts 50 questions to a carrier that takes its 20 s for each, 4 at a time.

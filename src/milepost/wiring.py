@@ -18,9 +18,11 @@ from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
 from milepost.monitoring.check import Checker
-from milepost.monitoring.plan import Planning
+from milepost.monitoring.deadlines import Deadlines
+from milepost.monitoring.plan import Planning, thresholds_of
 from milepost.parcels.documents import Documents
 from milepost.parcels.find import Reader
+from milepost.parcels.lane_history import LaneHistories
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
@@ -41,6 +43,8 @@ class CoreParts:
     reader: Reader
     documents: Documents
     registrar: Registrar
+    recorder: Recorder
+    histories: LaneHistories
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class WorkerParts:
     catalogue: Catalogue
     credentials: CredentialStore
     checker: Checker
+    deadlines: Deadlines
     unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
 
 
@@ -79,6 +84,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
         catalogue = Catalogue.load()
         credentials = CredentialStore(pool, secret_keys)
         renderer = Renderer(catalogue, credentials, settings.early_scan_days)
+        histories = LaneHistories(pool)
         yield CoreParts(
             settings=settings,
             pool=pool,
@@ -89,6 +95,14 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             reader=Reader(pool, renderer),
             documents=Documents(pool, renderer),
             registrar=Registrar(pool, renderer, timedelta(days=settings.reregister_after_days)),
+            recorder=Recorder(
+                pool,
+                renderer,
+                late=thresholds_of(settings),
+                histories=histories,
+                raw_bytes=settings.max_raw_payload_bytes if settings.raw_payload_days else 0,
+            ),
+            histories=histories,
         )
     finally:
         if watching is not None:
@@ -121,16 +135,21 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
                 routes={**simulated, **await host_routes(core.pool)},
             )
         )
-        recorder = Recorder(core.pool, core.renderer)
         checker = Checker(
             pool=core.pool,
             catalogue=core.catalogue,
             credentials=core.credentials,
-            recorder=recorder,
+            recorder=core.recorder,
             fetcher=fetcher,
-            planning=Planning(settings),
+            planning=Planning(settings, core.histories),
             lease=timedelta(seconds=settings.lease_seconds),
         )
         yield WorkerParts(
-            settings, core.pool, core.catalogue, core.credentials, checker, recorder.unmapped
+            settings=settings,
+            pool=core.pool,
+            catalogue=core.catalogue,
+            credentials=core.credentials,
+            checker=checker,
+            deadlines=Deadlines(core.pool, core.catalogue, core.recorder),
+            unmapped=core.recorder.unmapped,
         )

@@ -18,6 +18,7 @@ from milepost.carriers.registry import Carrier, Catalogue
 from milepost.db.pool import Pool, tenant
 from milepost.monitoring.check import Checker
 from milepost.monitoring.claim import Lane
+from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning
 from milepost.parcels.find import Reader
 from milepost.parcels.record import Recorder
@@ -37,6 +38,7 @@ class House:
     checker: Checker
     credentials: CredentialStore
     catalogue: Catalogue
+    deadlines: Deadlines
     answer: Callable[[Item], Outcome] = lambda _: NotFound()
 
     async def register(self, **changes: Any) -> str:
@@ -119,6 +121,7 @@ async def house(
         checker,
         credentials,
         catalogue,
+        Deadlines(worker_pool, catalogue, Recorder(worker_pool, renderer)),
     )
     monkeypatch.setattr(Carrier, "connector", lambda self: Answers(made))
     return made

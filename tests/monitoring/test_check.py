@@ -170,7 +170,9 @@ async def test_a_lane_whose_check_fails_lets_others_have_their_turn(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(house.checker, "check", fail)
-    parts = WorkerParts(settings, house.pool, house.catalogue, house.credentials, house.checker)
+    parts = WorkerParts(
+        settings, house.pool, house.catalogue, house.credentials, house.checker, house.deadlines
+    )
     await worker._check(parts, lane)
     assert await due_lanes(house.pool, 10) == []
 

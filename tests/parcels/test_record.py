@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tests.tracking.order_free import START, poll, scan_at
 
-from milepost.parcels.record import News, apply
+from milepost.parcels.apply import News, apply
 from milepost.parcels.stored import StoredParcel
 from milepost.tracking.events import Observation
 

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from milepost.carriers.manifest import Manifest
-from milepost.monitoring.claim import Claimed
+from milepost.carriers.registry import Carrier
+from milepost.monitoring.claim import Claimed, Lane
+from milepost.parcels.lane_history import LaneHistories
 from milepost.parcels.record import WatchPlan
 from milepost.settings import Settings
 from milepost.tracking.cadence import (
@@ -19,10 +21,24 @@ from milepost.tracking.cadence import (
     next_check,
     urgency_of,
 )
+from milepost.tracking.calculated import Thresholds
+from milepost.tracking.expectation import Expectation, next_scan
 from milepost.tracking.journey import Journey
 
 LATER = timedelta(days=1)
 """When a parcel that should be given up, and can't be, is tried again."""
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """How long is too long, by the settings."""
+    return Thresholds(
+        handover=timedelta(days=settings.handover_delay_days),
+        dropoff=timedelta(days=settings.dropoff_expiration_days),
+        sorting=timedelta(days=settings.sorting_delay_days),
+        off_radar=timedelta(days=settings.off_radar_days),
+        pick_up=timedelta(days=settings.pup_expiration_days),
+        delivery=timedelta(days=settings.delivery_delay_days),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +65,14 @@ class Quiet:
 class Planning:
     """Plans the next check of parcels by the settings' cadence."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, histories: LaneHistories | None = None) -> None:
+        self._histories = histories
         self._policy = CadencePolicy(
             before_first_scan=timedelta(seconds=settings.check_before_first_scan),
             in_transit=timedelta(seconds=settings.check_in_transit),
             in_delivery=timedelta(seconds=settings.check_in_delivery),
             after_end=timedelta(seconds=settings.check_after_end),
+            longest=timedelta(seconds=settings.check_longest),
             stop_without_scan=timedelta(days=settings.stop_without_scan_days),
             stop_after_last_scan=timedelta(days=settings.stop_after_last_scan_days),
         )
@@ -68,6 +86,15 @@ class Planning:
         }
         return dataclasses.replace(self._policy, **own)
 
+    async def expectation(self, lane: Lane, carrier: Carrier, row: Claimed) -> Expectation | None:
+        """When the lane's past says that scans come. A simulated carrier's clock is not ours."""
+        if self._histories is None or carrier.manifest.simulated:
+            return None
+        learnt = await self._histories.of(
+            lane.account_id, lane.carrier_code, row.origin_country, row.destination_country
+        )
+        return None if learnt is None else next_scan(learnt)
+
     def after_answer(
         self,
         manifest: Manifest,
@@ -75,9 +102,10 @@ class Planning:
         registered_at: datetime,
         now: datetime,
         answer_hash: str,
+        expectation: Expectation | None = None,
     ) -> WatchPlan:
         """The plan after the carrier answered at ``now`` ("not found" is an answer)."""
-        return self._plan(manifest, journey, registered_at, now, now, 0, answer_hash)
+        return self._plan(manifest, journey, registered_at, now, now, 0, answer_hash, expectation)
 
     def after_fault(self, manifest: Manifest, row: Claimed, now: datetime) -> WatchPlan:
         """The plan after a check that failed: soon at first, then ever later."""
@@ -111,6 +139,7 @@ class Planning:
         checked_at: datetime | None,
         misses: int,
         answer_hash: str,
+        expectation: Expectation | None = None,
     ) -> WatchPlan:
         decided = next_check(
             journey,
@@ -120,6 +149,7 @@ class Planning:
             checked_at=checked_at,
             misses=misses,
             jitter=random.random(),  # noqa: S311 - spreads load, guards nothing
+            expectation=expectation,
         )
         urgency = urgency_of(journey)
         match decided:

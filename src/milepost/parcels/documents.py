@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.parcels.find import QUERIES
-from milepost.parcels.render import Renderer, given_day
-from milepost.parcels.stored import StoredParcel, load
-from milepost.wire.own import CheckTimes, Described, Expected
+from milepost.parcels.render import Renderer
+from milepost.parcels.stored import load
+from milepost.wire.own import CheckTimes, Described
 
 
 class Documents:
@@ -48,7 +48,7 @@ class Documents:
                 parcel, journey, credential_missing=parcel.carrier_code in lacking
             )
             times = checks.get(parcel_id, CheckTimes())
-            found[parcel_id] = Described(tracked, journey, times, expected_delivery(parcel))
+            found[parcel_id] = Described(tracked, journey, times)
         return found
 
     async def lacking(self, account_id: int, carrier_codes: Iterable[str]) -> frozenset[str]:
@@ -75,12 +75,3 @@ class Documents:
                 row["parcel_id"]: CheckTimes(row["last_checked_at"], row["next_check_at"])
                 async for row in rows
             }
-
-
-def expected_delivery(parcel: StoredParcel) -> Expected | None:
-    """What the carrier expects, else what the sender said at registration."""
-    told = parcel.estimate
-    if told is not None and (told.day or told.earliest or told.latest):
-        return Expected("carrier", told.day, told.earliest, told.latest)
-    day = given_day(parcel)
-    return None if day is None else Expected("sender", day)

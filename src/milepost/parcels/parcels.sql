@@ -82,9 +82,11 @@ WHERE u.day >= :since
 GROUP BY u.day, u.carrier_code ORDER BY u.day DESC, u.carrier_code;
 
 -- name: watched-by-carrier
--- How many parcels of an account are still asked about.
+-- How many parcels of an account are still asked about; nobody asks through a closed lane.
 SELECT w.carrier_code, count(*) AS parcels FROM watch w
-WHERE w.account_id = :account_id AND w.due_at < 'infinity'
+WHERE w.account_id = :account_id AND w.due_at < 'infinity' AND w.carrier_code IN (
+    SELECT l.carrier_code FROM lane l
+    WHERE l.account_id = :account_id AND l.turn_at < 'infinity')
 GROUP BY w.carrier_code ORDER BY w.carrier_code;
 
 -- name: accounts-with-parcels

@@ -1,30 +1,35 @@
 """The one way to write an event: ``record`` turns an observation into rows, in one statement."""
 
 import dataclasses
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from milepost import failpoints
-from milepost.carriers.connector import DeliveryEstimate
+from milepost import failpoints, metrics
 from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
+from milepost.parcels.apply import Applied, News, Rules, apply
+from milepost.parcels.lane_history import LaneHistories
 from milepost.parcels.render import Renderer
 from milepost.parcels.stored import (
     StoredParcel,
+    countries,
     estimate_document,
     event_columns,
     load,
     status_columns,
 )
+from milepost.parcels.unmapped import UnmappedCodes
+from milepost.tracking.calculated import Thresholds
 from milepost.tracking.events import Event, Observation
 from milepost.tracking.journey import Journey
-from milepost.tracking.timeline import Changes, changes, merge
+from milepost.tracking.milestones import Milestones, milestones
 
 ATTEMPTS = 5
-MAX_EVENTS = 2_000
-"""Per parcel; below ``EVENT_ID_STRIDE``. A carrier that sends more is cut off, the newest lost."""
+PACKING = 6
+"""zlib's level for the carriers' answers: a higher one costs time and gains little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +52,29 @@ class Recorded:
     fenced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """What was learnt beside scans."""
-
-    estimate: DeliveryEstimate | None = None
-    extra: dict[str, Any] | None = None
-
-
 Planner = Callable[[Journey, StoredParcel], WatchPlan | None]
 
 
 class Recorder:
     """Writes observations; what changed and the finished answers go in together."""
 
-    def __init__(self, pool: Pool, renderer: Renderer) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        renderer: Renderer,
+        *,
+        late: Thresholds | None = None,
+        histories: LaneHistories | None = None,
+        raw_bytes: int = 0,
+    ) -> None:
+        """``late`` are the settings' thresholds, ``histories`` what lanes teach beside them;
+        ``raw_bytes`` is how much of a carrier's answer is kept at most, packed; 0: none."""
         self._pool = pool
         self._renderer = renderer
+        self._late = late or Thresholds()
+        self._histories = histories
+        self._raw_bytes = raw_bytes
+        self.unmapped = UnmappedCodes()
 
     async def record(
         self,
@@ -81,38 +92,57 @@ class Recorder:
         Reads without a lock and writes only where the revision (and the fence) still stand; read
         again up to five times. Raises DatabaseUnavailable when that many writers were faster.
         """
+        news = news or News()
         for _ in range(ATTEMPTS):
             found = await retrying(lambda: load(self._pool, account_id, [parcel_id]))
             stored = found.get(parcel_id)
             if stored is None:
                 return Recorded(None, 0, fenced=True)
-            after = apply(stored, observation, news or News(), now)
+            after = apply(stored, observation, news, now, await self._rules(stored))
             journey = self._renderer.journey(after.parcel)
             watch = plan(journey, after.parcel)
             parcel = _stopped(after.parcel, watch, now)
-            if await self._write(stored, parcel, journey, after.changes, watch, now, fence):
+            after = dataclasses.replace(after, parcel=parcel)
+            if await self._write(stored, after, journey, watch, now, fence, self._packed(news)):
+                self._count(observation, after.changes.new)
                 return Recorded(journey, len(after.changes.new))
             if fence is not None and not await self._holds(account_id, parcel_id, fence):
                 return Recorded(None, 0, fenced=True)
         raise DatabaseUnavailable(f"parcel {parcel_id} changes faster than it can be recorded")
 
+    async def _rules(self, stored: StoredParcel) -> Rules:
+        lane = None
+        if self._histories is not None:
+            lane = await self._histories.of(
+                stored.account_id, stored.carrier_code, *countries(stored)
+            )
+        return Rules(self._renderer.early, self._late, lane)
+
+    def _count(self, observation: Observation, new: Sequence[Event]) -> None:
+        metrics.records.labels(observation.source).inc()
+        for event in new:
+            metrics.events.labels(event.event_type.value).inc()
+        self.unmapped.note(new)
+
     async def _write(
         self,
         before: StoredParcel,
-        parcel: StoredParcel,
+        after: Applied,
         journey: Journey,
-        changed: Changes,
         watch: WatchPlan | None,
         now: datetime,
         fence: int | None,
+        raw: tuple[bytes, str] | None,
     ) -> bool:
+        parcel, changed = after.parcel, after.changes
         snapshot = await self._renderer.snapshot(parcel, journey)
         state = _state(parcel, journey)
         state |= {"render_epoch": parcel.epoch, "etag": snapshot.etag}
+        open_still = journey.ended_at is None and parcel.stopped_at is None
         failpoints.reach("poll.before_commit")
         written = await retrying(
             lambda: self._pool.fetchval(
-                "SELECT record_parcel($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                _RECORD,
                 parcel.account_id,
                 parcel.parcel_id,
                 before.revision,
@@ -124,11 +154,22 @@ class Recorder:
                 [event_columns(event) for event in changed.new],
                 [event_columns(event) for event in changed.revised],
                 list(changed.dropped),
+                [{"sequence": sequence, "kind": kind} for sequence, kind in after.told],
                 _watch_row(parcel.carrier_code, watch),
+                after.next_deadline if open_still else None,
+                _timing_row(before, journey),
+                *(raw or (None, None)),
             )
         )
         failpoints.reach("poll.after_commit")
         return bool(written)
+
+    def _packed(self, news: News) -> tuple[bytes, str] | None:
+        """The carrier's answer as it is kept; one that is too long even so is not."""
+        if not self._raw_bytes or not news.raw:
+            return None
+        packed = zlib.compress(news.raw, PACKING)
+        return (packed, news.raw_type) if len(packed) <= self._raw_bytes else None
 
     async def _holds(self, account_id: int, parcel_id: int, fence: int) -> bool:
         return bool(
@@ -140,51 +181,14 @@ class Recorder:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A parcel after an observation, and how it differs."""
-
-    parcel: StoredParcel
-    changes: Changes
-
-
-def apply(stored: StoredParcel, observation: Observation, news: News, now: datetime) -> Applied:
-    """Merge, number the new events, carry over what was learnt beside them. Pure."""
-    merged = merge(stored.events, observation)
-    numbered = _numbered(merged, stored.event_count, now)
-    changed = changes(stored.events, numbered)
-    extra = dict(stored.extra) | {k: v for k, v in (news.extra or {}).items() if v}
-    parcel = dataclasses.replace(
-        stored,
-        events=numbered,
-        # Never less than before: the number of an event that is gone is not given out again.
-        event_count=max([stored.event_count, *(event.sequence for event in numbered)]),
-        estimate=news.estimate or stored.estimate,
-        extra=extra,
-        updated_at=now,
-    )
-    return Applied(parcel, changed)
-
-
-def _numbered(events: tuple[Event, ...], counted: int, now: datetime) -> tuple[Event, ...]:
-    fresh = [event for event in events if event.sequence == 0]
-    fresh.sort(key=lambda event: (event.wording.moment.instant, event.wording.position, event.key))
-    room = max(0, MAX_EVENTS - counted)
-    numbers = {event.key: counted + place for place, event in enumerate(fresh[:room], start=1)}
-    return tuple(
-        dataclasses.replace(event, sequence=numbers[event.key], recorded_at=now)
-        if event.sequence == 0
-        else event
-        for event in events
-        if event.sequence or event.key in numbers
-    )
-
-
 def _stopped(parcel: StoredParcel, watch: WatchPlan | None, now: datetime) -> StoredParcel:
     if watch is None:
         return parcel
     stopped_at = now if watch.stop_reason else None
-    return dataclasses.replace(parcel, stopped_at=stopped_at, stop_reason=watch.stop_reason)
+    updated_at = parcel.updated_at if watch.stop_reason == parcel.stop_reason else now
+    return dataclasses.replace(
+        parcel, stopped_at=stopped_at, stop_reason=watch.stop_reason, updated_at=updated_at
+    )
 
 
 def _state(parcel: StoredParcel, journey: Journey) -> dict[str, Any]:
@@ -194,7 +198,8 @@ def _state(parcel: StoredParcel, journey: Journey) -> dict[str, Any]:
         "ended_at": journey.ended_at,
         "stopped_at": parcel.stopped_at,
         "stop_reason": parcel.stop_reason,
-        "estimate": estimate_document(parcel.estimate),
+        "updated_at": parcel.updated_at,
+        "estimate": estimate_document(parcel.estimate, parcel.own_estimate),
         "extra": parcel.extra,
         "event_count": parcel.event_count,
     }
@@ -210,3 +215,19 @@ def _watch_row(carrier_code: str, watch: WatchPlan | None) -> dict[str, Any] | N
         "misses": watch.misses,
         "answer_hash": watch.answer_hash,
     }
+
+
+def _timing_row(before: StoredParcel, journey: Journey) -> dict[str, Any] | None:
+    """The milestones, where they are others than those that are kept."""
+    reached = milestones(journey)
+    if reached == (before.timing or Milestones()):
+        return None
+    origin, destination = countries(before)
+    names = {"origin_country": origin, "destination_country": destination}
+    return names | dataclasses.asdict(reached)
+
+
+_RECORD = (
+    "SELECT record_observation("
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+)

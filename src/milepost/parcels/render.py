@@ -8,6 +8,7 @@ from typing import Any
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
 from milepost.parcels.stored import StoredParcel
+from milepost.tracking.expectation import CARRIER, SENDER, Expected
 from milepost.tracking.journey import Journey
 from milepost.tracking.legs import read_journey
 from milepost.tracking.parcel import Monitoring, MonitoringState, Notice, TrackedParcel
@@ -82,6 +83,7 @@ class Renderer:
             tracking_url=self._tracking_url(parcel),
             warnings=self.warnings(parcel.carrier_code, parcel.tracking_number),
             expected_delivery_date=expected_day(parcel),
+            expected=expected_delivery(parcel),
             extra=parcel.extra,
         )
 
@@ -156,6 +158,15 @@ def expected_day(parcel: StoredParcel) -> date | None:
     if parcel.estimate is not None and parcel.estimate.day is not None:
         return parcel.estimate.day
     return given_day(parcel)
+
+
+def expected_delivery(parcel: StoredParcel) -> Expected | None:
+    """What the carrier expects, else what the sender said at registration, else our estimate."""
+    told = parcel.estimate
+    if told is not None and (told.day or told.earliest or told.latest):
+        return Expected(CARRIER, told.day, told.earliest, told.latest)
+    day = given_day(parcel)
+    return parcel.own_estimate if day is None else Expected(SENDER, day)
 
 
 def given_day(parcel: StoredParcel) -> date | None:

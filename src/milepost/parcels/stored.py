@@ -11,7 +11,9 @@ from milepost.carriers.connector import DeliveryEstimate
 from milepost.db.pool import Connection, Pool
 from milepost.tracking.codec import event_from_fact, event_to_fact
 from milepost.tracking.events import Event
+from milepost.tracking.expectation import MILEPOST, Expected
 from milepost.tracking.journey import Journey
+from milepost.tracking.milestones import Milestones
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class StoredParcel:
     """One parcel row with its events.
 
     ``revision`` guards every write that was decided on it; ``epoch`` is the render epoch (the
-    account's plus the installation's) that was in force when it was read.
+    account's plus the installation's) that was in force when it was read. ``checked_at`` is when
+    the carrier last answered, ``timing`` the milestones as they are kept.
     """
 
     account_id: int
@@ -41,29 +44,43 @@ class StoredParcel:
     lane_state: str
     epoch: int
     events: tuple[Event, ...]
+    checked_at: datetime | None = None
+    timing: Milestones | None = None
+    own_estimate: Expected | None = None
 
 
 async def load(
     pool: "Pool | Connection", account_id: int, parcel_ids: Sequence[int]
 ) -> dict[int, StoredParcel]:
     """The named parcels of an account by id; unknown ids are absent."""
-    rows = await pool.fetch("SELECT * FROM load_parcels($1, $2)", account_id, list(parcel_ids))
+    rows = await pool.fetch("SELECT * FROM load_tracked($1, $2)", account_id, list(parcel_ids))
     return {row["parcel_id"]: _parcel(account_id, row) for row in rows}
 
 
-def estimate_document(estimate: DeliveryEstimate | None) -> dict[str, str | None] | None:
-    """An estimate as it is kept in ``parcel.estimate``."""
-    if estimate is None:
+def estimate_document(told: DeliveryEstimate | None, own: Expected | None) -> dict[str, Any] | None:
+    """What is kept in ``parcel.estimate``: the carrier's word and, apart from it, our own guess."""
+    if told is None and own is None:
         return None
+    return _window(told) | ({"own": _window(own)} if own else {})
+
+
+def _window(one: DeliveryEstimate | Expected | None) -> dict[str, Any]:
     return {
-        "day": estimate.day.isoformat() if estimate.day else None,
-        "earliest": estimate.earliest.isoformat() if estimate.earliest else None,
-        "latest": estimate.latest.isoformat() if estimate.latest else None,
+        "day": one.day.isoformat() if one and one.day else None,
+        "earliest": one.earliest.isoformat() if one and one.earliest else None,
+        "latest": one.latest.isoformat() if one and one.latest else None,
     }
 
 
+def countries(parcel: StoredParcel) -> tuple[str, str]:
+    """From and to which country it goes."""
+    ends = (parcel.document.get(name) or {} for name in ("from_address", "to_address"))
+    origin, destination = (str(end.get("country_code") or "") for end in ends)
+    return origin, destination
+
+
 def status_columns(journey: Journey) -> dict[str, Any]:
-    """What a journey amounts to, as ``register_parcel`` and ``record_parcel`` take it."""
+    """What a journey amounts to, as registering and recording take it."""
     return {
         "phase": journey.reading.phase,
         "exception": journey.reading.exception,
@@ -88,14 +105,33 @@ def event_columns(event: Event) -> dict[str, Any]:
     }
 
 
-def _estimate(document: Mapping[str, str | None] | None) -> DeliveryEstimate | None:
+def _estimate(document: Mapping[str, Any] | None) -> DeliveryEstimate | None:
+    if document is None or not any(document.get(name) for name in ("day", "earliest", "latest")):
+        return None
+    return DeliveryEstimate(*_read_window(document))
+
+
+def _own_estimate(document: Mapping[str, Any] | None) -> Expected | None:
+    own = (document or {}).get("own")
+    return None if own is None else Expected(MILEPOST, *_read_window(own))
+
+
+def _read_window(
+    document: Mapping[str, str | None],
+) -> tuple[date | None, datetime | None, datetime | None]:
+    day, earliest, latest = (document.get(name) for name in ("day", "earliest", "latest"))
+    return (
+        date.fromisoformat(day) if day else None,
+        datetime.fromisoformat(earliest) if earliest else None,
+        datetime.fromisoformat(latest) if latest else None,
+    )
+
+
+def _timing(document: Mapping[str, str | None] | None) -> Milestones | None:
     if document is None:
         return None
-    day, earliest, latest = (document.get(name) for name in ("day", "earliest", "latest"))
-    return DeliveryEstimate(
-        day=date.fromisoformat(day) if day else None,
-        earliest=datetime.fromisoformat(earliest) if earliest else None,
-        latest=datetime.fromisoformat(latest) if latest else None,
+    return Milestones(
+        **{name: datetime.fromisoformat(at) if at else None for name, at in document.items()}
     )
 
 
@@ -120,6 +156,9 @@ def _parcel(account_id: int, row: asyncpg.Record) -> StoredParcel:
         lane_state=row["lane_state"],
         epoch=row["epoch"],
         events=tuple(_event(item) for item in row["events"] or ()),
+        checked_at=row["checked_at"],
+        timing=_timing(row["timing"]),
+        own_estimate=_own_estimate(row["estimate"]),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from milepost.tracking.expectation import Expectation
 from milepost.tracking.journey import Journey
 from milepost.tracking.vocabulary import Phase
 
@@ -11,6 +12,10 @@ URGENCY_TRANSIT = 1
 URGENCY_WAITING = 2
 URGENCY_ENDED = 3
 """A smaller number is asked first when a quota does not let us ask about all."""
+
+STRETCH = 4
+"""At quiet hours an interval grows to this many times itself, at busy ones it shrinks as much."""
+STEP = timedelta(hours=1)
 
 FINAL_MISSES = 5
 """Failed tries after which a last check, or the first answer, is waited for no longer."""
@@ -24,6 +29,9 @@ class CadencePolicy:
     in_transit: timedelta = timedelta(hours=2)
     in_delivery: timedelta = timedelta(minutes=30)
     after_end: timedelta = timedelta(hours=24)
+    longest: timedelta = timedelta(hours=12)
+    """However quiet a lane is at some hours, an open parcel is never left alone for longer (or
+    than its own interval, where that is longer)."""
     stop_without_scan: timedelta = timedelta(days=30)
     stop_after_last_scan: timedelta = timedelta(days=60)
 
@@ -59,8 +67,12 @@ def next_check(
     checked_at: datetime | None,
     misses: int = 0,
     jitter: float = 0.0,
+    expectation: Expectation | None = None,
 ) -> Plan | Stop | Ended:
     """When the parcel is due next, or why it never is.
+
+    With an ``expectation`` the interval is spent slowly while no scan is likely and fast when one
+    is due, so that as many questions find news sooner.
 
     ``checked_at`` is when the carrier last answered ("not found" is an answer), None if never.
     ``misses`` counts the failed checks since. ``jitter`` in [0, 1) spreads parcels that would
@@ -77,7 +89,34 @@ def next_check(
     interval = interval_of(journey, policy)
     if misses or checked_at is None:
         return Plan(now + backoff(interval, misses, jitter), urgency_of(journey))
-    return Plan(max(now, checked_at + interval * (1 - jitter / 10)), urgency_of(journey))
+    wait = interval * (1 - jitter / 10)
+    if expectation is not None:
+        wait = _learned(journey, checked_at, wait, max(interval, policy.longest), expectation)
+    return Plan(max(now, checked_at + wait), urgency_of(journey))
+
+
+def _learned(
+    journey: Journey,
+    checked_at: datetime,
+    interval: timedelta,
+    longest: timedelta,
+    expectation: Expectation,
+) -> timedelta:
+    """How long until as much effort has gathered as ``interval`` holds in the mean."""
+    least, most = interval / STRETCH, min(interval * STRETCH, longest)
+    gathered, waited = timedelta(), timedelta()
+    while waited < most:
+        at = checked_at + waited
+        effort = expectation.effort(at, journey)
+        # To the end of the hour: efforts change there.
+        step = min(STEP - timedelta(minutes=at.minute, seconds=at.second), most - waited)
+        step = max(step, timedelta(seconds=1))
+        if gathered + step * effort >= interval:
+            waited += (interval - gathered) / effort
+            break
+        gathered += step * effort
+        waited += step
+    return min(max(waited, least), most)
 
 
 def urgency_of(journey: Journey) -> int:

@@ -33,6 +33,9 @@ REASONS = {
     ),
     Verdict.DELIVERED_AGAIN: "The parcel was delivered already.",
     Verdict.AFTER_END: "The parcel's journey had ended, and nothing about it opens a new one.",
+    Verdict.RAISED: (
+        "A deadline passed without a scan. It stands over what was told last until a scan comes."
+    ),
     Verdict.OLDER_THAN_PARCEL: (
         "It happened too long before the parcel was announced: it belongs to an earlier parcel "
         "with the same number."

@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     PAPER_AFTER_SCAN = "paper_after_scan"
     DELIVERED_AGAIN = "delivered_again"
     AFTER_END = "after_end"
+    RAISED = "raised"
     OLDER_THAN_PARCEL = "older_than_parcel"
     WITHDRAWN = "withdrawn"
 
@@ -32,6 +33,7 @@ MOVING = frozenset(
         Verdict.OPENED_NEW_LEG,
         Verdict.REOPENED_LEG,
         Verdict.DELIVERED_AFTER_END,
+        Verdict.RAISED,
     }
 )
 """Verdicts on what decides the status from then on."""

@@ -8,7 +8,9 @@ What arrived when, and what time it is now, play no part. In short:
 - after an end, announced, labelled, ready_to_send, dropped or accepted 3 to 30 days later opens a
   new leg; in_delivery, attempted or pup at least 2 hours after a delivery re-opens the leg; a
   delivery counts after an end on paper (a cancelled parcel that travelled all the same); every
-  other fact is overruled. Times count from the last delivery told, if it was told more than once.
+  other fact is overruled. Times count from the last delivery told, if it was told more than once;
+- a calculated event is no fact: while it stands it is laid over the facts (exception, status type
+  and sub status, never the phase) and ends nothing. Who is out for delivery is not shown as late.
 """
 
 from collections.abc import Iterable, Sequence
@@ -81,7 +83,7 @@ class _Fold:
     def __init__(self, announced_at: datetime) -> None:
         self.entries: list[Entry] = []
         self.reading = Reading(Phase.NONE)
-        self.status = status_of(self.reading)
+        self.alarm: Reading | None = None
         self.status_at = announced_at
         self.leg = 1
         self.is_return = False
@@ -94,16 +96,33 @@ class _Fold:
     def read(self, event: Event, at: datetime) -> None:
         """Take the next event; its entry shows what is in force after it."""
         verdict = self._judge(event, at)
-        if verdict in MOVING:
+        if verdict is Verdict.RAISED:
+            self.alarm, self.status_at = event.wording.reading, at
+        elif verdict in MOVING:
             self._move(event, at)
         if verdict is not Verdict.NOTICE and event.event_type is EventType.CARRIER:
             self.carrier_spoke = True
-        entry = Entry(event, at, self.leg, verdict, self.reading, self.status)
-        self.entries.append(entry)
+        shown = self.shown
+        self.entries.append(Entry(event, at, self.leg, verdict, shown, self._status_of(shown)))
+
+    @property
+    def shown(self) -> Reading:
+        """The reading of the facts, with what stands over it."""
+        own, alarm = self.reading, self.alarm
+        if alarm is None or (
+            own.phase is Phase.IN_DELIVERY and alarm.exception is ExceptionCode.DELIVERY_DELAY
+        ):
+            return own
+        return Reading(own.phase, alarm.exception, alarm.status_type, alarm.sub_status)
+
+    def _status_of(self, reading: Reading) -> str:
+        return status_of(reading, waited_at_pick_up=self.waited_at_pick_up)
 
     def _judge(self, event: Event, at: datetime) -> Verdict:
         """Whether an event counts; opens or re-opens a leg where it calls for one."""
         own = event.wording.reading
+        if event.event_type is EventType.CALCULATED:
+            return Verdict.RAISED if self.ended_at is None else Verdict.AFTER_END
         if _is_notice(own):
             return Verdict.NOTICE
         if event.event_type is EventType.INTERNAL and self.carrier_spoke:
@@ -136,15 +155,17 @@ class _Fold:
             # A first fact without a phase must not inherit the end of the leg before.
             self.reading = Reading(Phase.IN_TRANSIT)
         self.leg += 1
+        self.alarm = None
         self.is_return = is_return
         self.scanned = False
         self.waited_at_pick_up = False
 
     def _move(self, event: Event, at: datetime) -> None:
         self.reading = self._in_context(event.wording.reading)
-        self.status = status_of(self.reading, waited_at_pick_up=self.waited_at_pick_up)
         self.status_at = at
-        self.ended_at = at if is_end(self.status, self.reading) else None
+        self.ended_at = at if is_end(self._status_of(self.reading), self.reading) else None
+        if self.ended_at is not None:
+            self.alarm = None
         self.end_confirmed_at = at
         self.scanned = self.scanned or self.reading.phase in _SCANNED
         self.waited_at_pick_up = self.waited_at_pick_up or self.reading.phase is Phase.PUP
@@ -169,8 +190,8 @@ class _Fold:
         return Journey(
             entries=tuple(self.entries),
             hidden=tuple(hidden),
-            reading=self.reading,
-            status=self.status,
+            reading=self.shown,
+            status=self._status_of(self.shown),
             status_at=self.status_at,
             first_scan_at=scans[0] if scans else None,
             last_scan_at=scans[-1] if scans else None,

@@ -6,6 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from milepost.tracking.expectation import Expected
+
 
 class MonitoringState(StrEnum):
     """Whether anybody asks about the parcel; never merely quiet."""
@@ -54,7 +56,9 @@ class Registration:
 @dataclass(frozen=True, slots=True)
 class TrackedParcel:
     """What the wire needs besides the journey. ``tracking_url`` is resolved: merchant's, else the
-    catalogue's, else ``""``. ``document`` has ``ship_with`` completed with a contract id."""
+    catalogue's, else ``""``. ``document`` has ``ship_with`` completed with a contract id.
+    ``expected_delivery_date`` is the carrier's or the sender's day; ``expected`` may be our own
+    guess and says whose it is."""
 
     parcel_id: int
     carrier_code: str
@@ -69,6 +73,7 @@ class TrackedParcel:
     tracking_url: str = ""
     warnings: tuple[Notice, ...] = ()
     expected_delivery_date: date | None = None
+    expected: Expected | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,12 +6,13 @@ loads what it needs. Every key is always there; null means that nothing is known
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from milepost.tracking.descriptions import describe
 from milepost.tracking.events import Event, Sighting, Wording
+from milepost.tracking.expectation import Expected
 from milepost.tracking.explain import REASONS, RULES, Judged, deciding, judged, rule_of
 from milepost.tracking.journey import MOVING, Entry, Journey
 from milepost.tracking.parcel import MonitoringState, TrackedParcel, event_id
@@ -56,23 +57,12 @@ class CheckTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """When the parcel should arrive and who says so: ``carrier``, ``sender`` or ``milepost``."""
-
-    source: str
-    day: date | None
-    earliest: datetime | None = None
-    latest: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Described:
     """All that a document tells."""
 
     parcel: TrackedParcel
     journey: Journey
     checks: CheckTimes
-    expected: Expected | None
 
 
 def parcel_document(described: Described, now: datetime, *, events: bool = True) -> Document:
@@ -93,7 +83,7 @@ def parcel_document(described: Described, now: datetime, *, events: bool = True)
         "last_checked_at": _moment(described.checks.last_checked_at),
         "next_check_at": _moment(described.checks.next_check_at),
         "freshness": _freshness(described, now),
-        "expected_delivery": _expected(described.expected),
+        "expected_delivery": _expected(parcel.expected),
         "announced_at": v3_moment(parcel.announced_at),
         "created_at": v3_moment(parcel.created_at),
         "updated_at": v3_moment(parcel.updated_at),

@@ -32,9 +32,13 @@ def tracking_answer(parcel: TrackedParcel, journey: Journey, oldest_first: bool 
 
 
 def _expected_day(parcel: TrackedParcel) -> str | None:
+    """The carrier's day, else the sender's, else our estimate: this form has no place for whose."""
     if parcel.expected_delivery_date is not None:
         return parcel.expected_delivery_date.isoformat()
-    return (parcel.document.get("details") or {}).get("expected_delivery_date")
+    given = (parcel.document.get("details") or {}).get("expected_delivery_date")
+    if given is None and parcel.expected is not None and parcel.expected.day is not None:
+        return parcel.expected.day.isoformat()
+    return given
 
 
 def _status(parcel: TrackedParcel, entry: Entry) -> dict[str, str]:
