@@ -38,6 +38,7 @@ carrier_seconds = Histogram(
 unmapped_events = Counter(
     "milepost_unmapped_events", "New events whose code no rule of the carrier maps", ["carrier"]
 )
+forgotten = Counter("milepost_forgotten", "Removed by retention", ["kind"])
 pool_connections = Gauge(
     "milepost_pool_connections",
     "Connections in the pools of our processes, and those in use, as of the last second",

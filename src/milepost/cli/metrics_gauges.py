@@ -36,8 +36,8 @@ GAUGES = {
     "milepost_outbox_oldest_seconds": ("Age of the oldest event nobody was told", ()),
     "milepost_carrier_held": ("Credentials a carrier may not be asked with now", ("carrier",)),
     "milepost_carrier_breaker_open": ("Credentials whose breaker is open", ("carrier",)),
-    "milepost_job_success_age_seconds": ("Since a regular job last ended well", ("job",)),
-    "milepost_job_failed": ("Whether it failed since", ("job",)),
+    "milepost_job_success_age_seconds": ("Since a regular job last ended well", ("job_name",)),
+    "milepost_job_failed": ("Whether it failed since", ("job_name",)),
 }
 MOST_CARRIERS = 500
 
