@@ -91,8 +91,7 @@ class Settings(BaseSettings):
     keep_timings_days: float = Field(default=1095, ge=0)
     keep_audit_days: float = Field(default=730, ge=0)
 
-    raw_payload_days: float = Field(default=30, ge=0)
-    max_raw_payload_bytes: int = 256 * 1024
+    max_raw_payload_bytes: int = Field(default=256 * 1024, ge=0)
 
     # How long is too long, where a lane's own past doesn't say (days)
     handover_delay_days: float = Field(default=3, gt=0, le=3650)

@@ -100,7 +100,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
                 renderer,
                 late=thresholds_of(settings),
                 histories=histories,
-                raw_bytes=settings.max_raw_payload_bytes if settings.raw_payload_days else 0,
+                raw_bytes=settings.max_raw_payload_bytes,
             ),
             histories=histories,
         )

@@ -7,15 +7,20 @@ from functools import partial
 
 import structlog
 
+from milepost import tracing
 from milepost.errors import DatabaseUnavailable, MilepostError
 from milepost.monitoring.claim import Lane, due_lanes
-from milepost.monitoring.sweep import sweep
+from milepost.monitoring.sweep import EVERY, sweep_in_turn
+from milepost.parcels import look_through
+from milepost.parcels.raw_payloads import make_months
 from milepost.settings import Settings
 from milepost.wiring import WorkerParts, worker_parts
 
 LANES_AT_ONCE = 16
 IDLE_SECONDS = 0.5
-SWEEP_SECONDS = 60
+DEADLINE_SECONDS = 5
+MONTHS_SECONDS = 3600
+UNMAPPED_SECONDS = 60
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +30,23 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     async with worker_parts(settings) as parts:
         loops = [
             asyncio.create_task(_watch(parts, stop)),
-            asyncio.create_task(_every(SWEEP_SECONDS, lambda: _sweep(parts), stop)),
+            asyncio.create_task(
+                _every(UNMAPPED_SECONDS, lambda: parts.unmapped.keep(parts.pool), stop)
+            ),
+            asyncio.create_task(_wake(parts, stop)),
+            asyncio.create_task(_every(MONTHS_SECONDS, lambda: _look_ahead(parts), stop)),
+            asyncio.create_task(_every(EVERY.total_seconds(), lambda: _sweep(parts), stop)),
+            asyncio.create_task(
+                _every(
+                    look_through.EVERY.total_seconds(),
+                    lambda: look_through.look_through_in_turn(parts.pool),
+                    stop,
+                )
+            ),
         ]
         await asyncio.gather(*loops)
+        with _survived("unmapped codes could not be kept"):
+            await parts.unmapped.keep(parts.pool)
 
 
 async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
@@ -46,6 +65,22 @@ async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
     await asyncio.gather(*in_hand.values(), return_exceptions=True)
 
 
+async def _wake(parts: WorkerParts, stop: asyncio.Event) -> None:
+    """Wake parcels at their deadlines, one lane after the other: a minute's delay is no harm."""
+    while not stop.is_set():
+        woken = 0
+        with _survived("deadlines could not be looked after"):
+            for lane in await parts.deadlines.due(LANES_AT_ONCE):
+                if not stop.is_set():
+                    woken += await parts.deadlines.wake(lane)
+        await _pause(0.05 if woken else DEADLINE_SECONDS, stop)
+
+
+async def _look_ahead(parts: WorkerParts) -> None:
+    await make_months(parts.pool)
+    await parts.deadlines.plan_old()
+
+
 def _put_down(in_hand: dict[Lane, asyncio.Task[None]], lane: Lane, _: asyncio.Task[None]) -> None:
     in_hand.pop(lane, None)
 
@@ -53,7 +88,8 @@ def _put_down(in_hand: dict[Lane, asyncio.Task[None]], lane: Lane, _: asyncio.Ta
 async def _check(parts: WorkerParts, lane: Lane) -> None:
     with _survived("lane could not be checked"):
         try:
-            await parts.checker.check(lane)
+            with tracing.span("check lane", **{"milepost.carrier": lane.carrier_code}):
+                await parts.checker.check(lane)
         except DatabaseUnavailable:
             raise
         except Exception:
@@ -63,7 +99,7 @@ async def _check(parts: WorkerParts, lane: Lane) -> None:
 
 
 async def _sweep(parts: WorkerParts) -> None:
-    await sweep(parts.pool, parts.catalogue, parts.credentials)
+    await sweep_in_turn(parts.pool, parts.catalogue, parts.credentials)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
