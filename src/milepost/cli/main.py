@@ -18,6 +18,7 @@ ROOM_OF = {
     "carrier": "carriers",
     "register": "parcels",
     "track": "parcels",
+    "parcels": "parcel_lists",
     "import": "imports",
     "export": "exports",
     "sandbox": "sandbox",

@@ -116,13 +116,13 @@ def _line(entry: Entry) -> Text:
     line = Text(f"  {entry.effective_at:%Y-%m-%d %H:%M} UTC  ")
     line.append("● " if entry.moves else "○ ", _STYLES[entry.shown.status_type])
     line.append(f"{entry.status:<26}", _STYLES[entry.shown.status_type])
-    line.append(_printable(entry.event.wording.raw_text))
+    line.append(printable(entry.event.wording.raw_text))
     if where:
-        line.append(f"  ({_printable(where)})", "dim")
+        line.append(f"  ({printable(where)})", "dim")
     return line
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A carrier's words may hold anything; the terminal must not obey them."""
     return "".join(character if character.isprintable() else " " for character in text)
 
