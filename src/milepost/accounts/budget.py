@@ -12,7 +12,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from milepost.accounts.gatekeeper import Caller, Limits
 from milepost.accounts.statements import statements
@@ -64,8 +64,7 @@ class Windows:
         return self.long_seconds / 1200
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """One request's worth was spent. ``limit`` 0: there is no limit, nothing to tell."""
 
     limit: int

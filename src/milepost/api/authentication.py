@@ -1,8 +1,7 @@
 """The one way in: who calls, and whether the budget allows it, before any body is read."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request
 
@@ -23,8 +22,7 @@ _FIELDS = "milepost.fields"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A caller whose request was counted, and the headers that tell it about its budget."""
 
     caller: Caller

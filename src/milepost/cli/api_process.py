@@ -4,6 +4,7 @@ Granian's main process is our child, the processes that answer are its children;
 its own parent, so that a killed one takes nobody along and leaves nobody behind.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -74,7 +75,19 @@ def application() -> Any:
     chosen = load()
     observe.configure("api", level=chosen.log_level)
     tracing.start("api", chosen)
-    return create_app()
+    made = create_app()
+    _collect_rarely()
+    return made
+
+
+def _collect_rarely() -> None:
+    """What was imported lives as long as the process: the collector need not walk it again.
+
+    A request leaves no cycles worth speaking of; collecting every 700 objects cost a tenth of it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 if __name__ == "__main__":
