@@ -20,6 +20,7 @@ from milepost.errors import ConfigurationError
 from milepost.monitoring.check import Checker
 from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
+from milepost.parcels.change import Changer
 from milepost.parcels.documents import Documents
 from milepost.parcels.find import Reader
 from milepost.parcels.lane_history import LaneHistories
@@ -43,6 +44,7 @@ class CoreParts:
     reader: Reader
     documents: Documents
     registrar: Registrar
+    changer: Changer
     recorder: Recorder
     histories: LaneHistories
 
@@ -95,6 +97,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             reader=Reader(pool, renderer),
             documents=Documents(pool, renderer),
             registrar=Registrar(pool, renderer, timedelta(days=settings.reregister_after_days)),
+            changer=Changer(pool, renderer),
             recorder=Recorder(
                 pool,
                 renderer,

@@ -82,3 +82,16 @@ async def purge(
         connection, account_id=account_id, keep_hours=keep_hours, at_most=at_most
     )
     return gone
+
+
+async def forget_parcel(
+    connection: Connection, account_id: int, parcel_id: int, number: bytes
+) -> int:
+    """Forget the answers that tell about one parcel; how many.
+
+    ``number`` is its tracking number as the answers write it.
+    """
+    gone: int = await statements.forget_answers(
+        connection, account_id=account_id, parcel_id=parcel_id, number=number
+    )
+    return gone

@@ -118,7 +118,8 @@ def _body(
 def _v3_tracking(problem: Problem, path: str) -> object:
     if problem.status in (401, 403) or problem.status >= 500:
         return _v3(problem, path)
-    if problem.fields:
+    # Two names can be taken; the published text of a conflict says nothing of which.
+    if problem.fields and problem.status != HTTPStatus.CONFLICT:
         return {
             "detail": [
                 {

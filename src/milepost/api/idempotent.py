@@ -68,6 +68,39 @@ async def write_once(
     return Response(answer.body, answer.status, headers=dict(answer.headers))
 
 
+async def write_again(
+    request: Request,
+    pool: Pool,
+    work: Callable[[], Awaitable[Written]],
+    *,
+    keep_hours: int,
+) -> Response:
+    """Answer a write that may be done twice without harm, as it comes to the same.
+
+    It uses connections of its own, so nothing is held meanwhile; the first answer that was kept is
+    everybody's. A refusal is not kept: it comes out the same while nothing changes.
+    """
+    key = _key(request)
+    if key is None:
+        return Response((await work()).body, headers=JSON_HEADERS)
+    account_id = current_caller(request).account_id
+    fingerprint = await _fingerprint(request)
+
+    async def keep(answer: StoredAnswer | None) -> StoredAnswer | None:
+        async with tenant(pool, account_id) as connection:
+            held = await begin(connection, account_id, key, fingerprint, keep_hours=keep_hours)
+            if held is None and answer is not None:
+                await finish(connection, account_id, key, answer)
+            return held
+
+    held = await retrying(lambda: keep(None))
+    if held is None:
+        written = await work()
+        answer = StoredAnswer(200, JSON_HEADERS, written.body, written.parcel_id)
+        held = await retrying(lambda: keep(answer)) or answer
+    return Response(held.body, held.status, headers=dict(held.headers))
+
+
 async def _answer(
     request: Request,
     connection: Connection,

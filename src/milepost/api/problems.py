@@ -60,6 +60,9 @@ def problem_of(error: MilepostError) -> Problem:
         case DatabaseUnavailable():
             detail = "The service is temporarily unavailable."
             return Problem(503, error.code, detail, retry_after=UNAVAILABLE_RETRY_SECONDS)
+        case Conflict() if error.field:
+            taken = FieldProblem(_located(error.field), str(error), "taken")
+            return Problem(error.http_status, "taken", str(error), (taken,))
         case _ if error.http_status < 500:
             return Problem(error.http_status, error.code, str(error) or _default_text(error))
         case _:

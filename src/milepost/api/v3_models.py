@@ -180,8 +180,7 @@ def read_registration(given: Any) -> Registration | Problem:
     try:
         request = RegistrationRequest.model_validate(given)
     except ValidationError as refused:
-        errors = refused.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
-        return invalid(*(_field_problem(error, given) for error in errors))
+        return refused_fields(refused, given)
     document = request.document()
     number = document["tracking_number"]
     return Registration(
@@ -193,6 +192,12 @@ def read_registration(given: Any) -> Registration | Problem:
         tracking_identifier=number.get("tracking_identifier", ""),
         tracking_url=number.get("tracking_url", ""),
     )
+
+
+def refused_fields(refused: ValidationError, given: Any) -> Problem:
+    """The 422 that names every wrong field of ``given``."""
+    errors = refused.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
+    return invalid(*(_field_problem(error, given) for error in errors))
 
 
 def _field_problem(error: ErrorDetails, given: Any) -> FieldProblem:

@@ -153,7 +153,7 @@ class Registrar:
 
     async def _told(self, draft: _Drafted, row: asyncpg.Record) -> Registered | Conflict:
         if row["taken"]:
-            return Conflict(TAKEN, field=_FIELDS[row["taken"]], parcel_id=row["taken_by"])
+            return Conflict(TAKEN, field=FIELDS[row["taken"]], parcel_id=row["taken_by"])
         tracked = await self._renderer.tracked(
             dataclasses.replace(draft.parcel, parcel_id=row["parcel_id"]),
             draft.journey,
@@ -203,7 +203,7 @@ class Registrar:
 
 
 _REGISTER = "SELECT * FROM register_parcels($1, $2, $3, $4, $5, $6, $7, $8)"
-_FIELDS = {
+FIELDS = {
     "tracking_number": ("body", "tracking_number", "tracking_number"),
     "source_id": ("body", "source_id"),
 }
@@ -214,10 +214,9 @@ def _row(draft: _Drafted) -> dict[str, Any]:
     parcel = draft.parcel
     (event,) = parcel.events
     columns = event_columns(event)
-    identifier = (parcel.document.get("tracking_number") or {}).get("tracking_identifier")
     return status_columns(draft.journey) | {
         "tracking_number": parcel.tracking_number,
-        "identifier_key": number_key(identifier or ""),
+        "identifier_key": identifier_key(parcel),
         "request": parcel.document,
         "announced_at": parcel.announced_at,
         "event_key": columns["event_key"],
@@ -230,6 +229,12 @@ def _row(draft: _Drafted) -> dict[str, Any]:
             parcel.account_id, parcel.tracking_number, parcel.source_id, parcel.document
         ),
     }
+
+
+def identifier_key(parcel: StoredParcel) -> str:
+    """The compared form of the alias a parcel was given, ``""`` for none."""
+    number = parcel.document.get("tracking_number") or {}
+    return number_key(number.get("tracking_identifier") or "")
 
 
 def _parcel(
