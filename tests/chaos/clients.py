@@ -32,6 +32,7 @@ class Load:
     ledger: Ledger
     asked_every: int = 5
     """Every n-th parcel travels with the carrier that is asked, the others with one nobody asks."""
+    most_on_the_way: int = MOST_ON_THE_WAY
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     watched: int = 0
     acknowledged: list[tuple[float, float]] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Load:
         """(number, carrier_code); bounded so that the carrier can follow."""
         serial = next(self._numbers)
         on_the_way = self.watched - len(self.carrier.finished)
-        if serial % self.asked_every == 0 and on_the_way < MOST_ON_THE_WAY:
+        if serial % self.asked_every == 0 and on_the_way < self.most_on_the_way:
             self.watched += 1
             return f"JVGL{serial:014d}", "dhl"
         return f"SLOW{serial:014d}", "slowpost"

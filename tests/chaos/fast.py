@@ -34,17 +34,21 @@ class Run:
         return self.wrong
 
 
+def fast_settings(lease: float) -> dict[str, str]:
+    """Everything on its way is asked about every second."""
+    stages = ("before_first_scan", "in_transit", "in_delivery", "after_end")
+    variables = {f"MILEPOST_CHECK_{stage.upper()}": "1" for stage in stages}
+    return variables | {"MILEPOST_LEASE_SECONDS": str(lease)}
+
+
 @asynccontextmanager
 async def running_fast(
     lease: float, *, slow_every: int = 0, slow_seconds: float = 0, asked_every: int = 5
 ) -> AsyncIterator[Run]:
     """``milepost run`` with two processes of each kind, eight accounts and a load on it."""
-    seconds = {"before_first_scan": 1, "in_transit": 1, "in_delivery": 1, "after_end": 1}
-    variables = {f"MILEPOST_CHECK_{name.upper()}": str(each) for name, each in seconds.items()}
-    variables |= {
+    variables = fast_settings(lease) | {
         "MILEPOST_API_PROCESSES": "2",
         "MILEPOST_WORKER_PROCESSES": "2",
-        "MILEPOST_LEASE_SECONDS": str(lease),
     }
     port = free_port()
     with installation(**variables) as house:

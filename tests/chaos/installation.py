@@ -62,28 +62,37 @@ class Installation:
     async def prepare(self, accounts_wanted: int, carrier_port: int) -> None:
         """A migrated database with unlimited accounts, and DHL's host leading to us."""
         server = EmbeddedPostgres(self.settings)
-        self.dsn = await asyncio.to_thread(server.start)
         try:
-            await migrate(self.dsn)
-            secret_keys = SecretKeys.load(self.settings, embedded=True)
-            async with await open_pool(self.dsn, "milepost_admin", self.settings) as pool:
-                await check_fingerprint(pool, secret_keys)
-                await self._fill(pool, secret_keys, accounts_wanted, carrier_port)
+            await self.prepare_on(server, accounts_wanted, carrier_port)
         finally:
             await asyncio.to_thread(server.stop)
 
-    async def _fill(
-        self, pool: Pool, secret_keys: SecretKeys, accounts_wanted: int, carrier_port: int
+    async def prepare_on(
+        self,
+        server: EmbeddedPostgres,
+        accounts_wanted: int,
+        carrier_port: int,
+        calls_per_second: int = 1000,
     ) -> None:
+        """The same on a server that is started, and left running."""
+        self.dsn = await asyncio.to_thread(server.start)
+        await migrate(self.dsn)
+        secret_keys = SecretKeys.load(self.settings, embedded=True)
+        async with await open_pool(self.dsn, "milepost_admin", self.settings) as pool:
+            await check_fingerprint(pool, secret_keys)
+            await self._fill(pool, secret_keys, accounts_wanted)
+            quota = {"calls_per_second": str(calls_per_second), "calls_per_day": "100000000"}
+            store = CredentialStore(pool, secret_keys)
+            await store.set_for_operator("dhl", {"api_key": API_KEY, **quota})
+            route = f"http://127.0.0.1:{carrier_port}"
+            await pool.execute("INSERT INTO host_route VALUES ($1, $2)", HOST, route)
+
+    async def _fill(self, pool: Pool, secret_keys: SecretKeys, accounts_wanted: int) -> None:
         for number in range(accounts_wanted):
             made = await accounts.create_account(pool, f"client {number}")
             await accounts.set_limits(pool, made.account_id, reads=0, writes=0, burst=0)
             new = await accounts.create_key(pool, secret_keys, made.account_id)
             self.keys.append(Key(made.account_id, new.key.public_key, new.secret_key))
-        fields = {"api_key": API_KEY, "calls_per_second": "1000", "calls_per_day": "100000000"}
-        await CredentialStore(pool, secret_keys).set_for_operator("dhl", fields)
-        route = f"http://127.0.0.1:{carrier_port}"
-        await pool.execute("INSERT INTO host_route VALUES ($1, $2)", HOST, route)
 
     def start(self) -> None:
         """``milepost run``; returns when it is ready."""
