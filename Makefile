@@ -16,12 +16,13 @@ endef
 # What is imported is compiled once, at the first start, and kept; nothing else is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check promises lock clean
+.PHONY: help run test test-faults check promises lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run     install if needed, start Milepost on 127.0.0.1:8000 with demo parcels"
 	@echo "make test    install if needed, run the whole test suite (PYTEST_ARGS=... to narrow it)"
+	@echo "make test-faults  the whole suite with 5 % of our commits refused by PostgreSQL (40001)"
 	@echo "make check   formatting, lint, types, import rules, lock files"
 	@echo "make promises  the promises' tests with 200 kills instead of 20; figures in build/promises.json"
 	@echo "make lock    write the lock files anew (LOCK_ARGS=--upgrade for newer versions)"
@@ -33,6 +34,10 @@ run: $(BIN)/.installed
 test: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# COMMIT_FAULTS=0.05:7 repeats the dice of a run that named its seed 7.
+test-faults: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest --commit-faults "$${COMMIT_FAULTS:-0.05}" $(PYTEST_ARGS)
+
 check: $(BIN)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,7 +47,8 @@ check: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q tests/test_lock.py
 
 promises: $(BIN)/.installed-dev
-	CI=true CHAOS_KILLS="$${CHAOS_KILLS:-200}" PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
+	CI=true CHAOS_KILLS="$${CHAOS_KILLS:-200}" CHAOS_PAUSE_SECONDS="$${CHAOS_PAUSE_SECONDS:-60}" \
+	    PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
 	    $(BIN)/python -m pytest -m promise $(PYTEST_ARGS)
 
 # A stamp is newer than its lock exactly when what the lock says is installed.
