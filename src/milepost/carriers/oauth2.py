@@ -123,9 +123,9 @@ class Tokens:
             answer = await carrier.fetch(self._ask(credential))
         except CarrierUnreachable as error:
             return self._failed(Broken(f"no token: {error}"))
-        error, text, lifetime = _read(answer)
-        if answer.status == 400 and error in _REFUSALS:
-            return self._failed(credential_refused(f"no token: {error}"))
+        said, text, lifetime = _read(answer)
+        if answer.status == 400 and said in _REFUSALS:
+            return self._failed(credential_refused(f"no token: {said}"))
         if answer.status in (400, 422):
             return self._failed(Broken(f"no token: answered {answer.status}"))
         if answer.status != 200:
