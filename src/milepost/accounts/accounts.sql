@@ -10,6 +10,17 @@ SELECT * FROM authenticate_token(:account_id, :token_hashes);
 -- True when the key still lived and the token is stored.
 SELECT issue_token(:account_id, :key_id, :token_hash, :scope, :seconds);
 
+-- name: purge_tokens(account_id, at_most)$
+-- Forgets tokens that are past their time; how many.
+WITH gone AS (
+    DELETE FROM access_token
+    WHERE account_id = :account_id AND token_hash IN (
+        SELECT token_hash FROM access_token
+        WHERE account_id = :account_id AND expires_at < now() LIMIT :at_most)
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
 -- name: add_account(name)^
 -- A new account with the default limits.
 INSERT INTO account (name) VALUES (:name) RETURNING account_id, name, status, reads_per_minute,

@@ -4,7 +4,7 @@ from milepost.accounts.gatekeeper import Caller
 from milepost.accounts.references import new_token
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.statements import statements
-from milepost.db.pool import Pool, retrying
+from milepost.db.pool import Connection, Pool, retrying
 from milepost.errors import NotAuthenticated
 
 LIFETIME_SECONDS = 3600
@@ -31,3 +31,9 @@ async def issue(pool: Pool, keys: SecretKeys, caller: Caller) -> str:
     if not stored:
         raise NotAuthenticated
     return token
+
+
+async def purge(connection: Connection, account_id: int, *, at_most: int) -> int:
+    """Forget an account's tokens that are past their time; how many. ``issue`` does so as well."""
+    gone: int = await statements.purge_tokens(connection, account_id=account_id, at_most=at_most)
+    return gone

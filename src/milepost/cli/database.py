@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
-from milepost.cli.administer import AsJson, print_json
+from milepost.cli.administer import AsJson, print_facts, print_json
 from milepost.cli.distribution import distribute
 from milepost.cli.session import open_session
 from milepost.db.migrate import pending
 from milepost.db.migration_files import Migration, migrations
+from milepost.db.pool import open_pool
 from milepost.db.server import server
 from milepost.settings import load
+from milepost.worker.retention import Pace, retain
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     database = typer.Typer(help="The database.", no_args_is_help=True)
     database.command("upgrade")(upgrade)
     database.command("distribute")(distribute)
+    database.command("retention")(retention)
     app.add_typer(database, name="db")
 
 
@@ -51,3 +54,19 @@ async def _upgrade(*, dry_run: bool) -> list[Migration]:
             async with open_session(settings, whole=False):
                 pass
     return missing
+
+
+def retention(as_json: AsJson = False) -> None:
+    """Remove now what is past its time, as a worker does every hour."""
+    gone = asyncio.run(_retain())
+    if as_json:
+        print_json(gone)
+    else:
+        print_facts(gone)
+
+
+async def _retain() -> dict[str, int]:
+    async with open_session(load()) as session:
+        settings = session.settings
+        async with await open_pool(session.dsn, "milepost_worker", settings, max_size=2) as pool:
+            return await retain(pool, settings, Pace(asyncio.Event()))

@@ -21,6 +21,7 @@ ROOM_OF = {
     "parcels": "parcel_lists",
     "import": "imports",
     "export": "exports",
+    "erase": "erasing",
     "sandbox": "sandbox",
     "demo": "demo",
     "doctor": "doctor",

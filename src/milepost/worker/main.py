@@ -15,6 +15,7 @@ from milepost.parcels import look_through
 from milepost.parcels.raw_payloads import make_months
 from milepost.settings import Settings
 from milepost.wiring import WorkerParts, worker_parts
+from milepost.worker import retention
 
 LANES_AT_ONCE = 16
 IDLE_SECONDS = 0.5
@@ -40,6 +41,13 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 _every(
                     look_through.EVERY.total_seconds(),
                     lambda: look_through.look_through_in_turn(parts.pool),
+                    stop,
+                )
+            ),
+            asyncio.create_task(
+                _every(
+                    retention.EVERY.total_seconds(),
+                    lambda: retention.retain_in_turn(parts.pool, settings, stop),
                     stop,
                 )
             ),

@@ -1,0 +1,72 @@
+"""Forgetting what this room keeps of an account, a bounded piece at a time, the oldest first.
+
+Every function takes what is older than ``before``, at most ``most`` rows, and says how many there
+were: fewer than ``most`` means that nothing is left to do.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from milepost.db.pool import Pool, load_queries, retrying, tenant
+from milepost.parcels.erase import erase
+
+QUERIES: Any = load_queries(Path(__file__).with_name("retention.sql"))
+ACTOR = "retention"
+ACCOUNTS_AT_ONCE = 500
+
+
+async def accounts(pool: Pool) -> AsyncIterator[int]:
+    """Every account that ever registered a parcel, as the worker knows them: by their lanes."""
+    after = 0
+    while True:
+        page = await retrying(lambda after=after: _accounts(pool, after))  # type: ignore[misc]
+        for account_id in page:
+            yield account_id
+        if len(page) < ACCOUNTS_AT_ONCE:
+            return
+        after = page[-1]
+
+
+async def forget_parcels(pool: Pool, account_id: int, before: datetime, most: int) -> int:
+    """Erase parcels about which nothing has changed for so long, as a person's request would."""
+
+    async def silent() -> list[int]:
+        async with tenant(pool, account_id) as conn:
+            rows = QUERIES.parcels_to_forget(conn, account_id=account_id, before=before, most=most)
+            return [row["parcel_id"] async for row in rows]
+
+    found = await retrying(silent)
+    for parcel_id in found:
+        await erase(pool, account_id, parcel_id, ACTOR)
+    return len(found)
+
+
+async def forget_outbox(pool: Pool, account_id: int, before: datetime, most: int) -> int:
+    """Changes that nobody was told of."""
+    return await _forget(pool, account_id, before, most, QUERIES.forget_outbox)
+
+
+async def forget_timings(pool: Pool, account_id: int, before: datetime, most: int) -> int:
+    """Anonymous milestones."""
+    return await _forget(pool, account_id, before, most, QUERIES.forget_timings)
+
+
+async def forget_audit(pool: Pool, account_id: int, before: datetime, most: int) -> int:
+    """Who changed what; a month is kept whatever ``before`` says."""
+    return await _forget(pool, account_id, before, most, QUERIES.forget_audit)
+
+
+async def _accounts(pool: Pool, after: int) -> list[int]:
+    rows = QUERIES.accounts_with_lanes(pool, after=after, most=ACCOUNTS_AT_ONCE)
+    return [row["account_id"] async for row in rows]
+
+
+async def _forget(pool: Pool, account_id: int, before: datetime, most: int, statement: Any) -> int:
+    async def once() -> int:
+        async with tenant(pool, account_id) as conn:
+            gone: int = await statement(conn, account_id=account_id, before=before, most=most)
+            return gone
+
+    return await retrying(once, seconds=None)

@@ -1,0 +1,38 @@
+-- name: accounts-with-lanes
+-- The accounts that ever registered a parcel, page by page: all that the worker knows of them.
+SELECT DISTINCT account_id FROM lane WHERE account_id > :after ORDER BY account_id LIMIT :most;
+
+-- name: parcels-to-forget
+-- An account's parcels about which nothing has changed since p_before, the longest silent first.
+SELECT parcel_id FROM parcel
+WHERE account_id = :account_id AND updated_at < :before
+ORDER BY updated_at, parcel_id LIMIT :most;
+
+-- name: forget-outbox$
+-- Of an account's oldest outbox rows those nobody has told for so long; how many. In the order of
+-- their numbers, which is near enough the order of time and needs no index of its own.
+WITH oldest AS (
+    SELECT outbox_id, recorded_at FROM outbox
+    WHERE account_id = :account_id ORDER BY outbox_id LIMIT :most
+), gone AS (
+    DELETE FROM outbox b USING oldest o
+    WHERE b.account_id = :account_id AND b.outbox_id = o.outbox_id AND o.recorded_at < :before
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: forget-timings$
+-- The same for the anonymous milestones of parcels.
+WITH oldest AS (
+    SELECT parcel_id, registered_at FROM parcel_timing
+    WHERE account_id = :account_id ORDER BY parcel_id LIMIT :most
+), gone AS (
+    DELETE FROM parcel_timing t USING oldest o
+    WHERE t.account_id = :account_id AND t.parcel_id = o.parcel_id AND o.registered_at < :before
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: forget-audit$
+-- The same for the audit, which only this function may shorten.
+SELECT forget_audit(:account_id, :before, :most);
