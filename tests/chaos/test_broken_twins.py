@@ -82,7 +82,7 @@ async def test_it_sees_a_claim_without_lease_and_a_record_that_writes_twice() ->
         assert verdict_on_doubles(await judge(run)) == [], "with its guards it bears the race"
         await break_function(
             run.house,
-            "record_parcel",
+            "record_observation",
             (
                 r"FROM parcel_row r, jsonb_to_recordset\(p_new_events\)",
                 "FROM generate_series(1, 2), parcel_row r, jsonb_to_recordset(p_new_events)",

@@ -45,8 +45,8 @@ def days_ago(days: int, hour: int) -> str:
 
 
 LABEL = (days_ago(4, 10), "pre-transit", "The shipment data was announced")
-SORTED = (days_ago(3, 3), "transit", "The shipment was processed in the parcel center")
-DELIVERED = (days_ago(2, 12), "delivered", "The shipment was delivered")
+SORTED = (days_ago(2, 3), "transit", "The shipment was processed in the parcel center")
+DELIVERED = (days_ago(1, 12), "delivered", "The shipment was delivered")
 
 
 @pytest.fixture
@@ -81,7 +81,8 @@ async def start(house: House, number: str = NUMBER) -> None:
 async def test_a_number_is_followed_to_delivery(house: House, dhl: DhlServer) -> None:
     await start(house)
     await house.check_everything("dhl")
-    assert (await told(house))["status"] == "ANNOUNCED"  # DHL doesn't know it yet: no error
+    # DHL doesn't know it yet: no error, but five days after its announcement it should.
+    assert (await told(house))["status"] == "ANNOUNCED_UNCOLLECTED"
     dhl.shipments[NUMBER] = shipment(LABEL, SORTED)
     await house.check_everything("dhl")
     before = await told(house)

@@ -71,7 +71,7 @@ async def test_a_fast_story_moves_by_itself(house: House) -> None:
         ("RETURN", "RETURNED_TO_SENDER", "ended"),
         ("CUSTOMS", "DELIVERED", "ended"),
         ("PICKUP", "RETURNED_TO_SENDER", "ended"),
-        ("NEVER", "ANNOUNCED", "stopped"),
+        ("NEVER", "ANNOUNCED_UNCOLLECTED", "stopped"),
     ],
 )
 async def test_how_stories_end(house: House, story: str, status: str, state: str) -> None:

@@ -22,6 +22,7 @@ from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
 from milepost.settings import Settings
+from milepost.tracking.calculated import Thresholds
 from milepost.tracking.events import Observation
 
 
@@ -87,16 +88,18 @@ async def open_house(
         def renderer(pool: Pool) -> Renderer:
             return renders(catalogue, CredentialStore(pool, keys), 30)
 
-        # These journeys are of long ago: their numbers would be free again.
+        # These journeys are of long ago: their numbers would be free again,
+        # and all that is overdue on them is no part of these promises.
         registrar = Registrar(app, renderer(app), reregister_after=timedelta(days=36_500))
-        yield House(account, app, registrar, [Recorder(pool, renderer(pool)) for pool in pools])
+        writers = [Recorder(pool, renderer(pool), late=Thresholds.never()) for pool in pools]
+        yield House(account, app, registrar, writers)
 
 
 async def break_guard(dsn: str) -> None:
     """The planted fault: who read an old state overwrites a newer one."""
     connection = await asyncpg.connect(dsn)
     source = await connection.fetchval(
-        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'record_parcel'"
+        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'record_observation'"
     )
     await connection.close()
     broken, made = re.subn(r"AND p\.revision = p_revision", "", source)
