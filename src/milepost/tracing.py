@@ -127,4 +127,4 @@ def statement_ended(record: Any) -> None:
     text = _LITERAL.sub("'?'", " ".join(record.query.split()))[:LONGEST_STATEMENT]
     failure = "" if record.exception is None else type(record.exception).__name__
     told = {"db.system.name": "postgresql", "db.query.text": text}
-    ended(text.partition(" ")[0].upper() or "SQL", record.elapsed, failure, **told)
+    ended(text.partition(" ")[0].rstrip(";").upper() or "SQL", record.elapsed, failure, **told)
