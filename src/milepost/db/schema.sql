@@ -302,26 +302,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public'
-    AS $$
-DECLARE
-    gone integer;
-BEGIN
-    PERFORM set_config('milepost.account_id', p_account::text, true);
-    WITH oldest AS (
-        SELECT a.audit_id, a.at FROM audit a
-        WHERE a.account_id = p_account ORDER BY a.audit_id LIMIT p_most
-    )
-    DELETE FROM audit a USING oldest o
-    WHERE a.account_id = p_account AND a.audit_id = o.audit_id
-      AND o.at < least(p_before, now() - interval '30 days');
-    GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN gone;
-END
-$$;
-
 CREATE FUNCTION public.hold_carrier(p_carrier text, p_owner text, p_wait interval) RETURNS void
     LANGUAGE sql
     AS $$
@@ -2119,6 +2099,8 @@ ALTER TABLE public.usage_mark ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.watch ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY worker_forgets_old_audit ON public.audit AS RESTRICTIVE FOR DELETE TO milepost_worker USING ((at < (now() - '30 days'::interval)));
+
 CREATE POLICY worker_lane ON public.lane TO milepost_worker USING (true);
 
 REVOKE ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) FROM PUBLIC;
@@ -2144,10 +2126,6 @@ GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p
 REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
-
-REVOKE ALL ON FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) TO milepost_worker;
-GRANT ALL ON FUNCTION public.forget_audit(p_account bigint, p_before timestamp with time zone, p_most integer) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_app;
@@ -2194,7 +2172,7 @@ GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_worker;
 GRANT USAGE ON SEQUENCE public.api_key_key_id_seq TO milepost_admin;
 
 GRANT SELECT,INSERT ON TABLE public.audit TO milepost_app;
-GRANT SELECT,INSERT ON TABLE public.audit TO milepost_worker;
+GRANT SELECT,INSERT,DELETE ON TABLE public.audit TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.audit TO milepost_admin;
 
 GRANT USAGE ON SEQUENCE public.audit_audit_id_seq TO milepost_app;
