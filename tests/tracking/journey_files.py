@@ -113,6 +113,7 @@ def stored(events: Iterable[Event]) -> tuple[Event, ...]:
             orjson.loads(orjson.dumps(event_to_fact(event))),
             sequence=event.sequence,
             recorded_at=event.recorded_at,
+            withdrawn_at=event.withdrawn_at,
         )
         for event in events
     )
