@@ -113,10 +113,15 @@ class Checker:
             if turn.ledger.probe is not None:
                 # Where nobody was asked, another may be the probe.
                 await weigh(self._pool, turn.ledger, answered=False, failed=False)
-        if turn.ledger.denied is not None:
+        if turn.ledger.denied is not None and await self._is_current(turn):
             wait = timedelta(seconds=turn.ledger.denied.wait)
             await rest(self._pool, turn.lane, max(wait, SHORTEST_REST))
         return asked
+
+    async def _is_current(self, turn: Round) -> bool:
+        """A login that was just replaced has another quota: its lane has no reason to rest."""
+        code = turn.carrier.manifest.code
+        return await self._credentials.is_current(turn.lane.account_id, code, turn.login)
 
     async def _ask_due(self, turn: Round, size: int, granted: int) -> int:
         most = min(CLAIM, granted * size)
