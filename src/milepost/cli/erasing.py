@@ -47,11 +47,11 @@ def erase_parcels(
 
     Started again after it was stopped, it gives the receipts of those that are gone already.
     """
+    if not yes and from_file == "-":
+        raise ConfigurationError("a list from standard input needs --yes")
     named = [*(numbers or ()), *(_lines(from_file) if from_file else ())]
     if not named and not parcel:
         raise ConfigurationError("say what to erase: tracking numbers, --parcel or --from")
-    if not yes and from_file == "-":
-        raise ConfigurationError("a list from standard input needs --yes")
     receipts, unknown = asyncio.run(_erase(account, named, parcel or [], sure=yes))
     if as_json:
         print_json({"erased": receipts, "unknown": unknown})
