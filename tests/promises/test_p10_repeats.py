@@ -31,7 +31,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[Installation]:
-    with installation(MILEPOST_API_PROCESSES="2", MILEPOST_NOTIFY="false") as made:
+    with installation(MILEPOST_API_PROCESSES="2") as made:
         asyncio.run(made.prepare(1, free_port()))
         made.start()
         yield made

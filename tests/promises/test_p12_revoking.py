@@ -44,7 +44,7 @@ def last_let_in(port: int, authorization: str, until: float) -> float:
 
 
 async def test_revoked_is_out_in_every_process() -> None:
-    with installation(MILEPOST_NOTIFY="false") as house:
+    with installation() as house:
         await house.prepare(1, free_port())
         await asyncio.to_thread(house.start)
         other = free_port()
