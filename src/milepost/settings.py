@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     header_seconds: float = 10
     body_seconds: float = 30
     request_seconds: float = 15
+    max_batch_bytes: int = 32 * 1024 * 1024
+    batch_seconds: float = 120
 
     # Limits towards PostgreSQL and carriers
     statement_seconds_api: float = 5

@@ -14,6 +14,7 @@ from milepost import settings, tracing, wiring
 from milepost.api import (
     docs,
     health,
+    milepost_batch,
     milepost_changes,
     milepost_parcels,
     milepost_v1,
@@ -121,6 +122,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
     api.include_router(milepost_v1.router)
+    api.include_router(milepost_batch.router)
     api.include_router(milepost_changes.router)
     api.include_router(milepost_parcels.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))

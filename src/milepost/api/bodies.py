@@ -17,6 +17,8 @@ from milepost.api.problems import Problem, problem_of, status_problem
 from milepost.errors import InvalidInput
 from milepost.settings import Settings
 
+STREAMED = frozenset({"/api/milepost/v1/parcels/batch"})
+"""Paths whose endpoint reads the body itself, as it comes."""
 JSON_KEY = "milepost.json"
 """Where the scope holds the value of a JSON body once it was read."""
 _PARSED_ASIDE = 64 * 1024
@@ -53,7 +55,7 @@ class Body:
 
     async def __call__(self) -> Message:
         """The next message."""
-        if self._given:
+        if self._given or self._scope["path"] in STREAMED:
             return await self._receive()
         self._given = True
         # Some clients send a body with GET by accident: it is neither read nor minded.
@@ -157,13 +159,15 @@ class Body:
         return body
 
     async def _parsed(self, body: bytes) -> Any:
-        settings = self._settings
-        limits = JsonLimits(
-            settings.max_json_depth, settings.max_object_keys, settings.max_string_bytes
-        )
+        limits = limits_of(self._settings)
         if len(body) > _PARSED_ASIDE:
             return await asyncio.to_thread(read_json, body, limits)
         return read_json(body, limits)
+
+
+def limits_of(settings: Settings) -> JsonLimits:
+    """How far a JSON document may go."""
+    return JsonLimits(settings.max_json_depth, settings.max_object_keys, settings.max_string_bytes)
 
 
 def _too_large(most: int) -> Problem:

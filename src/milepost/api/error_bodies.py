@@ -178,7 +178,7 @@ def _oauth(problem: Problem, _path: str) -> object:
     }
 
 
-def _milepost(problem: Problem, _path: str) -> object:
+def problem_document(problem: Problem, _path: str = "") -> dict[str, object]:
     """Problem details (RFC 9457) with the stable code and the wrong fields."""
     document: dict[str, object] = {
         "type": "about:blank",
@@ -203,7 +203,7 @@ _FORMS: dict[Family, Callable[[Problem, str], object]] = {
     Family.V2: _v2,
     Family.V2_TRACKING: _v2,
     Family.OAUTH: _oauth,
-    Family.MILEPOST: _milepost,
+    Family.MILEPOST: problem_document,
 }
 _V3_CODES = {
     400: "invalid",

@@ -29,7 +29,7 @@ from milepost.api.authentication import (
     Send,
     header,
 )
-from milepost.api.bodies import Body, Refused
+from milepost.api.bodies import STREAMED, Body, Refused
 from milepost.api.deadlines import Deadlines
 from milepost.api.error_bodies import Rendered, family_of, render
 from milepost.api.problems import FieldProblem, Problem, invalid, status_problem
@@ -147,7 +147,10 @@ class Guard:
             admitted = self._door.known(scope) or await self._door.admit(scope)
             scope[ADMITTED] = admitted
             reply.headers.extend(admitted.headers)
-        deadline = self._deadlines.start(self._settings.request_seconds)
+        streamed = scope["path"] in STREAMED
+        deadline = self._deadlines.start(
+            self._settings.batch_seconds if streamed else self._settings.request_seconds
+        )
         try:
             await self._app(scope, Body(scope, receive, self._settings, deadline), reply)
         except asyncio.CancelledError as late:

@@ -144,6 +144,13 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone;
 
+-- name: erase_payloads(account_id, parcel_id)$
+-- What the carrier really answered.
+WITH gone AS (
+    DELETE FROM raw_payload WHERE account_id = :account_id AND parcel_id = :parcel_id RETURNING 1
+)
+SELECT count(*) FROM gone;
+
 -- name: erase_parcel(account_id, parcel_id)$
 -- The parcel itself.
 WITH gone AS (

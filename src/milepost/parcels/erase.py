@@ -71,6 +71,7 @@ async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) 
     failpoints.reach("erase.mid")
     counts |= {
         "events": await CHANGES.erase_events(conn, **which),
+        "raw_payloads": await CHANGES.erase_payloads(conn, **which),
         "parcels": await CHANGES.erase_parcel(conn, **which),
     }
     receipt = Receipt(parcel_id, datetime.now(UTC), actor, counts)
