@@ -1,5 +1,10 @@
 -- Many registrations in one statement, what changed a parcel, and what is left of an erased one.
 
+-- Which parcel a kept answer tells about, so that it can be forgotten with it. First of all, for a
+-- registration under a key locks this table and then parcel: the other way round we would wait for
+-- each other.
+ALTER TABLE idempotency_key ADD COLUMN parcel_id bigint;
+
 -- The words a parcel is found by, written at registration and when it is changed. A parcel that the
 -- version before registered has no row until the backfill has come to it.
 CREATE TABLE parcel_search (
@@ -34,9 +39,6 @@ CREATE TABLE erasure (
     counts jsonb NOT NULL,
     PRIMARY KEY (account_id, parcel_id)
 );
-
--- Which parcel a kept answer tells about, so that it can be forgotten with it.
-ALTER TABLE idempotency_key ADD COLUMN parcel_id bigint;
 
 DO $$
 DECLARE
