@@ -51,7 +51,7 @@ class RequestTally:
     """Counts requests in plain lists and hands them to the histogram once a second.
 
     Straight into the histogram's shared file each request would cost 3.5 us, more than a twentieth
-    of a look-up; this costs about half a microsecond. A killed process loses its last second.
+    of a look-up; this costs about one. A killed process loses its last second.
     """
 
     def __init__(self) -> None:

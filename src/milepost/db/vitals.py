@@ -72,8 +72,11 @@ class Vitals:
 
 async def read_vitals(connection: Connection) -> Vitals:
     """Look once; ``connection`` acts as the login itself."""
+    activity = dict(await QUERIES.activity(connection))
+    may_see_wal = activity.pop("may_see_wal")
     return Vitals(
-        **dict(await QUERIES.activity(connection)),
+        **activity,
+        wal_bytes=await QUERIES.wal_bytes(connection) if may_see_wal else None,
         in_use=tuple([InUse(**dict(row)) async for row in QUERIES.connections(connection)]),
         slots=tuple([Slot(**dict(row)) async for row in QUERIES.slots(connection)]),
         tables=tuple([TableState(**dict(row)) async for row in QUERIES.tables(connection)]),

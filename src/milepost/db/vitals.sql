@@ -23,8 +23,11 @@ SELECT
      - current_setting('superuser_reserved_connections')::integer
      - coalesce(current_setting('reserved_connections', true), '0')::integer)::bigint AS most_connections,
     pg_database_size(current_database()) AS database_bytes,
-    CASE WHEN has_function_privilege('pg_ls_waldir()', 'EXECUTE')
-         THEN (SELECT sum(size) FROM pg_ls_waldir())::bigint END AS wal_bytes;
+    has_function_privilege('pg_ls_waldir()', 'EXECUTE') AS may_see_wal;
+
+-- name: wal-bytes$
+-- The size of the write-ahead log; only for who may see it, which the server asks before it starts.
+SELECT sum(size)::bigint FROM pg_ls_waldir();
 
 -- name: connections
 -- Our connections by the role they act as and what they do.
