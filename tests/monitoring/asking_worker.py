@@ -1,7 +1,7 @@
 """A worker process that asks a carrier with tokens as fast as its slots allow.
 
-``python -m tests.monitoring.asking_worker DSN PORT SECONDS PER_SECOND [alone]``: with ``alone`` it
-counts for itself only, which is the planted fault.
+``python -m tests.monitoring.asking_worker DSN PORT SECONDS PER_SECOND LEASE [alone|believing]``:
+the planted faults are to count for itself ``alone``, and ``believing`` in leases for ever.
 """
 
 import asyncio
@@ -19,11 +19,13 @@ from milepost.carriers.connector import Broken, Credential, Item, NotFound, Outc
 from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.manifest import Quota
-from milepost.carriers.oauth2 import Tokens, token_request
+from milepost.carriers.oauth2 import client_tokens, token_request
 from milepost.carriers.registry import Carrier, Catalogue
+from milepost.carriers.tokens import Tokens
 from milepost.db.pool import open_pool
 from milepost.monitoring.check import Checker
 from milepost.monitoring.claim import due_lanes
+from milepost.monitoring.leases import Leases
 from milepost.monitoring.plan import Planning
 from milepost.monitoring.slots import Budget
 from milepost.parcels.record import Recorder
@@ -66,22 +68,27 @@ def build(base_url: str, per_second: float) -> Catalogue:
     found = Catalogue.load().get("dhl")
     assert found is not None
     manifest = dataclasses.replace(found.manifest, quota=Quota(per_second=per_second))
-    tokens = Tokens(lambda _: token_request(f"{base_url}/token", "id", "secret"))
+    tokens = client_tokens(lambda _: token_request(f"{base_url}/token", "id", "secret"))
     made = WithTokens(base_url, tokens)
     Carrier.connector = lambda self: made  # type: ignore[method-assign,assignment,return-value]
     return Catalogue({"dhl": dataclasses.replace(found, manifest=manifest)})
 
 
-async def work(dsn: str, port: int, seconds: float, per_second: float) -> None:
+async def work(dsn: str, port: int, seconds: float, per_second: float, lease: float) -> None:
     settings = Settings(state_dir=Path("/nonexistent"))
     catalogue = build(f"http://127.0.0.1:{port}", per_second)
     async with await open_pool(dsn, "milepost_worker", settings) as pool, Fetcher() as fetcher:
         credentials = CredentialStore(pool, SecretKeys((KEY,)))
         renderer = Renderer(catalogue, credentials, 30)
         recorder = Recorder(pool, renderer)
-        lease = timedelta(seconds=60)
         checker = Checker(
-            pool, catalogue, credentials, recorder, fetcher, Planning(settings), lease
+            pool,
+            catalogue,
+            credentials,
+            recorder,
+            fetcher,
+            Planning(settings),
+            timedelta(seconds=lease),
         )
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -91,15 +98,17 @@ async def work(dsn: str, port: int, seconds: float, per_second: float) -> None:
 
 
 def main() -> None:
-    dsn, port, seconds, per_second, *mode = sys.argv[1:]
-    if mode:
+    dsn, port, seconds, per_second, lease, *mode = sys.argv[1:]
+    if mode == ["alone"]:
         told = Budget.__init__
 
         def alone(self: Budget, carrier_code: str, owner: str, quota: Quota) -> None:
             told(self, carrier_code, f"{owner} of {os.getpid()}", quota)
 
         Budget.__init__ = alone  # type: ignore[method-assign]
-    asyncio.run(work(dsn, int(port), float(seconds), float(per_second)))
+    if mode == ["believing"]:
+        Leases.check = lambda self, rows: None  # type: ignore[method-assign]
+    asyncio.run(work(dsn, int(port), float(seconds), float(per_second), float(lease)))
 
 
 if __name__ == "__main__":

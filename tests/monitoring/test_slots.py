@@ -52,7 +52,7 @@ async def ask_from_three_processes(
     for number, owner in enumerate([account, *others] * (PARCELS // 3)):
         await registrar.register(owner, registration(tracking_number=f"N{number}"))
     with stopwatch_carrier() as asked:
-        arguments = [dsn, str(asked.port), str(SECONDS), str(PER_SECOND), *mode]
+        arguments = [dsn, str(asked.port), str(SECONDS), str(PER_SECOND), "60", *mode]
         workers = [
             await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.monitoring.asking_worker", *arguments
