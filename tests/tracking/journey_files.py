@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from milepost.tracking.calculated import Facts, Thresholds, calculated, settled
 from milepost.tracking.codec import event_from_fact, event_to_fact
 from milepost.tracking.events import (
     Event,
@@ -128,7 +129,13 @@ def merged(told: Iterable[Observation]) -> tuple[Event, ...]:
 
 
 def journey(document: Mapping[str, Any], events: Sequence[Event]) -> Journey:
-    return read_journey(events, datetime.fromisoformat(document["announced_at"]))
+    """What the events amount to, at the time ``now`` of the document where it says one."""
+    announced_at = datetime.fromisoformat(document["announced_at"])
+    if "now" in document:
+        facts = Facts(read_journey(events, announced_at), was_asked=document.get("asked", True))
+        now = datetime.fromisoformat(document["now"])
+        events = settled(events, calculated(facts, now, Thresholds()).alarms, now)
+    return read_journey(events, announced_at)
 
 
 def outcome(found: Journey) -> dict[str, Any]:
