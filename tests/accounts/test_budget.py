@@ -52,6 +52,15 @@ async def test_the_burst_is_one_second_of_writes(app_pool: Pool, account: int) -
     assert all(one in (1, 2, 3, 4, 5, 6) for one in got if isinstance(one, int))
 
 
+async def test_asking_what_is_left_spends_nothing(app_pool: Pool, account: int) -> None:
+    budgets, who = Budgets(app_pool), caller(account, reads=0)
+    await outcomes(budgets, who, "write", 4)
+    told = [await Budgets(app_pool).left(who, "write") for _ in range(3)]
+    assert [one.remaining for one in told] == [96, 96, 96]
+    assert all(one.limit == 100 and one.reset_seconds >= 1 for one in told)
+    assert await budgets.left(who, "read") == UNLIMITED
+
+
 async def test_retry_after_holds_for_everybody_who_heeds_it(app_pool: Pool, account: int) -> None:
     budgets, who = Budgets(app_pool), caller(account)
 

@@ -137,3 +137,19 @@ def test_a_foreign_cursor_is_refused(shop: Client, minimal: dict[str, Any]) -> N
     got = shop.get(f"{V1}/parcels?limit=1&sort=updated_at&cursor={cursor}")
     assert (got.status, got.document["code"]) == (409, "foreign_cursor")
     assert got.document["errors"][0]["loc"] == ["query", "cursor"]
+
+
+def test_the_commands_say_what_the_api_says(
+    server: Server, shop: Client, minimal: dict[str, Any]
+) -> None:
+    parcel_id = registered(shop, minimal)
+    number = minimal["tracking_number"]["tracking_number"]
+    one = shop.get(f"{V1}/parcels/{parcel_id}").document
+    told = server.command("parcels", "show", number, "--account", "lists")
+    assert told == one
+    told = server.command("parcels", "explain", parcel_id, "--account", "lists")
+    assert told == shop.get(f"{V1}/parcels/{parcel_id}/explain").document
+    listed = server.command(
+        "parcels", "list", number, "--status", "ANNOUNCED", "--account", "lists"
+    )
+    assert [found["parcel_id"] for found in listed["data"]] == [parcel_id]
