@@ -25,6 +25,8 @@ help:
 	@echo "make test-faults  the whole suite with 5 % of our commits refused by PostgreSQL (40001)"
 	@echo "make check   formatting, lint, types, import rules, lock files"
 	@echo "make promises  the promises' tests with 200 kills instead of 20; figures in build/promises.json"
+	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
+	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
 	@echo "make lock    write the lock files anew (LOCK_ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment (never the state)"
 
@@ -50,6 +52,12 @@ promises: $(BIN)/.installed-dev
 	CI=true CHAOS_KILLS="$${CHAOS_KILLS:-200}" CHAOS_PAUSE_SECONDS="$${CHAOS_PAUSE_SECONDS:-60}" \
 	    PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
 	    $(BIN)/python -m pytest -m promise $(PYTEST_ARGS)
+
+bench: $(BIN)/.installed-dev
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-large: $(BIN)/.installed-dev
+	$(BIN)/python -m bench --large $(BENCH_ARGS)
 
 # A stamp is newer than its lock exactly when what the lock says is installed.
 $(BIN)/.installed: installer.lock requirements.lock pyproject.toml | $(BIN)/python
