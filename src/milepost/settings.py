@@ -111,8 +111,8 @@ class Settings(BaseSettings):
     check_longest: float = 12 * 3600
     stop_without_scan_days: float = 30
     stop_after_last_scan_days: float = 60
-    # Outlasts 50 questions to a carrier that takes its 20 s for each, 4 at a time.
-    lease_seconds: float = 300
+    # Renewed while a check lasts; what a dead or frozen worker holds is taken over after it.
+    lease_seconds: float = Field(default=60, ge=1)
 
 
 @lru_cache(maxsize=1)
