@@ -12,7 +12,8 @@ from milepost import observe
 from milepost.carriers.connector import Broken, Credential, Refused
 from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.fetcher import Fetcher, Line
-from milepost.carriers.oauth2 import MOST_TOKENS, Tokens, token_request
+from milepost.carriers.oauth2 import client_tokens, token_request
+from milepost.carriers.tokens import MOST_TOKENS, Tokens
 
 SECRET = "client-secret-9d1"
 LOGIN = Credential("operator", {"id": "shop", "secret": SECRET})
@@ -98,7 +99,7 @@ class House:
 
     def __post_init__(self) -> None:
         url = f"{self.server.base_url}/token"
-        self.tokens = Tokens(
+        self.tokens = client_tokens(
             lambda login: token_request(url, login.fields["id"], login.fields["secret"]),
             lambda: self.time,
         )

@@ -1,30 +1,29 @@
-"""Access tokens of carriers: asked for by client credentials (RFC 6749, 4.4), kept for a while."""
+"""OAuth 2 of carriers: access tokens by client credentials (RFC 6749, 4.4)."""
 
-import asyncio
 import base64
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
 from urllib.parse import urlencode
 
 from milepost.carriers.answer_tree import read_json
 from milepost.carriers.connector import Broken, Credential, Refused
-from milepost.carriers.exchange import Answer, Asks, Request
+from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.platforms.refusals import credential_refused, refusal_of
-from milepost.errors import CarrierParseError, CarrierUnreachable
+from milepost.carriers.tokens import Granted, Tokens
+from milepost.errors import CarrierParseError
 
-MOST_TOKENS = 1000
 LONGEST_TOKEN = 8192
 ASSUMED_SECONDS = 300.0
 """How long a token is believed whose answer does not say."""
 LONGEST_SECONDS = 86_400.0
-MARGIN_SECONDS = 60.0
-"""So long before its end a token is replaced, or a tenth of its life where that is shorter."""
-FAILURE_SECONDS = 5.0
-"""Who waited for a token that could not be had is told the same, instead of asking again."""
 _REFUSALS = frozenset(("invalid_client", "unauthorized_client", "invalid_grant", "access_denied"))
+
+
+def client_tokens(
+    ask: Callable[[Credential], Request], clock: Callable[[], float] = time.monotonic
+) -> Tokens:
+    """The tokens of a carrier that gives them as the RFC has it and answers 401 to a wrong one."""
+    return Tokens(ask, read_token, lambda answer: answer.status == 401, clock)
 
 
 def token_request(
@@ -46,115 +45,18 @@ def token_request(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str = field(repr=False)
-    good_until: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    outcome: Refused | Broken
-    good_until: float
-
-
-class Tokens:
-    """The tokens of one carrier, one per credential; its connector has one of these.
-
-    ``ask`` makes the question for a token. Token requests take slots like any other.
-    """
-
-    def __init__(
-        self, ask: Callable[[Credential], Request], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """``clock`` gives seconds that never run backwards."""
-        self._ask = ask
-        self._clock = clock
-        self._known: OrderedDict[bytes, _Token | _Failure] = OrderedDict()
-        self._asking: dict[bytes, asyncio.Lock] = {}
-
-    async def fetch(
-        self, carrier: Asks, credential: Credential, request: Callable[[str], Request]
-    ) -> Answer | Refused | Broken:
-        """The answer to ``request(token)``, or why there is no token.
-
-        Where a token that was kept is refused (401), a new one is asked for once. Raises what
-        ``carrier`` does.
-        """
-        key = _key(credential)
-        known = self._living(key)
-        kept = known if isinstance(known, _Token) else None
-        token = kept or await self._token(key, carrier, credential)
-        if not isinstance(token, _Token):
-            return token.outcome
-        answer = await carrier.fetch(request(token.text))
-        if answer.status != 401:
-            return answer
-        if self._known.get(key) is token:
-            # Whoever asks next gets a new one, whatever becomes of us.
-            del self._known[key]
-        if kept is None:
-            return answer
-        token = await self._token(key, carrier, credential)
-        if not isinstance(token, _Token):
-            return token.outcome
-        return await carrier.fetch(request(token.text))
-
-    async def _token(
-        self, key: bytes, carrier: Asks, credential: Credential
-    ) -> "_Token | _Failure":
-        """The kept one, else a new one that all who wait share."""
-        lock = self._asking.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                known = self._living(key)
-                if known is not None:
-                    return known
-                got = await self._new(carrier, credential)
-                self._keep(key, got)
-                return got
-        finally:
-            if not lock.locked():
-                self._asking.pop(key, None)
-
-    async def _new(self, carrier: Asks, credential: Credential) -> "_Token | _Failure":
-        asked_at = self._clock()
-        try:
-            answer = await carrier.fetch(self._ask(credential))
-        except CarrierUnreachable as error:
-            return self._failed(Broken(f"no token: {error}"))
-        said, text, lifetime = _read(answer)
-        if answer.status == 400 and said in _REFUSALS:
-            return self._failed(credential_refused(f"no token: {said}"))
-        if answer.status in (400, 422):
-            return self._failed(Broken(f"no token: answered {answer.status}"))
-        if answer.status != 200:
-            return self._failed(refusal_of(answer))
-        if not _is_token(text):
-            return self._failed(Broken("no token: the answer holds none"))
-        seconds = _seconds(lifetime)
-        return _Token(str(text), asked_at + seconds - min(MARGIN_SECONDS, seconds / 10))
-
-    def _failed(self, outcome: Refused | Broken) -> _Failure:
-        return _Failure(outcome, self._clock() + FAILURE_SECONDS)
-
-    def _living(self, key: bytes) -> "_Token | _Failure | None":
-        known = self._known.get(key)
-        if known is None or known.good_until <= self._clock():
-            return None
-        self._known.move_to_end(key)
-        return known
-
-    def _keep(self, key: bytes, got: "_Token | _Failure") -> None:
-        self._known[key] = got
-        while len(self._known) > MOST_TOKENS:
-            self._known.popitem(last=False)
-
-
-def _key(credential: Credential) -> bytes:
-    """A login that was replaced has another token; the key tells nothing of it."""
-    told = (credential.owner, sorted(credential.fields.items()))
-    return sha256(repr(told).encode()).digest()
+def read_token(answer: Answer) -> Granted | Refused | Broken:
+    """The token in an answer, or why there is none."""
+    said, text, lifetime = _read(answer)
+    if answer.status == 400 and said in _REFUSALS:
+        return credential_refused(f"no token: {said}")
+    if answer.status in (400, 422):
+        return Broken(f"no token: answered {answer.status}")
+    if answer.status != 200:
+        return refusal_of(answer)
+    if not isinstance(text, str) or not is_token(text):
+        return Broken("no token: the answer holds none")
+    return Granted(text, _seconds(lifetime))
 
 
 def _read(answer: Answer) -> tuple[str, object, str]:
@@ -167,14 +69,10 @@ def _read(answer: Answer) -> tuple[str, object, str]:
         return "", None, ""
 
 
-def _is_token(text: object) -> bool:
-    # It goes into a header: nothing in it may end one.
+def is_token(text: str) -> bool:
+    """Whether ``text`` can go into a header: nothing in it may end one."""
     return (
-        isinstance(text, str)
-        and 0 < len(text) <= LONGEST_TOKEN
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
+        0 < len(text) <= LONGEST_TOKEN and text.isascii() and text.isprintable() and " " not in text
     )
 
 

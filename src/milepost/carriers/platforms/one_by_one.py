@@ -7,13 +7,18 @@ from milepost.carriers.connector import Broken, Found, Item, Outcome, Refused
 from milepost.carriers.exchange import Answer
 from milepost.errors import CarrierUnreachable
 
+Fetch = Callable[[Item], Awaitable[Answer | Refused | Broken]]
+
 
 async def one_by_one(
     items: Sequence[Item],
-    fetch: Callable[[Item], Awaitable[Answer]],
+    fetch: Fetch,
     outcome: Callable[[Item, Answer], Outcome],
 ) -> Mapping[Item, Outcome]:
-    """Ask item by item; after a refusal or a fault that concerns all, the rest is not asked."""
+    """Ask item by item; after a refusal or a fault that concerns all, the rest is not asked.
+
+    ``fetch`` gives an answer, or the outcome where there is none (no token could be had).
+    """
     outcomes: dict[Item, Outcome] = {}
     for item in items:
         outcomes[item] = told = await _one(item, fetch, outcome)
@@ -22,14 +27,12 @@ async def one_by_one(
     return outcomes
 
 
-async def _one(
-    item: Item,
-    fetch: Callable[[Item], Awaitable[Answer]],
-    outcome: Callable[[Item, Answer], Outcome],
-) -> Outcome:
+async def _one(item: Item, fetch: Fetch, outcome: Callable[[Item, Answer], Outcome]) -> Outcome:
     try:
         answer = await fetch(item)
     except CarrierUnreachable as error:
         return Broken(str(error))
+    if not isinstance(answer, Answer):
+        return answer
     told = outcome(item, answer)
     return replace(told, raw=answer.body) if isinstance(told, Found) else told

@@ -1,12 +1,14 @@
 """The platform for SOAP: an envelope by template, an answer read as a tree, faults in words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from milepost.carriers.connector import Broken, Item, Outcome
-from milepost.carriers.exchange import Answer, Request
+from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refused
+from milepost.carriers.exchange import Answer, Asks, Request
+from milepost.carriers.platforms.one_by_one import one_by_one
 from milepost.carriers.platforms.refusals import refusal_of
+from milepost.carriers.tokens import Tokens
 from milepost.carriers.xml_tree import XmlTree, read_xml
 from milepost.errors import CarrierParseError
 
@@ -28,11 +30,27 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class SoapReading:
-    """What an answer says: ``read`` gets the element in the body, ``fault`` what went wrong."""
+class SoapXml:
+    """A connector made of three functions: what to ask with a token, what the element in an
+    answer's body says (``read``, which may raise CarrierParseError), and what a fault means.
+    """
 
+    request: Callable[[Item, Credential, str], Request]
     read: Callable[[XmlTree, Item], Outcome]
     fault: Callable[[Fault, Item], Outcome]
+    tokens: Tokens
+
+    async def ask(
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
+    ) -> Mapping[Item, Outcome]:
+        """Ask one by one; after a refusal that concerns all, the rest is not asked."""
+
+        async def fetch(item: Item) -> Answer | Refused | Broken:
+            return await self.tokens.fetch(
+                carrier, credential, lambda token: self.request(item, credential, token)
+            )
+
+        return await one_by_one(items, fetch, self.outcome)
 
     def outcome(self, item: Item, answer: Answer) -> Outcome:
         """What ``answer`` says about ``item``. Pure; no answer makes it raise."""

@@ -37,9 +37,14 @@ def read(manifest: Manifest, body: XmlTree, item: Item) -> Outcome:
 
 def read_fault(fault: Fault, item: Item) -> Outcome:
     """DPD refuses a login with a fault of its own; every other one is this parcel's."""
-    if fault.detail == "authenticationFault":
+    if is_refusal(fault):
         return credential_refused(f"DPD refused the login: {fault.code}")
     return Broken(f"DPD's fault: {fault.code or fault.text}", lane_wide=not fault.detail)
+
+
+def is_refusal(fault: Fault) -> bool:
+    """Whether it is the login or its token that DPD does not take."""
+    return fault.detail == "authenticationFault"
 
 
 def _scans(manifest: Manifest, steps: list[XmlTree]) -> Iterator[Scan]:

@@ -1,0 +1,139 @@
+"""Carriers' tokens: asked for with a credential, kept for a while, shared by all who need them."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from milepost.carriers.connector import Broken, Credential, Refused
+from milepost.carriers.exchange import Answer, Asks, Request
+from milepost.errors import CarrierUnreachable
+
+MOST_TOKENS = 1000
+MARGIN_SECONDS = 60.0
+"""So long before its end a token is replaced, or a tenth of its life where that is shorter."""
+FAILURE_SECONDS = 5.0
+"""Who waited for a token that could not be had is told the same, instead of asking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A token the carrier gave, and for how many seconds it is good."""
+
+    text: str = field(repr=False)
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str = field(repr=False)
+    good_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    outcome: Refused | Broken
+    good_until: float
+
+
+class Tokens:
+    """The tokens of one carrier, one per credential; its connector has one of these.
+
+    Token requests take slots like any other.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Credential], Request],
+        read: Callable[[Answer], Granted | Refused | Broken],
+        refuses: Callable[[Answer], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``ask`` makes the question for a token and ``read`` reads its answer; ``refuses`` tells
+        an answer that does not take the token. ``clock`` gives seconds that never run backwards.
+        """
+        self._ask = ask
+        self._read = read
+        self._refuses = refuses
+        self._clock = clock
+        self._known: OrderedDict[bytes, _Token | _Failure] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Lock] = {}
+
+    async def fetch(
+        self, carrier: Asks, credential: Credential, request: Callable[[str], Request]
+    ) -> Answer | Refused | Broken:
+        """The answer to ``request(token)``, or why there is no token.
+
+        Where a token that was kept is refused, a new one is asked for once. Raises what
+        ``carrier`` does.
+        """
+        key = _key(credential)
+        known = self._living(key)
+        kept = known if isinstance(known, _Token) else None
+        token = kept or await self._token(key, carrier, credential)
+        if not isinstance(token, _Token):
+            return token.outcome
+        answer = await carrier.fetch(request(token.text))
+        if not self._refuses(answer):
+            return answer
+        if self._known.get(key) is token:
+            # Whoever asks next gets a new one, whatever becomes of us.
+            del self._known[key]
+        if kept is None:
+            return answer
+        token = await self._token(key, carrier, credential)
+        if not isinstance(token, _Token):
+            return token.outcome
+        return await carrier.fetch(request(token.text))
+
+    async def _token(
+        self, key: bytes, carrier: Asks, credential: Credential
+    ) -> "_Token | _Failure":
+        """The kept one, else a new one that all who wait share."""
+        lock = self._asking.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                known = self._living(key)
+                if known is not None:
+                    return known
+                got = await self._new(carrier, credential)
+                self._keep(key, got)
+                return got
+        finally:
+            if not lock.locked():
+                self._asking.pop(key, None)
+
+    async def _new(self, carrier: Asks, credential: Credential) -> "_Token | _Failure":
+        asked_at = self._clock()
+        try:
+            answer = await carrier.fetch(self._ask(credential))
+        except CarrierUnreachable as error:
+            return self._failed(Broken(f"no token: {error}"))
+        told = self._read(answer)
+        if not isinstance(told, Granted):
+            return self._failed(told)
+        margin = min(MARGIN_SECONDS, told.seconds / 10)
+        return _Token(told.text, asked_at + told.seconds - margin)
+
+    def _failed(self, outcome: Refused | Broken) -> _Failure:
+        return _Failure(outcome, self._clock() + FAILURE_SECONDS)
+
+    def _living(self, key: bytes) -> "_Token | _Failure | None":
+        known = self._known.get(key)
+        if known is None or known.good_until <= self._clock():
+            return None
+        self._known.move_to_end(key)
+        return known
+
+    def _keep(self, key: bytes, got: "_Token | _Failure") -> None:
+        self._known[key] = got
+        while len(self._known) > MOST_TOKENS:
+            self._known.popitem(last=False)
+
+
+def _key(credential: Credential) -> bytes:
+    """A login that was replaced has another token; the key tells nothing of it."""
+    told = (credential.owner, sorted(credential.fields.items()))
+    return sha256(repr(told).encode()).digest()
