@@ -38,9 +38,13 @@ async def drop_months(pool: Pool, before: datetime) -> int:
 
 async def read(pool: Pool, account_id: int, parcel_id: int) -> list[RawPayload]:
     """What is kept of a parcel, oldest first."""
-    async with tenant(pool, account_id) as conn:
-        rows = QUERIES.raw_payloads(conn, account_id=account_id, parcel_id=parcel_id)
-        return [
-            RawPayload(row["fetched_at"], row["content_type"], zlib.decompress(row["payload"]))
-            async for row in rows
-        ]
+
+    async def ask() -> list[RawPayload]:
+        async with tenant(pool, account_id) as conn:
+            rows = QUERIES.raw_payloads(conn, account_id=account_id, parcel_id=parcel_id)
+            return [
+                RawPayload(row["fetched_at"], row["content_type"], zlib.decompress(row["payload"]))
+                async for row in rows
+            ]
+
+    return await retrying(ask)
