@@ -140,8 +140,8 @@ async def test_a_removed_login_is_gone(shell: Shell, admin_pool: Pool) -> None:
     ("words", "piped", "line"),
     [
         (("check", "nobody"), "", "no carrier 'nobody' is known"),
-        (("try", "postnl", "3SDEVC288882229"), "", "can't ask PostNL yet"),
-        (("credentials", "set", "postnl"), "x", "needs no login"),
+        (("try", "bpost", "3SDEVC288882229"), "", "can't ask bpost yet"),
+        (("credentials", "set", "bpost"), "x", "needs no login"),
         (("credentials", "set", "dhl"), "", "api_key is missing"),
         (("credentials", "set", "dhl"), '{"api_key": "x", "pin": "1"}', "no field 'pin'"),
         (("credentials", "set", "dhl"), '{"api_key": ', "not a JSON object"),
@@ -165,3 +165,16 @@ def test_the_terminal_is_asked_for_each_field(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("getpass.getpass", lambda _: " key ")
     monkeypatch.setattr("builtins.input", lambda _: "")
     assert fields_from(carrier.manifest, None) == {"api_key": "key"}
+
+
+async def test_a_paused_carrier_is_not_asked_and_says_so(shell: Shell) -> None:
+    assert "Every carrier is asked" in (await shell.run("carrier", "state")).stdout
+    await shell.run("carrier", "credentials", "set", "dhl", piped="x")
+    assert (await shell.run("carrier", "pause", "dhl")).exit_code == 0
+    (row,) = json.loads((await shell.run("carrier", "state", "--json")).stdout)
+    assert (row["carrier_code"], row["state"]) == ("dhl", "paused")
+    tried = await shell.run("carrier", "try", "dhl", "3318810025")
+    assert isinstance(tried.exception, ConfigurationError)
+    assert "milepost carrier resume dhl" in str(tried.exception)
+    assert (await shell.run("carrier", "resume", "dhl")).exit_code == 0
+    assert json.loads((await shell.run("carrier", "state", "--json")).stdout) == []

@@ -70,7 +70,7 @@ def build(base_url: str, per_second: float) -> Catalogue:
     manifest = dataclasses.replace(found.manifest, quota=Quota(per_second=per_second))
     tokens = client_tokens(lambda _: token_request(f"{base_url}/token", "id", "secret"))
     made = WithTokens(base_url, tokens)
-    Carrier.connector = lambda self: made  # type: ignore[method-assign,assignment,return-value]
+    Carrier.connector = lambda self: made  # type: ignore[method-assign]
     return Catalogue({"dhl": dataclasses.replace(found, manifest=manifest)})
 
 

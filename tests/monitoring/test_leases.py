@@ -16,7 +16,7 @@ from milepost.carriers.exchange import Asks
 from milepost.carriers.registry import Carrier
 from milepost.errors import ClaimLost
 from milepost.monitoring.check import Checker
-from milepost.monitoring.claim import claim
+from milepost.monitoring.claim import Claimed, claim
 from milepost.monitoring.leases import Leases
 
 LEASE = timedelta(seconds=60)
@@ -141,7 +141,7 @@ async def test_a_worker_that_was_stopped_asks_and_writes_nothing_any_more(
             worker.send_signal(signal.SIGSTOP)
             await asyncio.sleep(SHORT)
             lane = await house.lane("dhl")
-            rows = []
+            rows: list[Claimed] = []
             while len(rows) < 4:
                 rows += await claim(house.pool, lane, 4, LEASE)
                 await asyncio.sleep(0.05)

@@ -120,7 +120,11 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
             credential = await _credential(session, pool, carrier, account)
             quota = carrier.manifest.quota_for(credential)
             budget = Budget(carrier.manifest.code, credential.owner, quota)
-            slot = Ledger(pool, DatabaseClock(), budget).slot
+            ledger = Ledger(pool, DatabaseClock(), budget)
+            taken = await ledger.take(1)
+            if not taken.granted:
+                raise ConfigurationError(_not_now(carrier, taken.why, taken.wait.total_seconds()))
+            slot = ledger.slot
             routes = {**routes, **await host_routes(pool)}
         fetcher = Fetcher(
             total_seconds=settings.carrier_seconds,
@@ -133,7 +137,7 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
         try:
             return (await connector.ask([item], credential, asks))[item]
         except NoSlot as late:
-            raise ConfigurationError(_not_now(carrier, late)) from late
+            raise ConfigurationError(_not_now(carrier, late.why, late.wait)) from late
 
 
 async def _credential(session: Session, pool: Pool, carrier: Carrier, account: str) -> Credential:
@@ -148,9 +152,9 @@ async def _credential(session: Session, pool: Pool, carrier: Carrier, account: s
     return credential_of(carrier, login, account_id)
 
 
-def _not_now(carrier: Carrier, late: NoSlot) -> str:
-    name, wait = carrier.manifest.name, f"{late.wait:.0f} s"
-    match late.why:
+def _not_now(carrier: Carrier, why: str, seconds: float) -> str:
+    name, wait = carrier.manifest.name, f"{seconds:.0f} s"
+    match why:
         case "paused":
             return f"{name} is paused: milepost carrier resume {carrier.manifest.code}"
         case "open":
