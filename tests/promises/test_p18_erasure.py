@@ -1,0 +1,235 @@
+"""P18 in small: what was erased, or is past its time, is nowhere; no log line ever held it.
+
+One canary in every input, no other word twice. Secrets in dumps are P12's (tests/accounts).
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.accounts.test_dump import dump
+from tests.chaos.clients import TRACKING, document
+from tests.chaos.installation import Installation, installation
+from tests.live_server import MILEPOST, Client, environment, free_port
+from tests.promises.figures import keep
+
+V2 = "/api/v2/tracking"
+OWN = "/api/milepost/v1"
+INPUTS = (
+    *("number", "source", "identifier", "name", "company", "street", "house", "postal", "city"),
+    *("phone", "email", "order", "item", "event", "place", "patched", "raw", "key"),
+)
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(240)]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Canaries of one parcel: a word for every input."""
+
+    tag: str
+    words: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> str:
+        return self.words.setdefault(name, f"zq{self.tag}{name}")
+
+    @property
+    def canaries(self) -> list[str]:
+        return [self[name] for name in INPUTS]
+
+    def registration(self) -> dict[str, Any]:
+        given = document(self["number"], "sandbox")
+        address = {
+            "name": self["name"],
+            "company_name": self["company"],
+            "address_line_1": self["street"],
+            "house_number": self["house"],
+            "postal_code": self["postal"],
+            "city": self["city"],
+            "country_code": "NL",
+            "phone_number": self["phone"],
+            "email": f"{self['email']}@example.org",
+        }
+        item = {
+            "description": self["item"],
+            "weight": {"value": 1, "unit": "kg"},
+            "price": {"value": "1.00", "currency": "EUR"},
+        }
+        numbers = given["tracking_number"]
+        assert isinstance(numbers, dict)
+        return given | {
+            "source_id": self["source"],
+            "tracking_number": numbers | {"tracking_identifier": self["identifier"]},
+            "to_address": address,
+            "parcel_items": [item],
+            "shipment": {"order": {"order_number": self["order"]}},
+        }
+
+
+def found(canaries: list[str], text: str) -> list[str]:
+    """Canaries that can be read in ``text``, in any case and as bytes."""
+    lower = text.lower()
+    return [
+        one
+        for one in canaries
+        if one in lower or one.encode().hex() in lower or one.upper().encode().hex() in lower
+    ]
+
+
+async def put_in(house: Installation, client: Client, person: Person) -> int:
+    """The canaries through every door there is; the parcel's id."""
+    answer = client.post(TRACKING, person.registration(), {"Idempotency-Key": person["key"]})
+    assert answer.status == 200, answer.body
+    parcel_id = int(client.get(f"{V2}/{person['number']}").document["parcel_id"])
+    place = f"{OWN}/parcels/{parcel_id}"
+    changed = client.ask("PATCH", place, {"to_address": {"company_name": person["patched"]}})
+    assert changed.status == 200, changed.body
+    event = {"event_at": "2026-03-02T10:00:00Z", "text": person["event"]}
+    told = client.post(
+        f"{place}/events", {"events": [event | {"location": {"city": person["place"]}}]}
+    )
+    assert told.status == 200, told.body
+    connection = await house.connect()
+    try:
+        # What a carrier answered; the simulated one knows no names.
+        await connection.execute(
+            "INSERT INTO raw_payload (account_id, parcel_id, fetched_at, carrier_code,"
+            " content_type, payload) VALUES ($1, $2, now(), 'sandbox', 'text/plain', $3)",
+            house.keys[0].account_id,
+            parcel_id,
+            person["raw"].encode(),
+        )
+    finally:
+        await connection.close()
+    return parcel_id
+
+
+def wrong_requests(house: Installation, client: Client, person: Person) -> None:
+    """Input that is refused, and look-ups: words in paths, queries, headers, bad documents."""
+    bad = person.registration() | {"announced_at": person["name"]}
+    assert client.post(TRACKING, bad).status == 422
+    assert client.post(TRACKING, person.registration()).status == 409
+    assert client.post(TRACKING, f'{{"x": "{person["name"]}'.encode()).status in (400, 422)
+    assert client.get(f"{OWN}/parcels?search={person['postal']}").status in (200, 400, 422)
+    assert client.get(f"/{person['name']}?x={person['email']}").status == 404
+    assert Client(house.port, f"{person['name']}:{person['email']}").get(TRACKING).status in (
+        401,
+        405,
+    )
+    for version in (V2, TRACKING):
+        assert client.get(f"{version}/{person['number']}").status == 200
+
+
+def exported(house: Installation) -> str:
+    forms = (["--format", "csv"], ["--format", "ndjson", "--events"])
+    return "\n".join(run(house, "export", "--account", "client 0", *form) for form in forms)
+
+
+def run(house: Installation, *words: str, fails: int = 0, **more: str) -> str:
+    done = subprocess.run(
+        [MILEPOST, *words],
+        env=environment(house.state_dir, house.port) | more,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == fails, done.stderr
+    return done.stdout
+
+
+def logs(house: Installation) -> str:
+    """Everything any process of it ever logged, PostgreSQL's included."""
+    files = [house.log, *house.state_dir.rglob("*.log")]
+    return "\n".join(path.read_text(errors="replace") for path in files)
+
+
+def metrics(port: int) -> str:
+    answer = Client(port).get("/metrics")
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+async def test_erased_and_expired_parcels_are_nowhere() -> None:
+    port = free_port()
+    erased, expired, kept = Person("era"), Person("exp"), Person("kep")
+    told = {"MILEPOST_METRICS_PORT": str(port), "MILEPOST_LOG_LEVEL": "debug"}
+    with installation(MILEPOST_ACCESS_LOG="true", MILEPOST_API_PROCESSES="2", **told) as house:
+        await house.prepare(1, free_port())
+        await asyncio.to_thread(house.start)
+        client = Client(house.port, house.keys[0].user)
+        ids = {
+            person.tag: await put_in(house, client, person) for person in (erased, expired, kept)
+        }
+        wrong_requests(house, client, erased)
+        seen = found(erased.canaries + expired.canaries, await dump(house.dsn) + exported(house))
+        assert sorted(seen) == sorted(erased.canaries + expired.canaries), "the check can see them"
+        before = client.get(f"{OWN}/usage").document["registered"]["parcels"]
+        receipt = await erase(house, ids[erased.tag])
+        await expire(house, ids[expired.tag])
+        gone = erased.canaries + expired.canaries
+        left = {
+            "dump": found(gone, await dump(house.dsn)),
+            "exports": found(gone, exported(house)),
+            "metrics": found(gone + kept.canaries, metrics(port)),
+            "reads": [word for word in gone for _ in range(2) if readable(client, word)],
+        }
+        after = client.get(f"{OWN}/usage").document["registered"]["parcels"]
+        assert found(kept.canaries, await dump(house.dsn)) == kept.canaries, "others stay whole"
+        assert client.get(f"{OWN}/erasures/{ids[erased.tag]}").document["parcel_id"]
+        house.stop()
+        secrets = [key.secret for key in house.keys]
+        left["logs"] = found([*gone, *kept.canaries, *secrets], logs(house))
+    keep("P18", canaries=len(gone), left={name: len(words) for name, words in left.items()})
+    assert {name: words for name, words in left.items() if words} == {}
+    assert receipt["counts"]["raw_payloads"] == 1
+    assert receipt["counts"]["kept_answers"] >= 1
+    assert after == before == 3
+
+
+def readable(client: Client, number: str) -> bool:
+    """Whether any process still answers for it."""
+    paths = (f"{TRACKING}/{number}", f"{V2}/{number}")
+    return any(client.get(path).status != 404 for path in paths)
+
+
+async def erase(house: Installation, parcel_id: int) -> dict[str, Any]:
+    """Killed in the middle first: then nothing is gone, and the next attempt does it all."""
+    words = ("erase", "--parcel", str(parcel_id), "--account", "client 0", "--yes", "--json")
+    run(house, *words, fails=-signal.SIGKILL, MILEPOST_FAILPOINT="erase.mid")
+    assert await rows_of(house, parcel_id) > 0
+    told = json.loads(run(house, *words))
+    assert await rows_of(house, parcel_id) == 0
+    receipt: dict[str, Any] = told["erased"][0]
+    return receipt
+
+
+async def expire(house: Installation, parcel_id: int) -> None:
+    """Nothing has changed on it for longer than parcels are kept."""
+    connection = await house.connect()
+    try:
+        await connection.execute(
+            "UPDATE parcel SET updated_at = now() - interval '2 years', revision = revision + 1"
+            " WHERE parcel_id = $1",
+            parcel_id,
+        )
+    finally:
+        await connection.close()
+    assert json.loads(run(house, "db", "retention", "--json"))["parcels"] == 1
+
+
+async def rows_of(house: Installation, parcel_id: int) -> int:
+    connection: asyncpg.Connection[asyncpg.Record] = await house.connect()
+    try:
+        statement = (
+            "SELECT (SELECT count(*) FROM parcel WHERE parcel_id = $1)"
+            " + (SELECT count(*) FROM event WHERE parcel_id = $1)"
+            " + (SELECT count(*) FROM raw_payload WHERE parcel_id = $1)"
+        )
+        return int(await connection.fetchval(statement, parcel_id))
+    finally:
+        await connection.close()
