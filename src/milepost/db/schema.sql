@@ -84,7 +84,7 @@ BEGIN
     WITH claimed AS MATERIALIZED (
         SELECT c.* FROM claim_watches(p_account, p_carrier, p_limit, p_lease) c
     )
-    SELECT c.*, w.next_deadline_at FROM claimed c
+    SELECT c.*, nullif(w.next_deadline_at, 'infinity') FROM claimed c
     JOIN watch w ON w.account_id = p_account AND w.parcel_id = c.parcel_id;
 END
 $$;

@@ -23,6 +23,8 @@ from milepost.tracking.timeline import internal, merge
 from milepost.wire import v3
 
 RECENT_SECONDS = 1.0
+FIRST_LOOK = timedelta(days=1)
+"""By then a parcel's own deadlines are reckoned, whether anybody is asked about it or not."""
 TAKEN = "Parcel or tracking number already exists"
 
 
@@ -225,6 +227,7 @@ def _row(draft: _Drafted) -> dict[str, Any]:
         "raw_code": columns["raw_code"],
         "mapping_version": columns["mapping_version"],
         "fact": columns["fact"],
+        "next_deadline_at": parcel.created_at + FIRST_LOOK,
         "words": lexemes(
             parcel.account_id, parcel.tracking_number, parcel.source_id, parcel.document
         ),
