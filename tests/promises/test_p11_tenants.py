@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ HEADERS_OF_THE_MOMENT = {
     "ratelimit-remaining",
     "ratelimit-reset",
 }
+NO_IDS: Mapping[str, str] = {}
 TENANT_TABLES = """
 SELECT table_name FROM information_schema.columns
 WHERE table_schema = 'public' AND column_name = 'account_id'
@@ -36,11 +37,12 @@ pytestmark = pytest.mark.promise
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two accounts, each with a parcel; ``mine`` asks."""
+    """Two accounts, each with a parcel; ``mine`` asks. ``ids`` are the parcels' ids by number."""
 
     mine: Client
     theirs: Client
     document: dict[str, object]
+    ids: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,9 @@ def pair(server: Server) -> Pair:
     mine, theirs = server.account("mine"), server.account("theirs")
     assert mine.post(TRACKING, document(OWN, "slowpost")).status == 200
     assert theirs.post(TRACKING, document(OTHERS, "slowpost")).status == 200
-    return Pair(mine, theirs, mine.get("/openapi.json").document)
+    (listed,) = theirs.get(f"/api/milepost/v1/parcels?q={OTHERS}").document["data"]
+    ids = {OTHERS: listed["parcel_id"], ABSENT: "9" * len(listed["parcel_id"]) + "99"}
+    return Pair(mine, theirs, mine.get("/openapi.json").document, ids)
 
 
 def operations(pair: Pair) -> list[tuple[str, str]]:
@@ -64,9 +68,12 @@ def operations(pair: Pair) -> list[tuple[str, str]]:
     return [(verb, path) for path, item in paths.items() for verb in item if verb in verbs]
 
 
-def ask(client: Client, verb: str, path: str, number: str) -> Answer:
-    """An operation with ``number`` wherever it takes a parcel."""
-    real = re.sub(r"\{[^}]*\}", number, path)
+def ask(
+    client: Client, verb: str, path: str, number: str, ids: Mapping[str, str] = NO_IDS
+) -> Answer:
+    """An operation with ``number``, or the id behind it, wherever it takes a parcel."""
+    real = path.replace("{parcel_id}", ids.get(number, number))
+    real = re.sub(r"\{[^}]*\}", number, real)
     if verb in ("get", "head"):
         return client.ask(verb.upper(), real)
     return client.ask(verb.upper(), real, document(number, "slowpost"))
@@ -88,17 +95,24 @@ def leaks(others: Answer, absent: Answer) -> bool:
 
 def test_anothers_parcel_looks_like_none(pair: Pair) -> None:
     tried = operations(pair)
-    assert (f"get {TRACKING}/{{tracking_number}}") in {f"{verb} {path}" for verb, path in tried}
+    by_id = "/api/milepost/v1/parcels/{parcel_id}"
+    assert {("get", f"{TRACKING}/{{tracking_number}}"), ("get", by_id)} <= set(tried)
     for verb, path in tried:
         # The write last: afterwards we have parcels of our own by these numbers.
         if verb in ("get", "head"):
-            others, absent = (ask(pair.mine, verb, path, number) for number in (OTHERS, ABSENT))
+            others, absent = (
+                ask(pair.mine, verb, path, each, pair.ids) for each in (OTHERS, ABSENT)
+            )
             assert not leaks(others, absent), (verb, path)
     for verb, path in tried:
         if verb not in ("get", "head"):
-            others, absent = (ask(pair.mine, verb, path, number) for number in (OTHERS, ABSENT))
+            others, absent = (
+                ask(pair.mine, verb, path, each, pair.ids) for each in (OTHERS, ABSENT)
+            )
             assert not leaks(others, absent), (verb, path)
     assert OTHERS in pair.theirs.get(f"{TRACKING}/{OTHERS}").body.decode()
+    theirs = f"/api/milepost/v1/parcels/{pair.ids[OTHERS]}"
+    assert OTHERS in pair.theirs.get(theirs).body.decode(), "untouched by all that was tried"
     keep("P11 matrix", operations=len(tried), leaks=0)
 
 
