@@ -190,7 +190,7 @@ def _receipt(receipt: Receipt | None) -> Response:
         "parcel_id": str(receipt.parcel_id),
         "erased_at": v3_moment(receipt.erased_at),
         "actor": receipt.actor,
-        "erased": receipt.counts,
+        "erased": dict(sorted(receipt.counts.items())),
     }
     return Response(orjson.dumps(document), media_type="application/json")
 
