@@ -23,12 +23,11 @@ OVER_ACCOUNTS = {
     "monitoring: unplanned-lanes": "after an upgrade, once, the lanes of the version before",
     "monitoring: closed-lanes": "the sweep that repairs lanes, page by page in key order",
     "monitoring: open-lanes": "the sweep that repairs lanes, page by page in key order",
-    "parcels: accounts-with-lanes": "whose rows retention goes through, page by page in key order",
     "monitoring: end-rests": "the operator resumes a carrier for every account",
     "monitoring: lane-count": "what /metrics and doctor tell the operator",
     "0009_monitoring.sql: lane_ages": "what /metrics and doctor tell the operator, bounded",
     "0009_monitoring.sql: outbox_age": "what /metrics and doctor tell the operator, bounded",
-    "parcels: accounts-with-parcels": "who may have new parcels to go through, page by page",
+    "parcels: accounts-with-parcels": "whose parcels are gone through, page by page",
 }
 
 ORDERLY = """

@@ -109,6 +109,23 @@ VALUES (:account_id, :actor, :action, :parcel_id, :detail);
 SELECT parcel_id, erased_at, actor, counts FROM erasure
 WHERE account_id = :account_id AND parcel_id = :parcel_id;
 
+-- name: hold_usage(account_id)$
+-- Keeps the account's parcels from being counted until the end of this transaction; up to which one
+-- they are.
+INSERT INTO usage_mark AS m (account_id, parcel_id) VALUES (:account_id, 0)
+ON CONFLICT (account_id) DO UPDATE SET parcel_id = m.parcel_id
+RETURNING parcel_id;
+
+-- name: count_uncounted(account_id, parcel_id, counted)!
+-- Counts one parcel that nobody has counted yet, before it is gone.
+INSERT INTO usage_day AS d (account_id, day, carrier_code, shipping_option, parcels, last_at)
+SELECT p.account_id, (p.created_at AT TIME ZONE 'UTC')::date, p.carrier_code,
+       coalesce(p.request #>> '{ship_with,properties,shipping_option_code}', ''), 1, p.created_at
+FROM parcel p
+WHERE p.account_id = :account_id AND p.parcel_id = :parcel_id AND p.parcel_id > :counted
+ON CONFLICT (account_id, day, carrier_code, shipping_option) DO UPDATE
+SET parcels = d.parcels + 1, last_at = greatest(d.last_at, excluded.last_at);
+
 -- name: erase_outbox(account_id, parcel_id)$
 -- What was to be told about it.
 WITH gone AS (

@@ -56,9 +56,12 @@ async def receipt_of(pool: Pool, account_id: int, parcel_id: int) -> Receipt | N
 
 async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) -> Receipt | None:
     which = {"account_id": account_id, "parcel_id": parcel_id}
+    # Before the parcel, as whoever counts parcels locks them in this order.
+    counted = await CHANGES.hold_usage(conn, account_id=account_id)
     parcel = await CHANGES.lock_parcel(conn, **which)
     if parcel is None:
         return await _receipt(conn, account_id, parcel_id)
+    await CHANGES.count_uncounted(conn, **which, counted=counted)
     # The answers hold the number as JSON writes it, between quotes.
     number = orjson.dumps(parcel["tracking_number"])
     counts = {

@@ -11,6 +11,7 @@ from typing import Any
 
 from milepost.db.pool import Pool, load_queries, retrying, tenant
 from milepost.parcels.erase import erase
+from milepost.parcels.find import QUERIES as PARCELS
 
 QUERIES: Any = load_queries(Path(__file__).with_name("retention.sql"))
 ACTOR = "retention"
@@ -59,7 +60,7 @@ async def forget_audit(pool: Pool, account_id: int, before: datetime, most: int)
 
 
 async def _accounts(pool: Pool, after: int) -> list[int]:
-    rows = QUERIES.accounts_with_lanes(pool, after=after, most=ACCOUNTS_AT_ONCE)
+    rows = PARCELS.accounts_with_parcels(pool, after=after, most=ACCOUNTS_AT_ONCE)
     return [row["account_id"] async for row in rows]
 
 

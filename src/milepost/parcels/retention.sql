@@ -1,7 +1,3 @@
--- name: accounts-with-lanes
--- The accounts that ever registered a parcel, page by page: all that the worker knows of them.
-SELECT DISTINCT account_id FROM lane WHERE account_id > :after ORDER BY account_id LIMIT :most;
-
 -- name: parcels-to-forget
 -- An account's parcels about which nothing has changed since p_before, the longest silent first.
 SELECT parcel_id FROM parcel
