@@ -37,7 +37,8 @@ def lines(documents: Sequence[Any]) -> bytes:
 
 async def send(client: Client, body: bytes, most: int = 1000, **headers: str) -> Answer:
     """In pieces, as it comes from a socket."""
-    named = NDJSON | {name.replace("_", "-"): value for name, value in headers.items()}
+    form = {"content-type": "application/json"} if body.startswith(b"[") else NDJSON
+    named = form | {name.replace("_", "-"): value for name, value in headers.items()}
     pieces = [body[start : start + most] for start in range(0, len(body), most)]
     return await client.ask("POST", BATCH, headers=named, pieces=pieces or [b""])
 
@@ -122,6 +123,7 @@ async def test_an_odd_line_costs_no_other_row(client: Client, odd: bytes) -> Non
         (b"", "missing", None),
         (b"[", "json_invalid", None),
         (b"[}", "json_invalid", None),
+        (b" {}", "list_type", None),
         (b"[1] x", "json_invalid", [422]),
         (b"[" + orjson.dumps(row("A")), "json_invalid", None),
         (b"[" + orjson.dumps(row("A")) + b",", "json_invalid", [200]),
@@ -131,7 +133,8 @@ async def test_an_odd_line_costs_no_other_row(client: Client, odd: bytes) -> Non
 async def test_a_body_that_goes_wrong_says_where(
     client: Client, body: bytes, code: str, made: list[int] | None
 ) -> None:
-    answer = await send(client, body, 70_000)
+    form = "application/json" if body[:2] in (b"", b" {") else ""
+    answer = await send(client, body, 70_000, **({"content_type": form} if form else {}))
     if made is None:
         assert (answer.status, answer.document["code"]) == (422, code)
         return
@@ -208,14 +211,14 @@ async def test_thirty_rounds_of_batches_of_the_same_numbers_have_one_winner_each
 def test_rows_come_out_whole_however_they_come_in(size: int) -> None:
     rows = [b'{"a": "]},\\"["}', b"[1, [2], {}]", b'"x"', b"5", b"null", b'""']
     for whole in (b"[" + b" , ".join(rows) + b"]\n", b"\n\n".join(rows)):
-        splitter = RowSplitter(100)
+        splitter = RowSplitter(100, as_array=whole.startswith(b"[{"))
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         found = [one for piece in pieces for one in splitter.feed(piece)]
         assert [*found, *splitter.end()] == rows
 
 
 def test_a_row_that_never_ends_is_not_kept() -> None:
-    splitter = RowSplitter(100)
+    splitter = RowSplitter(100, as_array=True)
     assert list(splitter.feed(b'["' + b"x" * 90)) == []
     with pytest.raises(InvalidInput):
         list(splitter.feed(b"x" * 20))

@@ -51,11 +51,11 @@ async def register_batch(request: Request) -> StreamingResponse:
         why = "A batch takes none: send its rows again, those that were taken say so"
         field = ("header", "Idempotency-Key")
         raise Refused(invalid(FieldProblem(field, why, "idempotency_key_unsupported")))
-    _check_type(request)
+    as_array = not _is_lines(request)
     batch = Batch(request.app.state.parts, current_caller(request))
     settings = request.app.state.parts.core.settings
     body = StreamedBody(request.scope, request.receive, settings, settings.max_batch_bytes)
-    await batch.take(body)
+    await batch.take(body, as_array=as_array)
     if batch.error is not None:
         await body.let_pass()
         if not batch.results:
@@ -77,12 +77,12 @@ class Batch:
         self.results: list[bytes] = []
         self.error: Problem | None = None
 
-    async def take(self, body: StreamedBody) -> None:
+    async def take(self, body: StreamedBody, *, as_array: bool) -> None:
         """Register the rows of ``body`` as they come in, until it ends or goes wrong."""
         rows: list[bytes] = []
         try:
             try:
-                async for row in self._rows(body):
+                async for row in self._rows(body, as_array):
                     rows.append(row)
                     if len(rows) == CHUNK:
                         whole, rows = rows, []
@@ -108,8 +108,8 @@ class Batch:
         }
         yield b"]," + orjson.dumps(summary)[1:]
 
-    async def _rows(self, body: StreamedBody) -> AsyncIterator[bytes]:
-        splitter = RowSplitter(self._core.settings.max_body_bytes)
+    async def _rows(self, body: StreamedBody, as_array: bool) -> AsyncIterator[bytes]:
+        splitter = RowSplitter(self._core.settings.max_body_bytes, as_array=as_array)
         count = 0
         async for piece in body.pieces():
             for row in splitter.feed(piece):
@@ -185,12 +185,14 @@ def _problem(wrong: InvalidInput | Refused) -> Problem:
     return wrong.problem if isinstance(wrong, Refused) else problem_of(wrong)
 
 
-def _check_type(request: Request) -> None:
+def _is_lines(request: Request) -> bool:
+    """Whether the body is one document a line. Raises Refused (415) where it is no JSON."""
     said = header(request.scope, b"content-type") or b"application/json"
     main, _, subtype = said.split(b";")[0].strip().lower().partition(b"/")
-    if main != b"application" or not (
-        subtype == b"json" or subtype.endswith(b"+json") or subtype in _TYPES
-    ):
-        raise Refused(
-            status_problem(415, "Content-Type must be application/json or application/x-ndjson.")
-        )
+    if main == b"application" and subtype in _TYPES:
+        return True
+    if main == b"application" and (subtype == b"json" or subtype.endswith(b"+json")):
+        return False
+    raise Refused(
+        status_problem(415, "Content-Type must be application/json or application/x-ndjson.")
+    )

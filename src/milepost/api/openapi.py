@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from milepost.api import milepost_parcel_schemas, milepost_schemas
+from milepost.api import milepost_change_schemas, milepost_parcel_schemas, milepost_schemas
 from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
 from milepost.api.v3_schemas import COMPONENTS, TEXT, Schema, closed, listed
@@ -83,12 +83,14 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {**parts, "Registration": given, "AnyValue": ANY_VALUE_SCHEMA}
     schemas |= {**COMPONENTS, **milepost_schemas.COMPONENTS, "V2Tracking": _V2_TRACKING}
-    schemas |= milepost_parcel_schemas.COMPONENTS
+    schemas |= milepost_parcel_schemas.COMPONENTS | milepost_change_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
     document["servers"] = [{"url": public_url.rstrip("/") or "/"}]
     own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS}
+    for path, operations in milepost_change_schemas.PATHS.items():
+        own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}
     named: Schema = _named(document)
     return named

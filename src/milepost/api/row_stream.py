@@ -18,20 +18,21 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
 class RowSplitter:
     """Fed with the pieces of a body; gives the bytes of each row as soon as it is whole."""
 
-    def __init__(self, most_row_bytes: int) -> None:
+    def __init__(self, most_row_bytes: int, *, as_array: bool) -> None:
         """A row of more than ``most_row_bytes`` is InvalidInput, and ends the body."""
         self._most = most_row_bytes
+        self._array = as_array
         self._buffer = b""
         self._scanned = 0
         self._depth = 0
-        self._array: bool | None = None
+        self._began = False
         self._ended = False
         self._some = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The rows that end in ``piece``. Raises InvalidInput where the array is none."""
         self._buffer += piece
-        if self._array is None and not self._begin():
+        if not self._began and not self._begin():
             return
         yield from self._elements() if self._array else self._lines()
         if len(self._buffer) > self._most:
@@ -40,7 +41,7 @@ class RowSplitter:
     def end(self) -> Iterator[bytes]:
         """What is left when the body has ended. Raises InvalidInput where it broke off."""
         rest = self._buffer.strip(_BLANK)
-        if self._array is None:
+        if not self._began:
             raise InvalidInput("Field required", ("body",), "missing")
         if self._array and not self._ended:
             raise InvalidInput("The array does not end", ("body",), "json_invalid")
@@ -48,11 +49,13 @@ class RowSplitter:
             yield rest
 
     def _begin(self) -> bool:
-        """Whether it is known what the body is: the first character tells."""
+        """Whether there is anything yet but blanks."""
         start = self._buffer.removeprefix(_BOM).lstrip(_BLANK)
         if not start:
             return False
-        self._array = start.startswith(b"[")
+        if self._array and not start.startswith(b"["):
+            raise InvalidInput("Input should be an array", ("body",), "list_type")
+        self._began = True
         self._buffer = start[1:] if self._array else start
         self._depth = 1
         return True
