@@ -16,7 +16,7 @@ endef
 # What is imported is compiled once, at the first start, and kept; nothing else is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-faults check promises lock clean
+.PHONY: help run test test-faults check promises supply lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make promises  the promises' tests with 200 kills instead of 20; figures in build/promises.json"
 	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
 	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
+	@echo "make supply  bill of materials (build/sbom.json) against what is installed, bandit"
 	@echo "make lock    write the lock files anew (LOCK_ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment (never the state)"
 
@@ -58,6 +59,10 @@ bench: $(BIN)/.installed-dev
 
 bench-large: $(BIN)/.installed-dev
 	$(BIN)/python -m bench --large $(BENCH_ARGS)
+
+# Slow, and the same on every machine of one lock file: by hand before a release.
+supply: $(BIN)/.installed-dev
+	SUPPLY=1 $(BIN)/python -m pytest -q tests/test_supply.py
 
 # A stamp is newer than its lock exactly when what the lock says is installed.
 $(BIN)/.installed: installer.lock requirements.lock pyproject.toml | $(BIN)/python

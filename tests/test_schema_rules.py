@@ -25,6 +25,7 @@ OVER_ACCOUNTS = {
     "monitoring: open-lanes": "the sweep that repairs lanes, page by page in key order",
     "monitoring: end-rests": "the operator resumes a carrier for every account",
     "monitoring: lane-count": "what /metrics and doctor tell the operator",
+    "monitoring: deadline-age": "what /metrics and doctor tell the operator",
     "0009_monitoring.sql: lane_ages": "what /metrics and doctor tell the operator, bounded",
     "0009_monitoring.sql: outbox_age": "what /metrics and doctor tell the operator, bounded",
     "parcels: accounts-with-parcels": "whose parcels are gone through, page by page",

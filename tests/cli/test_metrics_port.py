@@ -163,6 +163,17 @@ async def test_a_parcel_due_has_an_age_whatever_its_lane_waits_for(
 
 
 @pytest.mark.promise
+async def test_a_deadline_nobody_looks_at_has_an_age(
+    dsn: str, worker_pool: Pool, account: int, scrape: Callable[[], Any]
+) -> None:
+    await lane(worker_pool, account, "some", "0 s")
+    await execute(dsn, "UPDATE lane SET deadline_at = now() - interval '10 min'")
+    assert firing(await scrape()) == {"MilepostDeadlinesLate"}
+    await execute(dsn, "UPDATE lane SET deadline_at = now() + interval '10 min'")
+    assert firing(await scrape()) == set()
+
+
+@pytest.mark.promise
 async def test_an_open_transaction_and_a_failed_job_raise_their_alarms(
     dsn: str, scrape: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ GAUGES = {
         ("waits_for",),
     ),
     "milepost_outbox_oldest_seconds": ("Age of the oldest event nobody was told", ()),
+    "milepost_deadline_oldest_due_seconds": ("How long the first deadline has been over", ()),
     "milepost_carrier_held": ("Credentials a carrier may not be asked with now", ("carrier",)),
     "milepost_carrier_breaker_open": ("Credentials whose breaker is open", ("carrier",)),
     "milepost_job_success_age_seconds": ("Since a regular job last ended well", ("job_name",)),
@@ -121,6 +122,7 @@ class Gauges:
             self._set("milepost_lanes_waiting", waiting.lanes, what)
             self._set("milepost_queue_oldest_due_seconds", waiting.oldest_due_seconds, what)
         self._set("milepost_outbox_oldest_seconds", queues.outbox_seconds)
+        self._set("milepost_deadline_oldest_due_seconds", queues.deadline_seconds)
         carriers = sorted({one.carrier_code for one in queues.held})[:MOST_CARRIERS]
         for carrier in carriers:
             held = [one for one in queues.held if one.carrier_code == carrier]

@@ -72,6 +72,7 @@ class Queues:
     lanes: int
     unread: int
     outbox_seconds: float
+    deadline_seconds: float
     held: tuple[Held, ...]
     stopped: tuple[str, ...]
     jobs: tuple[Job, ...]
@@ -88,6 +89,7 @@ async def read_queues(connection: Connection, most: int = MOST) -> Queues:
         lanes=count,
         unread=max(0, count - len(lanes)),
         outbox_seconds=await QUERIES.outbox_age(connection, most=most),
+        deadline_seconds=await QUERIES.deadline_age(connection),
         held=held,
         stopped=stopped,
         jobs=tuple([Job(**row) for row in await _rows(connection, "jobs")]),

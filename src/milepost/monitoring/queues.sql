@@ -6,6 +6,11 @@ SELECT account_id, carrier_code, state, paused, due_seconds FROM lane_ages(:most
 -- How many lanes there are.
 SELECT count(*) FROM lane;
 
+-- name: deadline-age$
+-- For how many seconds the first deadline has been over that nobody has looked at yet (0: none has).
+SELECT greatest(0, coalesce(extract(epoch FROM now() - nullif(min(deadline_at), 'infinity')), 0))::double precision
+FROM lane;
+
 -- name: held-carriers
 -- Carriers that may not be asked now, by whose credential: they asked for a rest, or their breaker is open.
 SELECT carrier_code, owner, open_until IS NOT NULL AS breaker_open FROM carrier_budget
