@@ -16,7 +16,8 @@ from milepost.settings import Settings
 ROLES: tuple[Role, ...] = ("milepost_app", "milepost_worker", "milepost_admin")
 TENANT_TABLES = (
     "SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
-    " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attname = 'account_id'"
+    " WHERE relkind IN ('r', 'p') AND NOT relispartition"
+    " AND relnamespace = 'public'::regnamespace AND attname = 'account_id'"
 )
 
 
