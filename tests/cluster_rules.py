@@ -114,7 +114,7 @@ def not_sent_whole(where: str, tree: Any, functions: set[str]) -> Iterator[str]:
     calls = [one for one in nodes(tree, ast.FuncCall) if one.funcname[-1].sval in functions]
     if not calls:
         return
-    sources = tree.fromClause or ()
+    sources: Any = tree.fromClause or ()
     alone = len(sources) == 1 and _is(sources[0], ast.RangeFunction)
     plain = not sources and len(tree.targetList) == 1 and tree.targetList[0].val is calls[0]
     if len(calls) > 1 or tree.whereClause or tree.withClause or not (alone or plain):
