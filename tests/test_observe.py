@@ -144,3 +144,36 @@ def test_a_closed_stream_is_no_reason_to_fail() -> None:
     structlog.reset_defaults()
     observe.configure("test", sys.stderr)
     structlog.reset_defaults()
+
+
+def test_lines_of_a_request_carry_its_id(lines: Lines) -> None:
+    token = observe.request_id.set(b"abc-1")
+    structlog.get_logger().warning("inside")
+    observe.request_id.reset(token)
+    structlog.get_logger().warning("outside")
+    inside, outside = lines()
+    assert inside["request_id"] == "abc-1"
+    assert "request_id" not in outside
+
+
+def test_the_level_is_the_least_that_is_written() -> None:
+    stream = io.StringIO()
+    observe.configure("test", stream, "error")
+    structlog.get_logger().warning("unheard")
+    logging.getLogger("somebody").warning("unheard")
+    structlog.get_logger().error("heard")
+    structlog.reset_defaults()
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["heard"]
+
+
+def test_every_request_has_its_line_and_nothing_but_listed_fields() -> None:
+    stream = io.StringIO()
+    access = observe.AccessLog("api", stream)
+    for _ in range(20):
+        access(route="/x", status=200, path=CANARY, reason="a\nb")
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(told) == 20
+    assert told[0]["dropped_fields"] == "path"
+    assert "Canary" not in stream.getvalue()
+    stream.close()
+    access(route="/x", status=200)

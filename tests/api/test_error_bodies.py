@@ -214,3 +214,12 @@ def test_ours_are_problem_details() -> None:
 def test_a_lone_surrogate_in_the_path_does_not_break_the_answer(family: Family) -> None:
     for error in (404, 401, 422, invalid(FieldProblem(("body", "\ud800"), "\udfff"))):
         assert render(family, error, "/api/v2/tracking/\ud800").status in (404, 401, 422)
+
+
+def test_a_fault_of_ours_names_the_request_and_other_answers_never_do() -> None:
+    fault = render(Family.MILEPOST, 500, "/api/milepost/v1/x", request_id="abc-1")
+    assert json.loads(fault.body)["request_id"] == "abc-1"
+    for family in Family:
+        assert b"abc-1" not in render(family, 404, "/x", request_id="abc-1").body
+        if family is not Family.MILEPOST:
+            assert b"abc-1" not in render(family, 503, "/x", request_id="abc-1").body

@@ -14,6 +14,7 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server import MPServer, MTServer
 from granian.server import Server as Granian
 
 from milepost import observe, tracing
@@ -32,7 +33,7 @@ def serve(settings: Settings) -> None:
     server("milepost.cli.api_process:application", settings).serve()
 
 
-def server(application_factory: str, settings: Settings) -> Granian:
+def server(application_factory: str, settings: Settings) -> MPServer | MTServer:
     """The HTTP server with all its settings; the benchmarks put a bare app behind it."""
     tls: dict[str, Any] = {}
     if settings.tls_cert is not None:
