@@ -207,8 +207,8 @@ async def ask(client: Client, verb: str, parcel_id: str) -> Answer:
         return await client.ask(verb, f"{PARCELS}/{parcel_id}", body)
     if verb == "GET":
         return await client.get(f"/api/milepost/v1/erasures/{parcel_id}")
-    body = {"events": [{"event_at": "2026-01-06T10:00:00Z", "phase": "accepted"}]}
-    return await client.post(f"{PARCELS}/{parcel_id}/{verb}", body)
+    told = {"events": [{"event_at": "2026-01-06T10:00:00Z", "phase": "accepted"}]}
+    return await client.post(f"{PARCELS}/{parcel_id}/{verb}", told)
 
 
 async def test_stopped_and_resumed(client: Client, app_pool: Pool, account: int) -> None:

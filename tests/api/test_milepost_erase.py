@@ -16,7 +16,7 @@ from tests.sharding_rules import TENANT
 from tests.tracking.order_free import poll, scan_at
 
 from milepost.db.pool import Pool, tenant
-from milepost.parcels import erase as erasing
+from milepost.parcels.statements import CHANGES
 from milepost.wiring import ApiParts
 
 # Tables with a parcel_id that hold nothing of a person.
@@ -137,8 +137,8 @@ async def test_every_table_about_parcels_is_erased_or_named(dsn: str) -> None:
     }
     await connection.close()
     source = "\n".join(
-        str(getattr(erasing.CHANGES, name).sql)
-        for name in erasing.CHANGES.available_queries
+        str(getattr(CHANGES, name).sql)
+        for name in CHANGES.available_queries
         if name.startswith("erase_")
     )
     forgotten = [t for t in about & TENANT - KEPT if f"FROM {t} " not in source]
