@@ -20,6 +20,7 @@ from tests.chaos.installation import Installation, installation
 from tests.conftest import execute
 from tests.live_server import MILEPOST, Client, environment, free_port
 from tests.promises.figures import keep
+from tests.test_schema_rules import catalog_faults
 
 from milepost.cli.session import open_session
 from milepost.db.cluster import find_data
@@ -172,7 +173,10 @@ async def test_a_dump_restored_elsewhere_serves_and_keeps_accounts_apart(tmp_pat
         dsn = await asyncio.to_thread(server.start)
         try:
             await execute(dsn, *ROLES)
-            program("pg_restore", "--no-owner", "--exit-on-error", "-d", dsn, str(dump))
+            program("pg_restore", "--exit-on-error", "-d", dsn, str(dump))
+            assert await catalog_faults(dsn) == [], "rights and owners came along"
+            owner = "SELECT proowner::regrole FROM pg_proc WHERE proname = 'search_parcels'"
+            assert program("psql", "-At", "-d", dsn, "-c", owner).strip() == "milepost_admin"
             await refuses_another_key(dsn, restored.state_dir)
         finally:
             await asyncio.to_thread(server.stop)
