@@ -4,6 +4,7 @@ from typing import Any
 
 from milepost.api.v3_parts import Address
 from milepost.tracking.events import Precision
+from milepost.tracking.expectation import CARRIER, MILEPOST, SENDER
 from milepost.tracking.parcel import MonitoringState
 from milepost.tracking.status import STATUSES
 from milepost.tracking.vocabulary import EventType, ExceptionCode, Phase, StatusType, SubStatus
@@ -159,6 +160,14 @@ _OPTIONAL: Schema = {
     "measurements": {"type": "object"},
     "return_price": PRICE,
     "shipment": {"type": "object"},
+    "expected_delivery": closed(
+        {
+            "source": {"type": "string", "enum": [CARRIER, SENDER, MILEPOST]},
+            "day": {"type": ["string", "null"], "format": "date"},
+            "earliest": {"type": ["string", "null"], "format": "date-time"},
+            "latest": {"type": ["string", "null"], "format": "date-time"},
+        }
+    ),
 }
 COMPONENTS: Schema = {
     "AddressOut": ADDRESS,

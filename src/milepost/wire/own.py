@@ -12,14 +12,13 @@ from typing import Any
 
 from milepost.tracking.descriptions import describe
 from milepost.tracking.events import Event, Sighting, Wording
-from milepost.tracking.expectation import Expected
 from milepost.tracking.explain import REASONS, RULES, Judged, deciding, judged, rule_of
 from milepost.tracking.journey import MOVING, Entry, Journey
 from milepost.tracking.parcel import MonitoringState, TrackedParcel, event_id
 from milepost.tracking.status import slug_of
 from milepost.tracking.vocabulary import Reading
 from milepost.wire.moments import v3_moment
-from milepost.wire.v3 import location
+from milepost.wire.v3 import expected_delivery, location
 
 Document = dict[str, Any]
 
@@ -83,7 +82,7 @@ def parcel_document(described: Described, now: datetime, *, events: bool = True)
         "last_checked_at": _moment(described.checks.last_checked_at),
         "next_check_at": _moment(described.checks.next_check_at),
         "freshness": _freshness(described, now),
-        "expected_delivery": _expected(parcel.expected),
+        "expected_delivery": parcel.expected and expected_delivery(parcel.expected),
         "announced_at": v3_moment(parcel.announced_at),
         "created_at": v3_moment(parcel.created_at),
         "updated_at": v3_moment(parcel.updated_at),
@@ -145,17 +144,6 @@ def _freshness(described: Described, now: datetime) -> Document:
     age = None if checks.last_checked_at is None else now - checks.last_checked_at
     seconds = None if age is None else max(0, int(age.total_seconds()))
     return {"state": state, "age_seconds": seconds}
-
-
-def _expected(expected: Expected | None) -> Document | None:
-    if expected is None:
-        return None
-    return {
-        "source": expected.source,
-        "day": expected.day.isoformat() if expected.day else None,
-        "earliest": _moment(expected.earliest),
-        "latest": _moment(expected.latest),
-    }
 
 
 def _event(parcel: TrackedParcel, entry: Entry) -> Document:

@@ -9,6 +9,7 @@ import orjson
 
 from milepost.tracking.descriptions import describe
 from milepost.tracking.events import Place
+from milepost.tracking.expectation import Expected
 from milepost.tracking.journey import Entry, Journey
 from milepost.tracking.parcel import TrackedParcel, event_id
 from milepost.tracking.status import slug_of
@@ -54,6 +55,8 @@ def _parcel(parcel: TrackedParcel, journey: Journey) -> dict[str, Any]:
         },
         "warnings": [{"code": one.code, "message": one.message} for one in parcel.warnings],
     }
+    if parcel.expected is not None:
+        answer["expected_delivery"] = expected_delivery(parcel.expected)
     return answer | {name: document[name] for name in _ALSO_KEPT if document.get(name) is not None}
 
 
@@ -63,6 +66,16 @@ def _details(parcel: TrackedParcel) -> dict[str, Any]:
     if parcel.expected_delivery_date is not None:
         details["expected_delivery_date"] = parcel.expected_delivery_date.isoformat()
     return details
+
+
+def expected_delivery(expected: Expected) -> dict[str, str | None]:
+    """When the parcel is expected, and by whose word: ``details`` never holds our own guess."""
+    return {
+        "source": expected.source,
+        "day": expected.day.isoformat() if expected.day else None,
+        "earliest": v3_moment(expected.earliest) if expected.earliest else None,
+        "latest": v3_moment(expected.latest) if expected.latest else None,
+    }
 
 
 def _address(address: Mapping[str, Any]) -> Mapping[str, Any]:
