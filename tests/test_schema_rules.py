@@ -191,7 +191,8 @@ CATALOG_FAULTS = {
     "sees or writes rows through a function with its owner's rights": """
         SELECT p.proname FROM pg_proc p
         WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
-        AND p.proname <> ALL ('{make_raw_payload_months,drop_raw_payload_months,search_parcels}')""",
+        AND p.proname <> ALL (
+            '{make_raw_payload_months,drop_raw_payload_months,search_parcels}')""",
 }
 
 

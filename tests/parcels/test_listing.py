@@ -176,6 +176,7 @@ async def test_words_codes_and_countries_are_found(
         ({"to_countries": ("DE",)}, [first]),
         ({"to_countries": ("DE", "NL")}, [first, second]),
         ({"from_countries": ("NL",), "to_countries": ("NL",)}, [second]),
+        ({"from_countries": ("BE",), "to_countries": ("DE", "NL")}, []),
         ({"order_number": "#A-77"}, [first]),
         # The same letters, another number: compared as a whole, character by character.
         ({"order_number": "A77"}, []),
