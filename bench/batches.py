@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import median
 
 import asyncpg
-import orjson
 
 from bench.clones import CARRIER, NUMBER, registration
 from bench.house import Database, Merchant, Server, api_server, command
@@ -89,11 +88,8 @@ async def _import(run: Run, database: Database) -> list[Row]:
 
 
 def _batch(first: int) -> bytes:
-    parcels = [
-        orjson.loads(registration(f"{800_000_000 + first + place:09}"))
-        for place in range(_IN_A_BATCH)
-    ]
-    return orjson.dumps({"parcels": parcels})
+    rows = [registration(f"{800_000_000 + first + place:09}") for place in range(_IN_A_BATCH)]
+    return "\n".join(rows).encode()
 
 
 def _csv(count: int) -> str:
@@ -110,7 +106,7 @@ def _csv(count: int) -> str:
 
 
 def _post(api: Server, merchant: Merchant, body: bytes) -> bytes:
-    headers = {"authorization": merchant.authorization, "content-type": "application/json"}
+    headers = {"authorization": merchant.authorization, "content-type": "application/x-ndjson"}
     request = urllib.request.Request(f"http://127.0.0.1:{api.port}{PATH}", body, headers)
     with urllib.request.urlopen(request) as answer:
         told: bytes = answer.read()

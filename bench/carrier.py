@@ -1,4 +1,4 @@
-"""A carrier that speaks DHL's interface and costs little: ``python -m bench.carrier PORT``.
+"""A carrier that speaks the sandbox's interface and costs little: ``python -m bench.carrier PORT``.
 
 ``/told`` says how many questions there were and how many seconds lay between first and last,
 ``/count`` counts anew, ``/slow/SECONDS`` makes it take its time from now on.
@@ -17,30 +17,31 @@ from bench.clones import NUMBER
 BASE_EVENTS = 4
 NEWS_IN = 10
 """Of so many numbers one has a new event."""
-_NUMBER = re.compile(rb"trackingNumber=" + NUMBER.encode() + rb"([0-9]{9})")
+_NUMBER = re.compile(NUMBER.encode() + rb"([0-9]{9})")
 
 
 def answer(number: int, *, news: bool) -> bytes:
     """What is told about a number."""
-    count = BASE_EVENTS + news
-    place = {"address": {"countryCode": "NL", "addressLocality": "Zwolle"}}
     events = [
         {
-            "timestamp": f"2026-11-20T{8 + hour:02}:15:00",
-            "location": place,
-            "statusCode": "transit",
-            "status": "transit",
-            "description": f"The shipment was processed in parcel center {hour}",
+            "code": "SORTED" if hour else "ACCEPTED",
+            "text": f"Parcel was processed in parcel center {hour}",
+            "time": f"2026-11-20T{8 + hour:02}:15:00+01:00",
+            "city": "Utrecht",
+            "country": "NL",
+            "postal_code": "3542 AD",
+            "service_point": "",
         }
-        for hour in reversed(range(count))
+        for hour in range(BASE_EVENTS + news)
     ]
-    shipment = {
-        "id": f"{NUMBER}{number:09}",
-        "service": "parcel-nl",
-        "status": events[0],
+    told = {
+        "number": f"{NUMBER}{number:09}",
+        "now": "2026-11-20T20:00:00.000Z",
+        "estimated_delivery": None,
+        "signed_by": "",
         "events": events,
     }
-    return orjson.dumps({"shipments": [shipment]})
+    return orjson.dumps(told)
 
 
 _MARK = f"{NUMBER}{0:09}".encode()
@@ -89,7 +90,7 @@ class Exchange(asyncio.Protocol):
         while b"\r\n\r\n" in self._received:
             request, _, self._received = self._received.partition(b"\r\n\r\n")
             body = self._carrier.body(request)
-            if self._carrier.slow and b"/track" in request:
+            if self._carrier.slow and NUMBER.encode() in request:
                 loop = asyncio.get_running_loop()
                 loop.call_later(self._carrier.slow, self._give, body)
             else:

@@ -39,7 +39,7 @@ _ONLY_LOOKED_FOR = frozenset({"tracked_number", "parcel_search", "event", "parce
 """What parcels do without that are only there to be claimed."""
 
 
-def registration(number: str) -> str:
+def registration(number: str, carrier_code: str = CARRIER) -> str:
     """A registration as shops send them, with ``number`` also as its source_id."""
     document = {
         "announced_at": "2026-11-20T09:00:00Z",
@@ -50,7 +50,7 @@ def registration(number: str) -> str:
             "type": "shipping_option_code",
             "properties": {"shipping_option_code": "dhl:parcel"},
         },
-        "tracking_number": {"carrier_code": CARRIER, "tracking_number": NUMBER + number},
+        "tracking_number": {"carrier_code": carrier_code, "tracking_number": NUMBER + number},
         "parcel_items": [
             {
                 "description": "T-shirt, cotton",
@@ -68,9 +68,9 @@ def registration(number: str) -> str:
     return orjson.dumps(document).decode()
 
 
-def registered(number: str) -> Registration:
+def registered(number: str, carrier_code: str = CARRIER) -> Registration:
     """The same as the API reads it."""
-    read = read_registration(orjson.loads(registration(number)))
+    read = read_registration(orjson.loads(registration(number, carrier_code)))
     if isinstance(read, Problem):
         raise RuntimeError(f"the registration is refused: {read.detail}")
     return read
@@ -122,6 +122,7 @@ class Copies:
     """Of the template's events only so many are copied; what GET answers stays whole."""
     slim: bool = False
     """Without finished answers: rows that are only there to be claimed."""
+    carrier_code: str = CARRIER
     owner: int = 0
     """The account they belong to, where it is another one than the template's."""
     due: str = "now() + interval '30 days'"
@@ -136,7 +137,7 @@ async def copy(database: Database, copies: Copies) -> None:
             if table not in _NEVER_COPIED and not (copies.slim and table in _ONLY_LOOKED_FOR):
                 await connection.execute(await _statement(connection, table, copies))
         if copies.owner:
-            await connection.execute(_LANE, copies.owner, CARRIER)
+            await connection.execute(_LANE, copies.owner, copies.carrier_code)
         await connection.execute(
             "SELECT setval('parcel_parcel_id_seq', (SELECT max(parcel_id) FROM parcel))"
         )

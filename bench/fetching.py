@@ -17,7 +17,7 @@ from bench.clones import NUMBER
 
 async def _fetch(port: int, count: int, at_once: int) -> dict[str, float]:
     numbers = iter(range(1, count + 1))
-    url = f"http://127.0.0.1:{port}/track/shipments?trackingNumber={NUMBER}"
+    url = f"http://127.0.0.1:{port}/v1/parcels/{NUMBER}"
     async with aiohttp.ClientSession() as session:
 
         async def client() -> None:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from bench.load import Order, Report
 from milepost.accounts import keys
 from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.vault import CredentialStore
 from milepost.db.cluster import find_data
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.migrate import migrate
@@ -75,6 +76,12 @@ class Database:
             await keys.set_limits(pool, account.account_id, reads=_PLENTY, writes=_PLENTY, burst=0)
         pair = f"{made.key.public_key}:{made.secret_key}".encode()
         return Merchant(account.account_id, "Basic " + base64.b64encode(pair).decode())
+
+    async def login(self, carrier_code: str) -> None:
+        """A login of the operator's, with which a carrier would be asked."""
+        async with await open_pool(self.dsn, "milepost_admin", self.settings) as pool:
+            store = CredentialStore(pool, SecretKeys.load(self.settings, embedded=False))
+            await store.set_for_operator(carrier_code, {"api_key": "bench"})
 
     @property
     def environment(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from bench.clones import Copies, copy, make_template
+from bench.clones import CARRIER, Copies, copy, make_template
 from bench.cpu import cpu_seconds
 from bench.house import Database, House, Merchant, load
 from bench.load import Order, Report
@@ -60,6 +60,7 @@ class Run:
         """A new database with a merchant and that many parcels, each with its finished answers."""
         self.say(f"filling {name}: {parcels:,} parcels")
         database = await self.house.database(name)
+        await database.login(CARRIER)
         merchant = await database.merchant("merchant")
         template = await make_template(database, merchant.account_id, SCANS)
         await copy(database, Copies(merchant.account_id, template, parcels))

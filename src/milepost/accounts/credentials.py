@@ -48,7 +48,7 @@ def is_plain(text: str) -> bool:
 
 
 def _is_plain(value: bytes) -> bool:
-    return all(32 <= byte < 127 for byte in value)
+    return value.isascii() and value.decode("ascii").isprintable()
 
 
 def _basic(value: bytes) -> BasicCredentials:

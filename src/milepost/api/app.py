@@ -89,11 +89,17 @@ class Doors:
         self._hot = HotReads(parts.core.reader)
         self._health = health.Health(parts.core.pool)
         self._api = build_api(parts, chosen, self._hot)
+        (self._registering,) = v3_parcel_tracking.router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, for requests only."""
         if is_hot(scope):
             await self._hot(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"] == v3_parcel_tracking.PATH:
+            # Straight to the endpoint: FastAPI's way there costs as much as judging the body.
+            scope.update(app=self._api, route=self._registering)
+            answer = await v3_parcel_tracking.register_parcel(Request(scope, receive))
+            await answer(scope, receive, send)
         elif scope["path"] in health.PATHS:
             await self._health(scope, receive, send)
         elif not storable(scope["path"]):

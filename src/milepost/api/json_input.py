@@ -6,9 +6,10 @@ faster parsers keep the last of two equal keys and turn a long integer silently 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from milepost.errors import InvalidInput
 
@@ -16,6 +17,7 @@ MAX_INTEGER = 2**53 - 1
 """Beyond this, whole numbers are not exact in every client's JSON."""
 
 Path = tuple[str | int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,11 @@ def read_json(body: bytes, limits: JsonLimits) -> Any:
     if _depth_exceeds(body, limits.depth):
         raise InvalidInput(f"JSON is nested deeper than {limits.depth}", ("body",), "json_invalid")
     try:
-        value = _DECODER.decode(body.decode("utf-8-sig"))
+        text = body.decode("utf-8-sig")
+        if _cannot_offend(body, limits):
+            with suppress(_Doubt):
+                return _TRUSTING_DECODER.decode(text)
+        value = _DECODER.decode(text)
     except UnicodeDecodeError as broken:
         raise InvalidInput("JSON is not UTF-8", ("body", broken.start), "json_invalid") from broken
     except json.JSONDecodeError as broken:
@@ -73,12 +79,24 @@ def storable(text: str) -> bool:
         return False
 
 
+def _cannot_offend(body: bytes, limits: JsonLimits) -> bool:
+    """Whether no text and no object of ``body`` can be refused, so that nobody has to look.
+
+    A NUL or a lone surrogate can only come from an escape; looking at every value costs more than
+    parsing them.
+    """
+    short = len(body) <= limits.string_bytes and body.count(b":") <= limits.keys
+    return short and b"\\u" not in body
+
+
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _depth_exceeds(body: bytes, most: int) -> bool:
     """Counted before parsing: a deep document would exhaust the parser's stack."""
+    if body.count(b"[") + body.count(b"{") <= most:
+        return False
     depth = 0
     for bracket in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
@@ -118,6 +136,30 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refused:
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
+
+
+class _Doubt(Exception):
+    """Something is refused; what and where is found out by parsing again."""
+
+
+def _doubting(hook: Callable[[T], Any]) -> Callable[[T], Any]:
+    """``hook``, but for raising where it refuses."""
+
+    def checked(given: T) -> Any:
+        found = hook(given)
+        if isinstance(found, _Refused):
+            raise _Doubt
+        return found
+
+    return checked
+
+
+_TRUSTING_DECODER = json.JSONDecoder(
+    object_pairs_hook=_doubting(_object),
+    parse_int=_doubting(_integer),
+    parse_float=_doubting(_float),
+    parse_constant=_doubting(_constant),
 )
 
 

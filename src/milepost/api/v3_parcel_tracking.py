@@ -14,9 +14,10 @@ from milepost.db.pool import Connection
 from milepost.errors import InvalidInput
 
 router = APIRouter()
+PATH = "/api/v3/parcels/tracking"
 
 
-@router.post("/api/v3/parcels/tracking", include_in_schema=False)
+@router.post(PATH, include_in_schema=False)
 async def register_parcel(request: Request) -> Response:
     """Register a parcel that was shipped anywhere."""
     registration = read_registration(await json_of(request))

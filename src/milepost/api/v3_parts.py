@@ -47,6 +47,8 @@ class Part(BaseModel):
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is str:
+        return value
     if isinstance(value, Part):
         return value.document()
     return [_plain(item) for item in value] if isinstance(value, list) else value
