@@ -63,6 +63,14 @@ async def register_batch(request: Request) -> StreamingResponse:
     return StreamingResponse(batch.answer(), media_type="application/json")
 
 
+@router.api_route(
+    "/parcels/batch", methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False
+)
+async def no_parcel_of_that_id() -> None:
+    """``batch`` is no id, whatever the other calls take in its place."""
+    raise Refused(status_problem(405, headers=((b"allow", b"POST"),)))
+
+
 class Batch:
     """One batch under way. ``error`` is why its rest was not read, None while all is well."""
 

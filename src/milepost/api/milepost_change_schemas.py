@@ -43,7 +43,10 @@ _BATCH_ANSWER = closed(
 _CHANGE: Schema = {
     "type": "object",
     "description": "JSON merge patch (RFC 7396) of a registration: objects merge, null removes.",
-    "properties": dict.fromkeys(sorted(RegistrationRequest.model_fields), ANY_VALUE),
+    "properties": {
+        name: {"not": {"type": "null"}} if field.is_required() else ANY_VALUE
+        for name, field in sorted(RegistrationRequest.model_fields.items())
+    },
     "additionalProperties": False,
 }
 _told = OwnEvents.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -197,12 +197,10 @@ def _receipt(receipt: Receipt | None) -> Response:
 
 async def _optional_json(request: Request) -> Any:
     await request.body()
-    return request.scope.get(JSON_KEY)
+    return request.scope.get(JSON_KEY, {})
 
 
 def _reason(given: Any) -> str:
-    if given is None:
-        return ""
     if not isinstance(given, dict):
         raise InvalidInput("Input should be an object", ("body",), "dict_type")
     reason = given.get("reason", "")

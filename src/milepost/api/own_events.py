@@ -6,11 +6,18 @@ What comes out are observations like a carrier's: they take the same way into th
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from milepost.api.problems import Problem
-from milepost.api.v3_fields import MOMENT_PATTERN, Amount, Currency, limited, read_moment
+from milepost.api.v3_fields import (
+    MOMENT_PATTERN,
+    Amount,
+    Currency,
+    Schema,
+    limited,
+    read_moment,
+)
 from milepost.api.v3_models import refused_fields
 from milepost.api.v3_parts import Part
 from milepost.carriers import moments
@@ -83,9 +90,30 @@ class OwnEvent(Part):
                 )
         elif self.amount is not None or self.reference:
             raise PydanticCustomError("claim_only", "Only a claim has an amount and a reference")
-        elif (self.phase, self.exception) == ("none", "none") and not self.text:
-            raise PydanticCustomError("says_nothing", "Give a phase, an exception or a text")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Schema:
+        schema = handler.resolve_ref_schema(handler(core))
+        schema["anyOf"] = [
+            {
+                "properties": {
+                    "event_type": {"const": "claim"},
+                    "exception": {"enum": list(_CLAIMS)},
+                },
+                "required": ["event_type", "exception"],
+            },
+            {
+                "properties": {
+                    "event_type": {"enum": ["carrier", "internal"]},
+                    "amount": {"type": "null"},
+                    "reference": {"const": ""},
+                }
+            },
+        ]
+        return schema
 
 
 class OwnEvents(Part):
