@@ -84,6 +84,8 @@ class _Fold:
         self.entries: list[Entry] = []
         self.reading = Reading(Phase.NONE)
         self.alarm: Reading | None = None
+        self.shown = self.reading
+        self.status = status_of(self.reading)
         self.status_at = announced_at
         self.leg = 1
         self.is_return = False
@@ -100,13 +102,14 @@ class _Fold:
             self.alarm, self.status_at = event.wording.reading, at
         elif verdict in MOVING:
             self._move(event, at)
+        if verdict in MOVING:
+            self.shown = self._with_alarm()
+            self.status = self._status_of(self.shown)
         if verdict is not Verdict.NOTICE and event.event_type is EventType.CARRIER:
             self.carrier_spoke = True
-        shown = self.shown
-        self.entries.append(Entry(event, at, self.leg, verdict, shown, self._status_of(shown)))
+        self.entries.append(Entry(event, at, self.leg, verdict, self.shown, self.status))
 
-    @property
-    def shown(self) -> Reading:
+    def _with_alarm(self) -> Reading:
         """The reading of the facts, with what stands over it."""
         own, alarm = self.reading, self.alarm
         if alarm is None or (
@@ -191,7 +194,7 @@ class _Fold:
             entries=tuple(self.entries),
             hidden=tuple(hidden),
             reading=self.shown,
-            status=self._status_of(self.shown),
+            status=self.status,
             status_at=self.status_at,
             first_scan_at=scans[0] if scans else None,
             last_scan_at=scans[-1] if scans else None,
