@@ -60,6 +60,13 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("MILEPOST_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     )
 
+    # The door for agents
+    api_url: str = ""
+    api_key: SecretStr | None = None
+    mcp_host: str = "127.0.0.1"
+    mcp_port: int = Field(default=8010, ge=0, le=65535)
+    mcp_hosts: str = ""
+
     # Fixed limits of the API (bytes, counts, seconds)
     max_header_bytes: int = 32 * 1024
     max_header_fields: int = 100

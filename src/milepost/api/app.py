@@ -14,6 +14,7 @@ from milepost import settings, tracing, wiring
 from milepost.api import (
     docs,
     health,
+    json_schemas,
     milepost_batch,
     milepost_changes,
     milepost_parcels,
@@ -132,6 +133,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
     api.include_router(milepost_changes.router)
     api.include_router(milepost_parcels.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))
+    json_schemas.add_to(api)
     if chosen.docs:
         docs.add_to(api, chosen.public_url)
     return api

@@ -113,7 +113,7 @@ _PARCEL = closed(
         "return_price": _ANY,
         "shipment": _ANY,
     },
-    {"events": listed(_EVENT)},
+    {"events": listed(_ref("Event"))},
 )
 _TELLING: Schema = {
     "reading": closed(_READING),
@@ -187,7 +187,7 @@ _USAGE = closed(
     }
 )
 _PAGE = closed({"data": listed(_ref("Parcel")), "next_cursor": TEXT_OR_NULL})
-COMPONENTS: Schema = {"Parcel": _PARCEL, "Explanation": _EXPLANATION}
+COMPONENTS: Schema = {"Parcel": _PARCEL, "Event": _EVENT, "Explanation": _EXPLANATION}
 
 PARCEL_ID: Schema = {
     "name": "parcel_id",

@@ -8,7 +8,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from milepost.api import milepost_change_schemas, milepost_parcel_schemas, milepost_schemas
+from milepost.api import (
+    json_schemas,
+    milepost_change_schemas,
+    milepost_parcel_schemas,
+    milepost_schemas,
+)
 from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
 from milepost.api.v3_schemas import COMPONENTS, TEXT, Schema, closed, listed
@@ -88,7 +93,7 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
     document["servers"] = [{"url": public_url.rstrip("/") or "/"}]
-    own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS}
+    own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS, **json_schemas.PATHS}
     for path, operations in milepost_change_schemas.PATHS.items():
         own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}

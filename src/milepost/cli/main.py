@@ -25,6 +25,8 @@ ROOM_OF = {
     "sandbox": "sandbox",
     "demo": "demo",
     "doctor": "doctor",
+    "mcp": "agents",
+    "schema": "schemas",
 }
 """Which module a command is in."""
 
