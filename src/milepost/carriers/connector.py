@@ -45,8 +45,8 @@ class Found:
     """The carrier knows the parcel. ``complete`` means ``scans`` is its whole history.
 
     ``as_of`` is the carrier's own clock; it is heeded for simulated carriers only. ``raw`` is what
-    the carrier answered about this parcel alone (it is erased with it); empty where an answer is
-    about several at once.
+    the carrier answered about this parcel alone (it is erased with it), in the form ``raw_type``
+    says; both are empty where an answer is about several at once.
     """
 
     scans: tuple[Scan, ...]

@@ -35,4 +35,6 @@ async def _one(item: Item, fetch: Fetch, outcome: Callable[[Item, Answer], Outco
     if not isinstance(answer, Answer):
         return answer
     told = outcome(item, answer)
-    return replace(told, raw=answer.body) if isinstance(told, Found) else told
+    if isinstance(told, Found) and told.raw_type:
+        return replace(told, raw=answer.body)
+    return told

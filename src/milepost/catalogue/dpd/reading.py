@@ -31,7 +31,10 @@ def read(manifest: Manifest, body: XmlTree, item: Item) -> Outcome:
         return NotFound()
     service = result.child("shipmentInfo", "serviceDescription", "content")
     return Found(
-        scans=tuple(_scans(manifest, reached)), complete=True, service=service.text("content")
+        scans=tuple(_scans(manifest, reached)),
+        complete=True,
+        service=service.text("content"),
+        raw_type="text/xml",
     )
 
 

@@ -25,8 +25,9 @@ _WINDOWS = {"EDW", "CDW", "IDW"}
 def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     """What UPS knows about ``item``."""
     shipments = list(document.items("trackResponse", "shipment"))
+    packages = [package for one in shipments for package in one.items("package")]
     codes = {one.text("code") for shipment in shipments for one in shipment.items("warnings")}
-    if codes & NOT_FOUND and not any(list(one.items("package")) for one in shipments):
+    if codes & NOT_FOUND and not packages:
         return NotFound()
     package = _package_of(shipments, item)
     activities = list(package.items("activity", at_most=MOST_EVENTS))
@@ -42,6 +43,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         further_numbers=tuple(
             filter(None, (one.text("number") for one in package.items("alternateTrackingNumber")))
         ),
+        raw_type="application/json" if len(packages) == 1 else "",
     )
 
 
