@@ -96,7 +96,7 @@ def _shown(argument: Any, kind: str, name: str, parcel_id: int, values: dict[str
     if argument is None:
         return f"NULL::{cast}"
     if parcel_id and argument in (parcel_id, [parcel_id]):
-        number = "(:template + :n)"
+        number = "(:template::bigint + :n::bigint)"
         return f"ARRAY[{number}::bigint]" if isinstance(argument, list) else f"{number}::{cast}"
     text = _literal(argument, kind)
     values[name] = text

@@ -65,5 +65,5 @@ async def run(
         said, complained = await process.communicate()
     done = _DONE.search(said.decode())
     if process.returncode != 0 or done is None:
-        raise RuntimeError(f"pgbench failed: {complained.decode()[-300:]}")
+        raise RuntimeError(f"pgbench failed: {complained.decode()[:300]}")
     return int(done[1])

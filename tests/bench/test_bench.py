@@ -1,0 +1,68 @@
+"""The benchmark suite at toy size: it measures, and what is not enough is told by the exit code."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from bench.rows import Row, failed, paired
+from bench.run import Run, Scale
+from tests.conftest import make_state_dir
+
+from bench import __main__ as bench
+from bench import checking
+
+SMALL = {"parcels": 300, "records": 16, "pairs": 1, "seconds": 0.3}
+
+
+def run(tmp_path: Path, *parts: str) -> tuple[int, dict[str, dict[str, object]]]:
+    report = tmp_path / "bench.json"
+    sizes = [word for name, size in SMALL.items() for word in ("--scale", f"{name}={size}")]
+    where = ["--state", str(make_state_dir()), "--json", str(report)]
+    code = bench.main([*parts, *sizes, *where])
+    return code, {row["what"]: row for row in json.loads(report.read_bytes())}
+
+
+def test_rows_come_out(tmp_path: Path) -> None:
+    _, rows = run(tmp_path, "reads", "writes", "records")
+    assert len(rows) == 6
+    for row in rows.values():
+        assert isinstance(row["value"], float), row
+        assert row["value"] > 0, row
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([Row("fast", 0.5, 0.5), Row("small", 6, 6, at_most=True), Row("told", 1, None)], 0),
+        ([Row("fast", 0.5, 0.5), Row("slow", 0.49, 0.5)], 1),
+        ([Row("large", 6.1, 6, at_most=True)], 1),
+        ([failed("absent", RuntimeError("no such part"))], 1),
+    ],
+)
+def test_what_is_not_enough_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Row], code: int
+) -> None:
+    async def measured(run: Run, wanted: Sequence[str]) -> list[Row]:
+        return rows
+
+    monkeypatch.setattr(bench, "measure", measured)
+    told, written = run(tmp_path)
+    assert told == code
+    assert [row["enough"] for row in written.values()] == [row.enough for row in rows]
+
+
+async def test_a_part_that_fails_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(run: Run) -> list[Row]:
+        raise RuntimeError("the carrier is missing")
+
+    monkeypatch.setattr(checking, "rows", broken)
+    (row,) = await bench.measure(Run(None, Scale()), ["checks"])  # type: ignore[arg-type]
+    assert not row.enough
+    assert math.isnan(row.value)
+    assert "carrier is missing" in row.told
+
+
+def test_pairs_cancel_what_disturbs_both() -> None:
+    assert paired([10, 100, 10], [20, 200, 20]) == 0.5
