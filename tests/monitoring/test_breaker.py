@@ -72,6 +72,20 @@ async def test_half_of_many_failing_opens_it(worker_pool: Pool) -> None:
     assert await ask(worker_pool, well=True) == "open"
 
 
+async def test_answers_between_faults_count_whenever_they_come(worker_pool: Pool) -> None:
+    """A carrier that is seldom asked, one that is asked a lot in one check: in a row is in a row."""
+    for _ in range(3 * breaker.MOST_FAULTS):
+        assert await ask(worker_pool, well=False) == ""
+        await worker_pool.execute("UPDATE carrier_budget SET window_at = now() - interval '1 day'")
+        assert await ask(worker_pool, well=True) == ""
+    one_check = ledger(worker_pool, "account:7")
+    await one_check.take(50)
+    for number in range(4 * breaker.MOST_FAULTS):
+        failed = number % 3 == 0
+        assert await weigh(worker_pool, one_check, answered=not failed, failed=failed) is None
+    assert await resting(worker_pool) == []
+
+
 async def test_of_all_workers_one_probes(worker_pool: Pool, admin_pool: Pool) -> None:
     for _ in range(breaker.MOST_FAULTS):
         await ask(worker_pool, well=False)

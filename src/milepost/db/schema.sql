@@ -1358,7 +1358,8 @@ BEGIN
     clock := clock_timestamp();
     granted := 0;
     why := '';
-    troubled := budget.open_until IS NOT NULL OR budget.window_at > clock - interval '60 s';
+    troubled := budget.open_until IS NOT NULL OR budget.faults > 0
+                OR budget.window_at > clock - interval '60 s';
     start_at := greatest(budget.next_slot_at, budget.paused_until, clock);
     wait := start_at - clock;
     IF EXISTS (SELECT FROM carrier_pause p WHERE p.carrier_code = p_carrier) THEN

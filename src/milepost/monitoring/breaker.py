@@ -35,6 +35,8 @@ async def weigh(
     """
     if not failed and not (answered and ledger.troubled) and ledger.probe is None:
         return None
+    # What is asked beside and after a fault counts as well, else all faults were in a row.
+    ledger.troubled = ledger.troubled or failed
     budget = ledger.budget
     row = await retrying(
         lambda: pool.fetchrow(
