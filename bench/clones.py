@@ -34,7 +34,7 @@ _ADDRESS = {
 }
 _NEVER_COPIED = frozenset({"outbox", "raw_payload", "idempotency_key", "audit", "erasure"})
 """What waits to be told of the one parcel, or happened to it alone, is no part of the others."""
-_WORTH_A_VACUUM = 5_000
+_MANY = 5_000
 _ONLY_LOOKED_FOR = frozenset({"tracked_number", "parcel_search", "event", "parcel_timing"})
 """What parcels do without that are only there to be claimed."""
 
@@ -141,8 +141,8 @@ async def copy(database: Database, copies: Copies) -> None:
         await connection.execute(
             "SELECT setval('parcel_parcel_id_seq', (SELECT max(parcel_id) FROM parcel))"
         )
-        if copies.count >= _WORTH_A_VACUUM:
-            await connection.execute("VACUUM ANALYZE")
+        # Without statistics the first plans are for empty tables, and those are remembered.
+        await connection.execute("VACUUM ANALYZE" if copies.count >= _MANY else "ANALYZE")
     finally:
         await connection.close()
 

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import sys
 
+import uvloop
+
 from milepost import tracing
 from milepost.cli.processes import run_child
 from milepost.settings import Settings
@@ -23,7 +25,7 @@ def work(settings: Settings) -> None:
         finally:
             tracing.stop()
 
-    asyncio.run(until_stopped())
+    uvloop.run(until_stopped())
 
 
 if __name__ == "__main__":
