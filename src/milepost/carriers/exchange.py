@@ -73,7 +73,7 @@ def _seconds(stated: str, now: datetime) -> float | None:
         return float(stated[:10])
     try:
         until = parsedate_to_datetime(stated)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
