@@ -178,6 +178,22 @@ async def test_dpds_token_is_replaced_once_and_a_refused_login_is_told() -> None
     assert "p<w" not in repr(DPD_LOGIN)
 
 
+async def test_what_dpd_says_of_a_number_stays_out_of_the_log() -> None:
+    class Strict(Dpd):
+        async def track(self, request: web.Request) -> web.Response:
+            return web.Response(
+                text="<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body>"
+                f"<s:Fault><faultstring>{DPD_NUMBER} is not of shop</faultstring></s:Fault>"
+                "</s:Body></s:Envelope>",
+                status=500,
+            )
+
+    async with serving(Strict(), "wsshipper.dpd.be") as fetcher:
+        outcome = await ask(connector("dpd"), DPD_NUMBER, DPD_LOGIN, fetcher)
+    assert isinstance(outcome, Broken)
+    assert DPD_NUMBER not in outcome.why
+
+
 async def test_a_dpd_that_talks_html_is_broken_for_all() -> None:
     class Down(Dpd):
         async def track(self, request: web.Request) -> web.Response:

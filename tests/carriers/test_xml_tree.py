@@ -60,6 +60,9 @@ def test_neither_true_nor_false_is_no_flag() -> None:
         b"<a>" * 100_000,
         b"<a>" + b"<b/>" * (MOST_ELEMENTS + 1) + b"</a>",
         b"\xff\xfe<answer/>",
+        b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a +AFs- +ADwAIQ-ENTITY x "ha"+AD4-'
+        b' +AF0-+AD4-<a b="+ACY-x+ADs-"/>',
+        b'<?xml version="1.0" encoding="ISO-2022-JP"?><!\x1b(BDOCTYPE answer><answer/>',
     ],
     ids=lambda body: repr(body[:24]),
 )

@@ -17,7 +17,8 @@ def read_xml(body: bytes) -> "XmlTree":
     """The document in ``body``. Raises CarrierParseError when it is not XML, or more than XML.
 
     A DOCTYPE is refused before anything is parsed: no answer needs one, and whatever can be done
-    with entities starts there. So is an encoding in which it could hide (UTF-16, UTF-32).
+    with entities starts there. So is a wide encoding, in which it could hide; one that hid in
+    another (UTF-7, ISO-2022) is refused when it shows.
     """
     if b"\0" in body or b"<!doctype" in body.lower():
         raise CarrierParseError("the answer is XML with a DOCTYPE, or in a wide encoding")
@@ -33,6 +34,8 @@ def read_xml(body: bytes) -> "XmlTree":
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise CarrierParseError("the answer is not XML") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise CarrierParseError("the answer is XML with a hidden DOCTYPE")
     _bound(root)
     return XmlTree(root, _name(root))
 

@@ -22,11 +22,11 @@ _ENVELOPE = (
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A SOAP fault. ``detail`` is the name of the carrier's own kind of fault, ``""`` if none;
-    ``code`` and ``text`` are the carrier's where it has them, else SOAP's."""
+    ``code`` is the carrier's where it has one, else SOAP's. Its text may quote the number, and no
+    code depends on it: it is not read."""
 
     detail: str
     code: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,8 @@ def body_of(answer: Answer) -> XmlTree | Fault:
 def _fault(told: XmlTree) -> Fault:
     own = next(told.child("detail").children(), None)
     if own is None:
-        return Fault("", told.text("faultcode"), told.text("faultstring"))
+        return Fault("", told.text("faultcode"))
     return Fault(
         own.name,
         own.text("errorCode") or own.text("faultCode") or told.text("faultcode"),
-        own.text("errorMessage") or own.text("message") or told.text("faultstring"),
     )

@@ -42,7 +42,7 @@ def read_fault(fault: Fault, item: Item) -> Outcome:
     """DPD refuses a login with a fault of its own; every other one is this parcel's."""
     if is_refusal(fault):
         return credential_refused(f"DPD refused the login: {fault.code}")
-    return Broken(f"DPD's fault: {fault.code or fault.text}", lane_wide=not fault.detail)
+    return Broken(f"DPD's fault: {fault.code or 'no code'}", lane_wide=not fault.detail)
 
 
 def is_refusal(fault: Fault) -> bool:
