@@ -14,6 +14,7 @@ from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.oauth2 import client_tokens, token_request
 from milepost.carriers.tokens import MOST_TOKENS, Tokens
+from milepost.errors import NoSlot
 
 SECRET = "client-secret-9d1"
 LOGIN = Credential("operator", {"id": "shop", "secret": SECRET})
@@ -184,6 +185,29 @@ async def test_a_refused_login_is_not_a_broken_carrier(
     house.server.mood = ""
     house.time += 6
     assert await house.status() == 200
+
+
+async def test_who_waits_and_who_comes_share_one_question_after_one_was_given_up(
+    house: House,
+) -> None:
+    """The first has no slot; of the second, which waited, and a third only one asks anew."""
+
+    class NoneLeft:
+        async def near(self) -> None:
+            await asyncio.sleep(0.01)
+
+        async def start(self) -> None:
+            raise NoSlot("quota", 1)
+
+    async def first() -> None:
+        asks = Line(house.fetcher, NoneLeft)
+        with pytest.raises(NoSlot):
+            await house.tokens.fetch(asks, LOGIN, lambda _: Request("http://unused.example"))
+        await house.ask()
+
+    await asyncio.gather(first(), house.ask())
+    assert house.server.given == 1
+    assert len(house.tokens._asking) == 0
 
 
 async def test_an_unreachable_token_server_is_a_broken_carrier(house: House) -> None:

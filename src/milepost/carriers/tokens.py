@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from weakref import WeakValueDictionary
 
 from milepost.carriers.connector import Broken, Credential, Refused
 from milepost.carriers.exchange import Answer, Asks, Request
@@ -59,7 +60,8 @@ class Tokens:
         self._refuses = refuses
         self._clock = clock
         self._known: OrderedDict[bytes, _Token | _Failure] = OrderedDict()
-        self._asking: dict[bytes, asyncio.Lock] = {}
+        # A lock lives as long as anybody has it or waits for it.
+        self._asking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def fetch(
         self, carrier: Asks, credential: Credential, request: Callable[[str], Request]
@@ -92,18 +94,13 @@ class Tokens:
         self, key: bytes, carrier: Asks, credential: Credential
     ) -> "_Token | _Failure":
         """The kept one, else a new one that all who wait share."""
-        lock = self._asking.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                known = self._living(key)
-                if known is not None:
-                    return known
-                got = await self._new(carrier, credential)
-                self._keep(key, got)
-                return got
-        finally:
-            if not lock.locked():
-                self._asking.pop(key, None)
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            known = self._living(key)
+            if known is not None:
+                return known
+            got = await self._new(carrier, credential)
+            self._keep(key, got)
+            return got
 
     async def _new(self, carrier: Asks, credential: Credential) -> "_Token | _Failure":
         asked_at = self._clock()
