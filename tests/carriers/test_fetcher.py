@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
+from milepost import metrics
+from milepost.carriers import fetcher as fetcher_module
 from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.fetcher import Fetcher
-from milepost.errors import CarrierUnreachable
+from milepost.errors import CarrierUnreachable, NoSlot
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ASK = Request("https://carrier.example/track?x=1", (("number", "A/B 1"),), {"Key": "secret"})
@@ -190,6 +192,42 @@ async def test_a_known_answer_costs_the_carrier_nothing() -> None:
     assert {(answer.status, answer.body) for answer in answers} == {(200, b"parcel")}
 
 
+async def test_what_is_remembered_is_bounded_headers_included(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetcher_module, "REMEMBERED_BYTES", 100_000)
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(headers={"ETag": '"v1"', "X-Long": "x" * 4_000})
+
+    async with served(handler) as routes, Fetcher(routes=routes) as fetcher:
+        for number in range(60):
+            await fetcher.fetch(Request(ASK.url, (("number", str(number)),)))
+        assert 1 < len(fetcher._memory._answers) < 30
+
+
+async def test_a_question_that_may_not_be_asked_is_none_of_the_carriers() -> None:
+    class Late:
+        async def near(self) -> None:
+            pass
+
+        async def start(self) -> None:
+            raise NoSlot("quota", 60)
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    def told() -> list[float]:
+        found = metrics.carrier_seconds.collect()
+        return [one.value for family in found for one in family.samples]
+
+    before = told()
+    async with served(handler) as routes, Fetcher(routes=routes) as fetcher:
+        with pytest.raises(NoSlot):
+            await fetcher.fetch(ASK, Late())
+    assert told() == before
+
+
 async def test_a_host_is_asked_a_few_at_a_time() -> None:
     at_once = most = 0
 
@@ -217,6 +255,8 @@ async def test_a_host_is_asked_a_few_at_a_time() -> None:
         ("Sun, 22 Nov 2026 09:00:00 GMT", 1),
         ("soon", 60),
         ("²", 60),
+        ("Mon, 1 Jan 99999999999999999999 00:00:00 GMT", 60),
+        ("Mon, 1 Jan 2020 00:00:00 +99999999999999", 60),
     ],
 )
 def test_retry_after(stated: str, seconds: float) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import aiohttp
 
 from milepost import metrics, tracing
+from milepost.errors import MilepostError
 
 
 def told_of_requests() -> aiohttp.TraceConfig:
@@ -30,7 +31,9 @@ def told_of_requests() -> aiohttp.TraceConfig:
         known: SimpleNamespace,
         end: aiohttp.TraceRequestExceptionParams,
     ) -> None:
-        _tell(known, "failed", type(end.exception).__name__)
+        # Our own quota or a lost lease: the carrier was not asked.
+        if not isinstance(end.exception, MilepostError):
+            _tell(known, "failed", type(end.exception).__name__)
 
     config.on_request_headers_sent.append(sent)
     config.on_request_end.append(answered)

@@ -19,6 +19,8 @@ from milepost.errors import CarrierUnreachable
 
 USER_AGENT = "Milepost/1 (parcel tracking)"
 REMEMBERED_BYTES = 16 * 1024 * 1024
+ENTRY_BYTES = 2048
+"""What a remembered answer takes beside its own bytes, about."""
 _CHUNK = 64 * 1024
 _slot: ContextVar[Slot | None] = ContextVar("slot", default=None)
 
@@ -204,13 +206,18 @@ class _Memory:
 
     def keep(self, key: bytes, answer: Answer) -> None:
         old = self._answers.pop(key, None)
-        self._bytes -= len(old.body) if old is not None else 0
+        self._bytes -= _size(old) if old is not None else 0
         if answer.status == 200 and answer.headers.get("etag"):
             self._answers[key] = answer
-            self._bytes += len(answer.body)
+            self._bytes += _size(answer)
         while self._bytes > self._max_bytes:
             _, oldest = self._answers.popitem(last=False)
-            self._bytes -= len(oldest.body)
+            self._bytes -= _size(oldest)
+
+
+def _size(answer: Answer) -> int:
+    headers = sum(len(name) + len(value) for name, value in answer.headers.items())
+    return ENTRY_BYTES + headers + len(answer.body)
 
 
 def _memory_key(request: Request) -> bytes:
