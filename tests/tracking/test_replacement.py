@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from tests.tracking import journey_files
 from tests.tracking.order_free import (
     START,
@@ -131,11 +132,30 @@ def test_a_sighting_that_moved_is_written_beside_a_new_scan_like_it(new: Scan) -
     assert keys(found.revised) == ["AR|2026-03-02T08:00"]
 
 
+_TOLD_BESIDE_LATER = [
+    poll(0, RECODED),
+    poll(1, ARRIVED, complete=False),
+    poll(2, RECODED, complete=False),
+    poll(3, ARRIVED),
+]
+"""Beside each other in answers of which none was a new telling: only then a complete one."""
+
+_LISTED_ELSEWHERE = [
+    poll(0, ARRIVED, scan_at(0, "EX", "sorted")),
+    replace(poll(1), scans=(replace(ARRIVED, position=3),)),
+]
+
+
 @settings(max_examples=150, deadline=None)
+@example(told=_TOLD_BESIDE_LATER)
+@example(told=_LISTED_ELSEWHERE)
 @given(told=adversaries())
 def test_writing_only_the_changes_gives_the_same_timeline(told: list[Observation]) -> None:
-    """Answers arrive in the order of asking here, as they do from one source."""
-    told = sorted(told, key=lambda observation: observation.observed_at)
+    """Answers arrive in the order of asking here, as they do from one source, no two at once."""
+    told = [
+        replace(observation, observed_at=observation.observed_at + timedelta(microseconds=place))
+        for place, observation in enumerate(sorted(told, key=lambda each: each.observed_at))
+    ]
     rows: dict[int, Event] = {}
     for observation in told:
         held = tuple(rows.values())

@@ -5,6 +5,7 @@ again, by anyone, in any words, adds a sighting and perhaps a wording. The resul
 the set of observations: any order, with any repeats, gives the same events but for ids.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -154,29 +155,25 @@ def changes(before: Sequence[Event], after: Sequence[Event]) -> Changes:
     """What a merge (and the numbering of its new events) did that is worth a write.
 
     That a known event was told once more in the same words is not: an unchanged check writes no
-    event. Only where a new telling is stored are the moved sightings beside it stored too that
-    show it came beside an event and not in its place.
+    event. Only where it was told beside another that could be in its place is its moved sighting
+    stored, once: read without it, the other would have come after the last of this one.
     """
     old_by_key = {event.key: event for event in before}
     old_by_sequence = {event.sequence: event for event in before if event.sequence}
     new: list[Event] = []
     revised: list[Event] = []
-    moved: list[Event] = []
-    fresh: list[Event] = []
+    moved: list[tuple[Event, Event]] = []
     for event in sorted(after, key=place_of):
         old = old_by_key.get(event.key) or old_by_sequence.get(event.sequence)
         if old is None:
             new.append(event)
-            fresh.append(event)
         elif old is event:
             continue
         elif _says_more(old, event):
             revised.append(event)
-            if _seen_anew(old.sightings, event.sightings):
-                fresh.append(event)
         else:
-            moved.append(event)
-    revised += _beside(moved, fresh, old_by_key)
+            moved.append((old, event))
+    revised += _worth_keeping(moved, after)
     kept = {event.sequence for event in after}
     keys = {event.key for event in after}
     return Changes(
@@ -187,18 +184,22 @@ def changes(before: Sequence[Event], after: Sequence[Event]) -> Changes:
     )
 
 
-def _beside(
-    moved: Iterable[Event], fresh: Sequence[Event], before: dict[str, Event]
-) -> list[Event]:
-    """Of the events that merely were told again, those whose sightings will matter."""
-    marks = {event.scan_class for event in fresh}
-    marks |= {event.wording.moment.home_minute for event in fresh}
+def _worth_keeping(moved: Iterable[tuple[Event, Event]], after: Sequence[Event]) -> list[Event]:
+    """Of the events that merely were told again, those now listed elsewhere or beside a rival."""
+    told: dict[str, set[datetime]] = defaultdict(set)
+    if moved:
+        for event in _flat(after).values():
+            first = {sighting.first_seen for sighting in event.sightings}
+            told[event.scan_class] |= first
+            told[event.wording.moment.home_minute] |= first
     return [
         event
-        for event in moved
-        if event.scan_class in marks
-        or event.wording.moment.home_minute in marks
-        or (fresh and event.wording.position != before[event.key].wording.position)
+        for old, event in moved
+        if event.wording.position != old.wording.position
+        or any(
+            old.last_seen < first <= event.last_seen
+            for first in told[event.scan_class] | told[event.wording.moment.home_minute]
+        )
     ]
 
 
