@@ -70,7 +70,7 @@ class FakeCarrier(DhlServer):
         number = request.query.get("trackingNumber", "")
         self.times_asked[number] += 1
         told = told_at(number, self.times_asked[number])
-        self.shipments[number] = _shipment(number, told)
+        self.shipments[number] = shipment(number, told)
         self.ledger.write("asked", number=number, told=len(told))
         if len(told) == len(scans_of(number)):
             self.finished.add(number)
@@ -80,7 +80,7 @@ class FakeCarrier(DhlServer):
         return await super().answer(request)
 
 
-def _shipment(number: str, told: list[tuple[str, str, str]]) -> Mapping[str, Any]:
+def shipment(number: str, told: list[tuple[str, str, str]]) -> Mapping[str, Any]:
     place = {"address": {"countryCode": "NL", "addressLocality": "Zwolle"}}
     events = [
         {
@@ -99,11 +99,16 @@ def _shipment(number: str, told: list[tuple[str, str, str]]) -> Mapping[str, Any
 
 @asynccontextmanager
 async def fake_carrier(
-    path: Path, port: int, *, slow_every: int = 0, slow_seconds: float = 0
+    path: Path,
+    port: int,
+    *,
+    slow_every: int = 0,
+    slow_seconds: float = 0,
+    kind: type[FakeCarrier] = FakeCarrier,
 ) -> AsyncIterator[FakeCarrier]:
     """A running carrier on 127.0.0.1:``port`` with its ledger at ``path``."""
     ledger = Ledger(path)
-    server = FakeCarrier(ledger, slow_every, slow_seconds)
+    server = kind(ledger, slow_every, slow_seconds)
     app = web.Application()
     app.router.add_get("/track/shipments", server.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -39,11 +39,15 @@ class Load:
     """(when, after how many seconds since the first attempt) of each operation, monotonic."""
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
+    @property
+    def on_the_way(self) -> int:
+        """Parcels the carrier has not told everything of."""
+        return self.watched - len(self.carrier.finished)
+
     def next_parcel(self) -> tuple[str, str]:
         """(number, carrier_code); bounded so that the carrier can follow."""
         serial = next(self._numbers)
-        on_the_way = self.watched - len(self.carrier.finished)
-        if serial % self.asked_every == 0 and on_the_way < self.most_on_the_way:
+        if serial % self.asked_every == 0 and self.on_the_way < self.most_on_the_way:
             self.watched += 1
             return f"JVGL{serial:014d}", "dhl"
         return f"SLOW{serial:014d}", "slowpost"
@@ -99,19 +103,22 @@ class Client:
         """True when an answer says what happened."""
         url = f"http://127.0.0.1:{random.choice(self.load.ports)}{TRACKING}"
         headers = self.headers | {"Idempotency-Key": key}
+        write, started = self.load.ledger.write, time.monotonic()
         try:
             async with self.session.post(url, data=body, headers=headers) as got:
                 answer = await got.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as unknown:
-            self.load.ledger.write("info", key=key, why=type(unknown).__name__)
+            write("info", key=key, why=type(unknown).__name__)
             return False
+        took = round(time.monotonic() - started, 3)
         if got.status == 503:
-            self.load.ledger.write("info", key=key, why="503")
+            retry_after = got.headers.get("Retry-After")
+            write("info", key=key, why="503", took=took, retry_after=retry_after)
             return False
         if got.status == 200:
-            self.load.ledger.write("ok", key=key, answer=hash_of(answer))
+            write("ok", key=key, answer=hash_of(answer), took=took)
         else:
-            self.load.ledger.write("fail", key=key, status=got.status, body=answer.decode()[:200])
+            write("fail", key=key, status=got.status, body=answer.decode()[:200], took=took)
         return True
 
 

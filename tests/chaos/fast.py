@@ -1,18 +1,21 @@
 """An installation and a load whose journeys take seconds instead of days."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.chaos.carrier import fake_carrier
+from tests.chaos.carrier import FakeCarrier, fake_carrier
 from tests.chaos.checker import drain, read, verdict
-from tests.chaos.clients import Load, run_clients
+from tests.chaos.clients import MOST_ON_THE_WAY, Load, run_clients
 from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger
 from tests.live_server import free_port
 
 CLIENTS = 8
+FEW = 20
+"""Parcels on the way when a broken run goes on."""
 
 
 @dataclass
@@ -27,11 +30,28 @@ class Run:
 
     async def finish(self, patience: float = 60) -> list[str]:
         """Stop the clients when each has its answer, let the carrier's news in, and judge."""
-        self.load.stop.set()
-        await self.clients
+        await self.pause()
         self.drain_seconds = await drain(self.house, patience)
         self.wrong = verdict(self.load.ledger.path, await read(self.house))
         return self.wrong
+
+    async def pause(self) -> None:
+        """Have the clients stop, each when it has its answer."""
+        self.load.stop.set()
+        await self.clients
+
+    def go_on(self) -> None:
+        """Have the clients register again, whatever still is on its way."""
+        self.load.stop.clear()
+        self.load.most_on_the_way = self.load.on_the_way + FEW
+        self.clients = asyncio.create_task(run_clients(self.load))
+
+    async def answered_again(self, times: int = 20) -> None:
+        """Until so many more registrations are acknowledged."""
+        before = len(self.load.acknowledged)
+        async with asyncio.timeout(60):
+            while len(self.load.acknowledged) < before + times:
+                await asyncio.sleep(0.02)
 
 
 def fast_settings(lease: float) -> dict[str, str]:
@@ -43,27 +63,41 @@ def fast_settings(lease: float) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_fast(
-    lease: float, *, slow_every: int = 0, slow_seconds: float = 0, asked_every: int = 5
+    lease: float,
+    *,
+    slow_every: int = 0,
+    slow_seconds: float = 0,
+    asked_every: int = 5,
+    most_on_the_way: int = MOST_ON_THE_WAY,
+    kind: type[FakeCarrier] = FakeCarrier,
+    disk: Callable[[Path], AbstractContextManager[object]] = nullcontext,
+    **more: str,
 ) -> AsyncIterator[Run]:
-    """``milepost run`` with two processes of each kind, eight accounts and a load on it."""
-    variables = fast_settings(lease) | {
+    """``milepost run`` with two processes of each kind, eight accounts and a load on it.
+
+    ``kind`` is which carrier answers, ``disk`` makes room for the database in the state directory,
+    ``more`` are further variables of the environment.
+    """
+    variables = {
+        **fast_settings(lease),
         "MILEPOST_API_PROCESSES": "2",
         "MILEPOST_WORKER_PROCESSES": "2",
+        **more,
     }
     port = free_port()
-    with installation(**variables) as house:
+    with installation(**variables) as house, disk(house.state_dir):
         await house.prepare(CLIENTS, port)
         ledger = Ledger(house.state_dir / "clients.ledger")
         asked = house.state_dir / "carrier.ledger"
         async with fake_carrier(
-            asked, port, slow_every=slow_every, slow_seconds=slow_seconds
+            asked, port, slow_every=slow_every, slow_seconds=slow_seconds, kind=kind
         ) as carrier:
             await asyncio.to_thread(house.start)
-            load = Load([house.port], house.keys, carrier, ledger, asked_every)
-            clients = asyncio.create_task(run_clients(load))
+            load = Load([house.port], house.keys, carrier, ledger, asked_every, most_on_the_way)
+            run = Run(house, load, asyncio.create_task(run_clients(load)))
             try:
-                yield Run(house, load, clients)
+                yield run
             finally:
-                clients.cancel()
+                run.clients.cancel()
                 await asyncio.to_thread(house.stop)
         ledger.close()

@@ -1,5 +1,6 @@
 """What a carrier's own ledger says about who asked it: too often, or twice at once."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -40,3 +41,20 @@ def asked_at_once(questions: Sequence[Asked], seconds: float) -> list[str]:
         for earlier, later in pairwise(times)
         if later - earlier < seconds
     ]
+
+
+def outcomes(path: Path, since: float = 0) -> dict[str, int]:
+    """How often a client was answered what from the instant ``since`` on: by status, or by the
+    name of what went wrong where there was no answer."""
+    told: Counter[str] = Counter()
+    for line in lines(path):
+        if line["at"] < since:
+            continue
+        match line["kind"]:
+            case "ok":
+                told["200"] += 1
+            case "fail":
+                told[str(line["status"])] += 1
+            case "info":
+                told[line["why"]] += 1
+    return dict(told)

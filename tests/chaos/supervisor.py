@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,10 +13,12 @@ from tests.chaos.installation import Installation
 
 KINDS = {
     # The server's main process, or one of those that answer.
-    "api": 7,
+    "api": 6,
     "worker": 7,
     "backend": 3,
     "postmaster": 2,
+    # Told to stop in order, and started again by the parent.
+    "restart": 1,
     # The whole installation, parent and database included.
     "everything": 1,
 }
@@ -55,6 +58,10 @@ class Supervisor:
                 while kill(self.house.everything()):
                     await asyncio.sleep(0.05)
                 await asyncio.to_thread(self.house.start)
+            elif kind == "restart":
+                for server in self._postmaster():
+                    with suppress(psutil.Error):
+                        server.send_signal(signal.SIGINT)
             else:
                 await self._kill_one(kind)
             self.kills[kind] += 1

@@ -1,44 +1,52 @@
-"""P1 in small: whatever dies, nothing acknowledged is lost and nothing happens twice.
+"""P1: whatever dies, nothing acknowledged is lost and nothing happens twice.
 
 Eight clients register parcels, a carrier tells of them bit by bit, and parts of the installation
 are killed: at random, and at each named point. ``CHAOS_KILLS=200`` is the long form,
-``CHAOS_SEED`` repeats a sequence of kills.
+``CHAOS_SEED`` repeats a sequence of kills. The points ``migrate.mid`` and
+``import.before_verdicts`` have runs of their own: ``tests/upgrade``, ``tests/cli/test_import.py``.
 """
 
 import asyncio
-import itertools
 import os
 import socket
+import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pytest
 from tests.chaos.clients import Load
 from tests.chaos.fast import Run, running_fast
-from tests.chaos.installation import Installation
+from tests.chaos.housekeeping import die_in_housekeeping
 from tests.chaos.ledger import operations
 from tests.chaos.supervisor import Supervisor
 from tests.live_server import free_port
 from tests.promises.figures import keep
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "20"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "50"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or int(time.time())
 DEATHS = max(1, KILLS // 50)
 """At each named point."""
 WARM_SECONDS = 4.0
 CALM_SECONDS = 6.0
 RATE_SECONDS = 3.0
-PAUSE = (0.6, 1.4)
+PAUSE = (0.1, 0.6)
 LEASE = 2.0
 RECOVERED = 0.4
 """Of the throughput before the first kill, at least; loose, for other work shares the machine."""
-API_POINTS = ("api.after_validate", "api.before_commit", "api.after_commit_before_reply")
-POLL_POINTS = (
-    "poll.after_lease",
-    "poll.after_http",
-    "poll.after_parse",
-    "poll.before_commit",
-    "poll.after_commit",
-)
+POINTS: Mapping[str, tuple[str, int]] = {
+    "api.after_validate": ("api", 20),
+    "api.before_commit": ("api", 20),
+    "api.after_commit_before_reply": ("api", 20),
+    "poll.after_lease": ("worker", 3),
+    "poll.after_http": ("worker", 3),
+    "poll.after_parse": ("worker", 3),
+    "poll.before_commit": ("worker", 3),
+    "poll.after_commit": ("worker", 3),
+    "lease.renew": ("worker", 1),
+}
+"""Which command gets there, and which pass is its last."""
+AT_ONCE = 5
 pytestmark = [pytest.mark.promise, pytest.mark.slow]
 
 
@@ -47,18 +55,25 @@ async def test_nothing_acknowledged_is_lost_whatever_dies() -> None:
     async with running_fast(LEASE, slow_every=60, slow_seconds=1.2 * LEASE) as run:
         await asyncio.sleep(WARM_SECONDS)
         warm = rate(run.load)
+        phases = [time.monotonic()]
         supervisor = Supervisor(run.house, SEED)
         await supervisor.run(KILLS, PAUSE)
+        phases.append(time.monotonic())
         deaths: dict[str, int] = {}
-        for api, poll in itertools.zip_longest(API_POINTS, POLL_POINTS):
-            deaths |= await die_at(run.house, run.load, api, poll)
+        for first in range(0, len(POINTS), AT_ONCE):
+            deaths |= await die_at(run, list(POINTS)[first : first + AT_ONCE])
+        deaths |= await die_in_housekeeping(run.house, DEATHS)
         last_kill = time.monotonic()
+        phases.append(last_kill)
         await asyncio.sleep(CALM_SECONDS)
         recovered = rate(run.load)
         wrong = await run.finish()
         figures = told(run, last_kill) | {
             "kills": dict(supervisor.kills),
             "deaths_at_points": deaths,
+            "seconds_of_kills_and_of_deaths_at_points": [
+                round(end - start, 1) for start, end in pairwise(phases)
+            ],
             "rate_before": warm,
             "rate_after": recovered,
         }
@@ -70,30 +85,30 @@ async def test_nothing_acknowledged_is_lost_whatever_dies() -> None:
     assert recovered >= RECOVERED * warm, figures
 
 
-async def die_at(
-    house: Installation, load: Load, api_point: str | None, poll_point: str
-) -> dict[str, int]:
-    """Have one more API and one more worker die at these points; how often each did."""
+async def die_at(run: Run, points: Sequence[str]) -> dict[str, int]:
+    """Have one more API or worker die at each of these; how often each did."""
     once = {"MILEPOST_API_PROCESSES": "1", "MILEPOST_WORKER_PROCESSES": "1"}
-    port = free_port()
-    wanted = {poll_point: house.spawn("worker", 0, MILEPOST_FAILPOINT=f"{poll_point}:3", **once)}
-    if api_point:
-        dying = f"{api_point}:20"
-        wanted[api_point] = house.spawn("api", port, MILEPOST_FAILPOINT=dying, **once)
+    wanted: dict[str, subprocess.Popen[bytes]] = {}
+    ports: list[int] = []
+    for point in points:
+        command, nth = POINTS[point]
+        port = free_port()
+        wanted[point] = run.house.spawn(command, port, MILEPOST_FAILPOINT=f"{point}:{nth}", **once)
+        ports += [port] if command == "api" else []
     seen: dict[str, set[int]] = {point: set() for point in wanted}
     died = dict.fromkeys(seen, 0)
     give_up = time.monotonic() + 60
     while min(died.values()) < DEATHS and time.monotonic() < give_up:
-        if api_point and port not in load.ports and takes_connections(port):
-            load.ports.append(port)
+        listening = [port for port in ports if takes_connections(port)]
+        run.load.ports[:] = [run.house.port, *listening]
         for point, started in wanted.items():
-            alive = {one.pid for one in house.serving(started)}
+            alive = {one.pid for one in run.house.serving(started)}
             seen[point] |= alive
             died[point] = len(seen[point] - alive)
         await asyncio.sleep(0.05)
-    load.ports[:] = [house.port]
+    run.load.ports[:] = [run.house.port]
     for started in wanted.values():
-        house.kill(started)
+        run.house.kill(started)
     return died
 
 

@@ -1,0 +1,198 @@
+"""P8: database trouble is said (503 and when to come again), survived, and not logged to death.
+
+One installation on a PostgreSQL behind a proxy, six clients, one reader, one who asks how it is.
+Five troubles one after the other; the sixth, a full disk, is in ``tests/chaos/test_full_disk.py``.
+``P8_FACTOR`` (1) makes each last so many times longer, ``P8_ANSWER_SECONDS`` (8) is what an answer
+may take: 3 is the promise, on a machine that does nothing else.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.chaos.checker import drain, read, verdict
+from tests.chaos.clients import TRACKING, Load, run_clients
+from tests.chaos.ledger import lines
+from tests.chaos.questions import outcomes
+from tests.chaos.supervisor import kill
+from tests.chaos.test_broken_twins import change
+from tests.promises.figures import keep
+from tests.promises.town import Town, town
+from tests.promises.watching import watching
+
+FACTOR = float(os.environ.get("P8_FACTOR", "1"))
+ANSWER_SECONDS = float(os.environ.get("P8_ANSWER_SECONDS", "8"))
+CLIENTS = 6
+WARM_SECONDS = 3.0
+RECOVERY_SECONDS = 15.0
+RECOVERED = 0.4
+"""Of the throughput before; loose, for other work shares the machine."""
+LOGGED_PER_MINUTE = 1_000_000
+PROCESSES = 4
+"""The parent, the server, the process that answers, the worker."""
+pytestmark = [pytest.mark.promise, pytest.mark.slow]
+
+
+# The troubles ---------------------------------------------------------------------------------
+
+
+async def down(town: Town) -> None:
+    kill(town.house.database())
+    await asyncio.sleep(8 * FACTOR)
+    await asyncio.to_thread(town.server.ensure_running)
+
+
+async def cut_each_second(town: Town) -> None:
+    for _ in range(round(3 * FACTOR)):
+        await change(
+            town.house,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )
+        await asyncio.sleep(1)
+
+
+async def exhausted(town: Town) -> None:
+    """Every connection of every pool waits for one that holds what all need."""
+    holder = await town.house.connect()
+    try:
+        await holder.execute("BEGIN; LOCK TABLE parcel, lane, account IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(4 * FACTOR)
+    finally:
+        await holder.close()
+
+
+async def read_only(town: Town) -> None:
+    begin = "ALTER SYSTEM SET default_transaction_read_only = on"
+    end = "ALTER SYSTEM RESET default_transaction_read_only"
+    await change(town.house, begin, "SELECT pg_reload_conf()")
+    await asyncio.sleep(3 * FACTOR)
+    writable = "SET default_transaction_read_only = off"
+    await change(town.house, writable, end, "SELECT pg_reload_conf()")
+
+
+async def slow(town: Town) -> None:
+    town.proxy.delay = 0.1
+    await asyncio.sleep(3 * FACTOR)
+    town.proxy.delay = 0
+
+
+Trouble = Callable[[Town], Awaitable[None]]
+TROUBLES: dict[str, Trouble] = {
+    "down": down,
+    "all sessions ended each second": cut_each_second,
+    "pools exhausted": exhausted,
+    "read-only": read_only,
+    "200 ms further away": slow,
+}
+
+
+@pytest.mark.timeout(240 + 60 * FACTOR)
+async def test_trouble_is_said_survived_and_not_logged_to_death() -> None:
+    async with town(CLIENTS) as here:
+        clients = asyncio.create_task(run_clients(here.load))
+        try:
+            await asyncio.sleep(WARM_SECONDS)
+            before = len(here.load.acknowledged) / WARM_SECONDS
+            told = {name: await survive(here, TROUBLES[name], before) for name in TROUBLES}
+        finally:
+            here.load.stop.set()
+            await clients
+        await drain(here.house, 60)
+        wrong = verdict(here.load.ledger.path, await read(here.house))
+    keep("P8", rate_before=round(before, 1), violations=len(wrong), troubles=told)
+    assert wrong == [], "\n".join(wrong[:8])
+    for name, figures in told.items():
+        assert_said(name, figures)
+    assert told["down"]["readyz_503_after"] < 5
+    for name in ("down", "pools exhausted", "read-only"):
+        assert told[name]["answers"].get("503", 0) > 0, f"{name} was no trouble"
+
+
+async def survive(here: Town, trouble: Trouble, before: float) -> dict[str, Any]:
+    """What was answered from a trouble's begin until the rate was back, and how soon that was."""
+    since, logged = time.time(), here.house.log.stat().st_size
+    number = next(
+        line["number"] for line in lines(here.load.ledger.path) if line["kind"] == "invoke"
+    )
+    key = here.house.keys[0]
+    async with watching(here.house.port, key.user, f"{TRACKING}/{number}") as watch:
+        await trouble(here)
+        over = time.monotonic()
+        while not (back := rate(here.load, 1) >= RECOVERED * before):
+            if time.monotonic() - over > RECOVERY_SECONDS:
+                break
+            await asyncio.sleep(0.1)
+        recovered = time.monotonic() - over
+    took = [line["took"] for line in since_then(here, since) if "took" in line]
+    unsaid = [
+        line
+        for line in since_then(here, since)
+        if line.get("why") == "503" and not line["retry_after"]
+    ]
+    minutes = (time.time() - since) / 60
+    return {
+        "answers": outcomes(here.load.ledger.path, since),
+        "reads": dict(watch.reads),
+        "healthz": dict(watch.health),
+        "readyz": dict(watch.ready),
+        "readyz_503_after": watch.not_ready_after,
+        "unsaid": watch.unsaid + [str(line) for line in unsaid],
+        "slowest_seconds": round(max([*took, watch.slowest]), 2),
+        "back": back,
+        "back_after_seconds": round(recovered, 1),
+        "logged_bytes_per_minute": round((here.house.log.stat().st_size - logged) / minutes),
+    }
+
+
+def since_then(here: Town, since: float) -> list[dict[str, Any]]:
+    return [line for line in lines(here.load.ledger.path) if line["at"] >= since]
+
+
+def rate(load: Load, seconds: float) -> float:
+    now = time.monotonic()
+    return sum(at > now - seconds for at, _ in load.acknowledged) / seconds
+
+
+def assert_said(name: str, told: dict[str, Any]) -> None:
+    """The bar for one trouble; ``test_the_judge_sees_...`` shows that each part of it can fail."""
+    assert set(told["answers"]) <= {"200", "503"}, (name, told["answers"])
+    assert set(told["reads"]) <= {200, 503}, (name, told["reads"])
+    assert set(told["healthz"]) == {200}, (name, told["healthz"])
+    assert told["unsaid"] == [], (name, told["unsaid"])
+    assert told["slowest_seconds"] <= ANSWER_SECONDS, (name, told["slowest_seconds"])
+    assert told["back"], (name, told)
+    assert told["logged_bytes_per_minute"] <= LOGGED_PER_MINUTE * PROCESSES, (name, told)
+
+
+GOOD: dict[str, Any] = {
+    "answers": {"200": 5, "503": 5},
+    "reads": {200: 1},
+    "healthz": {200: 1},
+    "unsaid": [],
+    "slowest_seconds": 1.0,
+    "back": True,
+    "logged_bytes_per_minute": 1000,
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "bad"),
+    [
+        ("answers", {"200": 5, "500": 1}),
+        ("answers", {"200": 5, "TimeoutError": 1}),
+        ("reads", {500: 1}),
+        ("healthz", {200: 1, 503: 1}),
+        ("unsaid", ["503 without Retry-After"]),
+        ("slowest_seconds", 1000.0),
+        ("back", False),
+        ("logged_bytes_per_minute", 10**8),
+    ],
+)
+def test_the_judge_sees_what_it_is_for(part: str, bad: Any) -> None:
+    assert_said("good", GOOD)
+    with pytest.raises(AssertionError):
+        assert_said("bad", GOOD | {part: bad})
