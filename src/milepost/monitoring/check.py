@@ -24,7 +24,7 @@ from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refus
 from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.db.pool import Pool, retrying
-from milepost.errors import ClaimLost, NoSlot
+from milepost.errors import ClaimLost, DatabaseUnavailable, NoSlot
 from milepost.monitoring import slots
 from milepost.monitoring.breaker import weigh
 from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, wake
@@ -172,7 +172,7 @@ class Checker:
             return await connector.ask(list(items), turn.credential, line)
         except NoSlot:
             return {}
-        except ClaimLost:
+        except (ClaimLost, DatabaseUnavailable):
             raise
         except Exception:
             # A connector does not raise; one that does has told nothing about any parcel.
