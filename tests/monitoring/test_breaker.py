@@ -73,7 +73,7 @@ async def test_half_of_many_failing_opens_it(worker_pool: Pool) -> None:
 
 
 async def test_answers_between_faults_count_whenever_they_come(worker_pool: Pool) -> None:
-    """A carrier that is seldom asked, one that is asked a lot in one check: in a row is in a row."""
+    """However seldom a carrier is asked, and however much in one check: in a row is in a row."""
     for _ in range(3 * breaker.MOST_FAULTS):
         assert await ask(worker_pool, well=False) == ""
         await worker_pool.execute("UPDATE carrier_budget SET window_at = now() - interval '1 day'")

@@ -22,6 +22,7 @@ from milepost.carriers.connector import (
     Refused,
 )
 from milepost.db.pool import Pool
+from milepost.errors import DatabaseUnavailable
 from milepost.monitoring import settle as settle_module
 from milepost.monitoring.claim import Lane, due_lanes, pause
 from milepost.monitoring.sweep import sweep
@@ -160,6 +161,19 @@ async def test_a_connector_that_raises_is_a_miss(house: House) -> None:
     assert await house.run("SELECT misses FROM watch") == 1
 
 
+async def test_a_database_that_goes_away_meanwhile_is_no_fault_of_the_carrier(house: House) -> None:
+    """A slot, for one, is asked of the database in the middle of a question."""
+
+    def away(_: Item) -> Outcome:
+        raise DatabaseUnavailable("gone")
+
+    await house.register(carrier_code="sandbox")
+    house.answer = away
+    with pytest.raises(DatabaseUnavailable):
+        await house.check()
+    assert await house.run("SELECT misses FROM watch") == 0
+
+
 async def test_a_lane_whose_check_fails_lets_others_have_their_turn(
     house: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +198,16 @@ async def test_a_login_whose_key_is_gone_is_none(house: House) -> None:
     assert await house.check("dhl") == 0
     assert (await house.lane("dhl")).state == "waiting_for_credentials"
     assert await house.monitoring(number) == "waiting_for_credentials"
+
+
+async def test_a_carrier_that_can_be_asked_by_now_waits_for_its_login(house: House) -> None:
+    """An upgrade brought its connector; the lane was closed when there was none."""
+    await house.register(carrier_code="dhl")
+    await pause(house.pool, await house.lane("dhl"), "not_supported", None)
+    assert await sweep(house.pool, house.catalogue, house.credentials) == 1
+    assert await house.check("dhl") == 0
+    assert (await house.lane("dhl")).state == "waiting_for_credentials"
+    assert await sweep(house.pool, house.catalogue, house.credentials) == 0
 
 
 async def test_a_lane_that_the_sweep_opens_is_shown_as_watched(house: House) -> None:

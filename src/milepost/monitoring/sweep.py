@@ -74,8 +74,10 @@ async def _open(
     opened = 0
     for lane in lanes:
         carrier = catalogue.get(lane.carrier_code)
+        # "Not supported" is over for all that come here; what else is missing the next check finds.
         if carrier is not None and (
-            not carrier.manifest.needs_credential
+            lane.state == "not_supported"
+            or not carrier.manifest.needs_credential
             or await credentials.has(lane.account_id, carrier.manifest.code)
         ):
             await wake(pool, lane)
