@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,37 @@ async def test_a_parcel_due_has_an_age_whatever_its_lane_waits_for(
         "UPDATE carrier_budget SET paused_until = NULL, open_until = NULL",
     )
     assert firing(await scrape()) == set()
+
+
+async def test_a_breaker_nobody_has_a_question_for_raises_no_alarm(
+    dsn: str, scrape: Callable[[], Any]
+) -> None:
+    await execute(
+        dsn,
+        "INSERT INTO carrier_budget (carrier_code, owner, open_until)"
+        " VALUES ('some', 'account:1', now() - interval '1 s')",
+    )
+    assert firing(await scrape()) == {"MilepostBreakerOpen"}
+    await execute(dsn, "UPDATE carrier_budget SET open_until = now() - interval '61 min'")
+    assert firing(await scrape()) == set()
+
+
+async def test_the_dead_are_folded_by_one_scrape_at_a_time(
+    scrape: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would add the same counts twice."""
+    at_once = most = 0
+
+    def slow(folder: Path) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.05)
+        at_once -= 1
+
+    monkeypatch.setattr(port, "fold_the_dead", slow)
+    await asyncio.gather(scrape(), scrape(), scrape())
+    assert most == 1
 
 
 @pytest.mark.promise

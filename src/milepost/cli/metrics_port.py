@@ -75,11 +75,14 @@ class Scraper:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._asking: asyncio.Task[tuple[Vitals, Queues] | None] | None = None
         self._asked_at = 0.0
+        # Two at once would fold the same dead process twice.
+        self._rendering = asyncio.Lock()
 
     async def answer(self, _: web.Request) -> web.Response:
         """All metrics in Prometheus' text form."""
         found = await self._database()
-        body = await asyncio.to_thread(self._rendered, found)
+        async with self._rendering:
+            body = await asyncio.to_thread(self._rendered, found)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def close(self) -> None:

@@ -1,10 +1,11 @@
 -- name: activity^
--- The oldest open transaction of this database but this one, prepared ones included, and what we are not shown of others.
+-- The oldest open transaction of this database but this one, prepared ones included, autovacuum's (which hold nobody back) not, and what we are not shown of others.
 SELECT
     clock_timestamp() AS clock,
     greatest(
         (SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()),
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+           AND backend_type IS DISTINCT FROM 'autovacuum worker'),
         (SELECT max(extract(epoch FROM clock_timestamp() - prepared)) FROM pg_prepared_xacts
          WHERE database = current_database()), 0)::double precision AS oldest_transaction_seconds,
     coalesce((SELECT max(extract(epoch FROM clock_timestamp() - state_change)) FROM pg_stat_activity

@@ -12,9 +12,9 @@ SELECT greatest(0, coalesce(extract(epoch FROM now() - nullif(min(deadline_at), 
 FROM lane;
 
 -- name: held-carriers
--- Carriers that may not be asked now, by whose credential: they asked for a rest, or their breaker is open.
-SELECT carrier_code, owner, open_until IS NOT NULL AS breaker_open FROM carrier_budget
-WHERE paused_until > now() OR open_until IS NOT NULL;
+-- Carriers that may not be asked now, by whose credential: they asked for a rest, or their breaker is open (one that could have been probed for an hour holds nobody: there is nothing to ask).
+SELECT carrier_code, owner, coalesce(open_until > now() - interval '1 hour', false) AS breaker_open
+FROM carrier_budget WHERE paused_until > now() OR open_until > now() - interval '1 hour';
 
 -- name: stopped-carriers
 -- Carriers the operator wants nobody to ask.
