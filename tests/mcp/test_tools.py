@@ -81,7 +81,7 @@ async def test_events_are_bounded_and_the_rest_is_counted(acme: Client) -> None:
         made = await given(agent, "register_parcel", **registration(announced_at="2026-01-01"))
         parcel_id = made["parcel"]["parcel_id"]
         moments = [f"2026-01-0{day}T09:00:00Z" for day in range(2, 5)]
-        sent = [{"event_at": moment, "phase": "sorting"} for moment in moments]
+        sent = [{"event_at": moment, "phase": "sorted"} for moment in moments]
         path = f"/api/milepost/v1/parcels/{parcel_id}/events"
         assert acme.post(path, {"events": sent}).status == 200
         everything = await given(agent, "track_parcel", parcel_id=parcel_id, events=100)
