@@ -48,6 +48,7 @@ SELECT create_distributed_function('claim_watches(bigint,text,integer,interval)'
 SELECT create_distributed_function('contract_of(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('holders_of(bigint,integer[],text[],text[],text[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holds_fence(bigint,bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('issue_token(bigint,bigint,bytea,text,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('keep_answers(bigint,bigint,bigint,bigint,text,bytea,bytea)', 'p_account', colocate_with => 'account');
@@ -70,6 +71,7 @@ SELECT create_distributed_function('renew_leases(bigint,bigint[],bigint[],interv
 SELECT create_distributed_function('repair_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lanes(bigint,text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('rest_lane(bigint,text,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('search_parcels(bigint,tsquery,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');

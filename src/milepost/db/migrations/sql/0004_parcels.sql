@@ -63,11 +63,69 @@ $$;
 REVOKE UPDATE, DELETE ON audit, erasure FROM milepost_app, milepost_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO milepost_app, milepost_worker, milepost_admin;
 
+-- Who has the names of rows, by place (from 1), and whether that parcel was over before
+-- p_reusable_before, so that it may be retired.
+CREATE FUNCTION holders_of(
+    p_account bigint, p_places integer[], p_carriers text[], p_number_keys text[],
+    p_source_ids text[], p_reusable_before timestamptz
+) RETURNS TABLE (place integer, parcel_id bigint, name text, is_over boolean)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT w.place, h.parcel_id, h.name, coalesce(p.over_since < p_reusable_before, false)
+    FROM unnest(p_places) AS w (place)
+    CROSS JOIN LATERAL (
+        (SELECT n.parcel_id, 'tracking_number' AS name FROM tracked_number n
+         WHERE n.account_id = p_account AND n.carrier_code = p_carriers[w.place]
+           AND n.number_key = p_number_keys[w.place] AND n.kind = 'number' AND n.is_current
+         LIMIT 1)
+        UNION ALL
+        (SELECT s.parcel_id, 'source_id' FROM parcel s
+         WHERE s.account_id = p_account AND s.is_current AND s.source_id <> ''
+           AND s.source_id = p_source_ids[w.place]
+         LIMIT 1)
+    ) AS h
+    CROSS JOIN LATERAL (
+        SELECT coalesce(p.ended_at, p.stopped_at) AS over_since FROM parcel p
+        WHERE p.account_id = p_account AND p.parcel_id = h.parcel_id
+        LIMIT 1
+    ) AS p;
+END
+$$;
+
+-- Takes their names from parcels that were over before p_reusable_before; which ones those were.
+CREATE FUNCTION retire_parcels(
+    p_account bigint, p_parcels bigint[], p_reusable_before timestamptz
+) RETURNS bigint[]
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    retired bigint[];
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    retired := ARRAY(
+        SELECT p.parcel_id FROM parcel p
+        WHERE p.account_id = p_account AND p.parcel_id = ANY (p_parcels) AND p.is_current
+          AND coalesce(p.ended_at, p.stopped_at) < p_reusable_before
+        ORDER BY p.parcel_id FOR UPDATE);
+    UPDATE parcel p SET is_current = false, revision = p.revision + 1
+    WHERE p.account_id = p_account AND p.parcel_id = ANY (retired);
+    UPDATE tracked_number n SET is_current = false
+    WHERE n.account_id = p_account AND n.parcel_id = ANY (retired);
+    RETURN retired;
+END
+$$;
+
 -- Registers parcels, each with its first event, its schedule, its words and its outbox row. One row
 -- of the result for each given one, by its place (from 1): the new parcel's id, or which of its two
 -- names is taken and by whom. A name is free again where its parcel was over before
 -- p_reusable_before; that parcel is retired. Rows of one call stand in each other's way like calls
 -- one after the other would: a taken row takes nothing.
+--
+-- Nobody is in the way of most rows, so they are stored first, and looked into where that failed.
 --
 -- register_parcel (0003) serves the version before, which runs beside us during an upgrade.
 CREATE FUNCTION register_parcels(
@@ -82,59 +140,24 @@ SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    waiting integer[] := ARRAY(SELECT generate_series(1, cardinality(p_carriers)));
-    in_the_way jsonb;
+    -- 1 to the number of rows: unlike a SELECT, an expression of functions alone costs nothing.
+    waiting integer[] := array_positions(array_fill(0, ARRAY[cardinality(p_carriers)]), 0);
     tried integer[];
-    free bigint[];
     stored integer[];
     stored_ids bigint[];
     unnamed bigint[];
+    holder record;
+    refused integer[];
+    over_places integer[] := '{}';
+    over bigint[] := '{}';
+    freed bigint[];
     carriers text[];
-    lanes text[] := '{}';
     carrier text;
+    lanes text[] := '{}';
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     WHILE cardinality(waiting) > 0 LOOP
-        -- 1. Who has the names already: by place, and whether that parcel may be retired.
-        SELECT jsonb_agg(jsonb_build_object(
-                   'place', w.place, 'parcel_id', h.parcel_id, 'name', h.name,
-                   'over', coalesce(p.over_since < p_reusable_before, false)))
-        INTO in_the_way
-        FROM unnest(waiting) AS w (place)
-        CROSS JOIN LATERAL (
-            (SELECT n.parcel_id, 'tracking_number' AS name FROM tracked_number n
-             WHERE n.account_id = p_account AND n.carrier_code = p_carriers[w.place]
-               AND n.number_key = p_number_keys[w.place] AND n.kind = 'number' AND n.is_current
-             LIMIT 1)
-            UNION ALL
-            (SELECT s.parcel_id, 'source_id' FROM parcel s
-             WHERE s.account_id = p_account AND s.is_current AND s.source_id <> ''
-               AND s.source_id = p_source_ids[w.place]
-             LIMIT 1)
-        ) AS h
-        CROSS JOIN LATERAL (
-            SELECT coalesce(p.ended_at, p.stopped_at) AS over_since FROM parcel p
-            WHERE p.account_id = p_account AND p.parcel_id = h.parcel_id
-            LIMIT 1
-        ) AS p;
-
-        IF in_the_way IS NOT NULL THEN
-            RETURN QUERY
-            SELECT DISTINCT ON (h.place) h.place, NULL::bigint, h.name, h.parcel_id
-            FROM jsonb_to_recordset(in_the_way) AS h (
-                place integer, parcel_id bigint, name text, over boolean)
-            WHERE NOT h.over ORDER BY h.place, h.name DESC;
-            waiting := ARRAY(
-                SELECT w.place FROM unnest(waiting) AS w (place)
-                WHERE w.place NOT IN (
-                    SELECT h.place FROM jsonb_to_recordset(in_the_way) AS h (
-                        place integer, over boolean)
-                    WHERE NOT h.over)
-                ORDER BY w.place);
-            EXIT WHEN cardinality(waiting) = 0;
-        END IF;
-
-        -- 2. Of rows that name the same, the first; the others see next time what became of it.
+        -- 1. Of rows that name the same, the first; the others see next time what became of it.
         tried := waiting;
         IF cardinality(waiting) > 1 THEN
             tried := ARRAY(
@@ -152,103 +175,133 @@ BEGIN
                 ORDER BY f.place);
         END IF;
 
-        -- 3. Parcels that have been over for long enough give up their names.
-        free := NULL;
-        IF in_the_way IS NOT NULL THEN
-            free := ARRAY(
-                SELECT p.parcel_id FROM parcel p
-                WHERE p.account_id = p_account AND p.is_current
-                  AND coalesce(p.ended_at, p.stopped_at) < p_reusable_before
-                  AND p.parcel_id IN (
-                      SELECT h.parcel_id FROM jsonb_to_recordset(in_the_way) AS h (
-                          place integer, parcel_id bigint)
-                      WHERE h.place = ANY (tried))
-                ORDER BY p.parcel_id FOR UPDATE);
-            UPDATE parcel p SET is_current = false, revision = p.revision + 1
-            WHERE p.account_id = p_account AND p.parcel_id = ANY (free);
-            UPDATE tracked_number n SET is_current = false
-            WHERE n.account_id = p_account AND n.parcel_id = ANY (free);
+        -- 2. Parcels that have been over for long enough give up their names.
+        IF cardinality(over) > 0 THEN
+            freed := retire_parcels(p_account, ARRAY(
+                SELECT o.parcel_id FROM unnest(over_places, over) AS o (place, parcel_id)
+                WHERE o.place = ANY (tried)
+            ), p_reusable_before);
         END IF;
 
-        -- 4. Store them. Names are taken in one order by everybody, so that two batches of the same
-        -- parcels wait for each other once, and not each for the other.
+        -- 3. Take their names, in one order by everybody, so that two batches of the same parcels
+        -- wait for each other once, and not each for the other.
         WITH given AS MATERIALIZED (
             SELECT t.place, nextval('parcel_parcel_id_seq') AS new_id,
-                   p_carriers[t.place] AS carrier_code, p_number_keys[t.place] AS number_key,
-                   p_source_ids[t.place] AS source_id, r.*
+                   p_rows -> (t.place - 1) AS given
             FROM unnest(tried) AS t (place)
-            CROSS JOIN LATERAL jsonb_to_record(p_rows -> (t.place - 1)) AS r (
-                tracking_number text, identifier_key text, request jsonb,
-                announced_at timestamptz, phase text, exception text, status_type text,
-                sub_status text, status text, status_at timestamptz, event_key text,
-                event_type text, event_carrier text, raw_code text, mapping_version integer,
-                fact jsonb, words text[], next_deadline_at timestamptz)
         ), registered AS (
             INSERT INTO parcel (
                 account_id, parcel_id, carrier_code, tracking_number, source_id, request,
                 announced_at, created_at, updated_at, phase, exception, status_type, sub_status,
                 status, status_at, event_count)
-            SELECT p_account, g.new_id, g.carrier_code, g.tracking_number, g.source_id, g.request,
-                   g.announced_at, p_now, p_now, g.phase, g.exception, g.status_type, g.sub_status,
-                   g.status, g.status_at, 1
-            FROM given g ORDER BY g.source_id, g.place
+            SELECT p_account, g.new_id, p_carriers[g.place], g.given ->> 'tracking_number',
+                   p_source_ids[g.place], g.given -> 'request',
+                   (g.given ->> 'announced_at')::timestamptz, p_now, p_now,
+                   g.given ->> 'phase', g.given ->> 'exception', g.given ->> 'status_type',
+                   g.given ->> 'sub_status', g.given ->> 'status',
+                   (g.given ->> 'status_at')::timestamptz, 1
+            FROM given g ORDER BY p_source_ids[g.place], g.place
             ON CONFLICT DO NOTHING RETURNING parcel_id
         ), numbered AS (
             INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
-            SELECT p_account, g.new_id, g.carrier_code, g.number_key, 'number'
+            SELECT p_account, g.new_id, p_carriers[g.place], p_number_keys[g.place], 'number'
             FROM registered r JOIN given g ON g.new_id = r.parcel_id
-            ORDER BY g.carrier_code, g.number_key
+            ORDER BY p_carriers[g.place], p_number_keys[g.place]
             ON CONFLICT DO NOTHING RETURNING parcel_id
-        ), aliased AS (
-            INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
-            SELECT p_account, g.new_id, g.carrier_code, g.identifier_key, 'identifier'
-            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
-            WHERE g.identifier_key <> '' AND g.identifier_key <> g.number_key
-        ), first_event AS (
-            INSERT INTO event (
-                account_id, parcel_id, sequence, event_key, event_type, carrier_code, raw_code,
-                mapping_version, fact, recorded_at)
-            SELECT p_account, g.new_id, 1, g.event_key, g.event_type, g.event_carrier, g.raw_code,
-                   g.mapping_version, g.fact, p_now
-            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
-        ), told AS (
-            INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
-            SELECT p_account, n.parcel_id, 1, 'event', p_now FROM numbered n ORDER BY n.parcel_id
-        ), watched AS (
-            INSERT INTO watch (
-                account_id, carrier_code, parcel_id, urgency, due_at, next_deadline_at)
-            SELECT p_account, g.carrier_code, g.new_id, p_urgency, now(), g.next_deadline_at
-            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
-        ), found_by AS (
-            INSERT INTO parcel_search (account_id, parcel_id, words)
-            SELECT p_account, g.new_id, array_to_tsvector(g.words)
-            FROM numbered n JOIN given g ON g.new_id = n.parcel_id
         )
         SELECT array_agg(g.place) FILTER (WHERE n.parcel_id IS NOT NULL),
                array_agg(n.parcel_id) FILTER (WHERE n.parcel_id IS NOT NULL),
-               array_agg(r.parcel_id) FILTER (WHERE n.parcel_id IS NULL),
-               array_agg(DISTINCT g.carrier_code) FILTER (WHERE n.parcel_id IS NOT NULL)
-        INTO stored, stored_ids, unnamed, carriers
+               array_agg(r.parcel_id) FILTER (WHERE n.parcel_id IS NULL)
+        INTO stored, stored_ids, unnamed
         FROM given g
         LEFT JOIN registered r ON r.parcel_id = g.new_id
         LEFT JOIN numbered n ON n.parcel_id = g.new_id;
-        RETURN QUERY
-        SELECT s.place, s.parcel_id, '', NULL::bigint
-        FROM unnest(stored, stored_ids) AS s (place, parcel_id);
-        lanes := lanes || carriers;
 
-        -- 5. Somebody took a name since step 1: that row is undone, and finds out next time by whom.
-        IF coalesce(cardinality(stored), 0) < cardinality(tried) THEN
-            IF cardinality(free) > 0 THEN
-                -- Its own step 3 would have to be undone too; the whole is repeated instead.
-                RAISE EXCEPTION 'a number was registered at the same time'
-                    USING ERRCODE = 'serialization_failure';
-            END IF;
-            DELETE FROM parcel p WHERE p.account_id = p_account AND p.parcel_id = ANY (unnamed);
+        -- 4. The rest of those that got them.
+        IF stored IS NOT NULL THEN
+            WITH given AS MATERIALIZED (
+                SELECT s.place, s.new_id, p_rows -> (s.place - 1) AS given
+                FROM unnest(stored, stored_ids) AS s (place, new_id)
+            ), aliased AS (
+                INSERT INTO tracked_number (account_id, parcel_id, carrier_code, number_key, kind)
+                SELECT p_account, g.new_id, p_carriers[g.place], g.given ->> 'identifier_key',
+                       'identifier'
+                FROM given g
+                WHERE g.given ->> 'identifier_key' NOT IN ('', p_number_keys[g.place])
+            ), first_event AS (
+                INSERT INTO event (
+                    account_id, parcel_id, sequence, event_key, event_type, carrier_code, raw_code,
+                    mapping_version, fact, recorded_at)
+                SELECT p_account, g.new_id, 1, g.given ->> 'event_key', g.given ->> 'event_type',
+                       g.given ->> 'event_carrier', g.given ->> 'raw_code',
+                       (g.given ->> 'mapping_version')::integer, g.given -> 'fact', p_now
+                FROM given g
+            ), told AS (
+                INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
+                SELECT p_account, g.new_id, 1, 'event', p_now FROM given g
+            ), watched AS (
+                INSERT INTO watch (
+                    account_id, carrier_code, parcel_id, urgency, due_at, next_deadline_at)
+                SELECT p_account, p_carriers[g.place], g.new_id, p_urgency, now(),
+                       (g.given ->> 'next_deadline_at')::timestamptz
+                FROM given g
+            ), found_by AS (
+                INSERT INTO parcel_search (account_id, parcel_id, words)
+                SELECT p_account, g.new_id, array_to_tsvector(
+                           ARRAY(SELECT jsonb_array_elements_text(g.given -> 'words')))
+                FROM given g
+            )
+            SELECT array_agg(DISTINCT p_carriers[g.place]) INTO carriers FROM given g;
+            lanes := lanes || carriers;
+            FOR nth IN 1 .. cardinality(stored) LOOP
+                place := stored[nth];
+                parcel_id := stored_ids[nth];
+                taken := '';
+                taken_by := NULL;
+                RETURN NEXT;
+            END LOOP;
+            EXIT WHEN cardinality(stored) = cardinality(waiting);
+            waiting := ARRAY(
+                SELECT w.place FROM unnest(waiting) AS w (place)
+                WHERE w.place <> ALL (stored) ORDER BY w.place);
         END IF;
+
+        -- 5. A row that got one name of two gives it back. One whose names were freed for it has
+        -- lost them to somebody faster; its freeing would have to be undone too, so the whole is
+        -- repeated instead.
+        DELETE FROM parcel p WHERE p.account_id = p_account AND p.parcel_id = ANY (unnamed);
+        IF cardinality(freed) > 0 AND cardinality(tried) > coalesce(cardinality(stored), 0)
+        THEN
+            RAISE EXCEPTION 'a number was registered at the same time'
+                USING ERRCODE = 'serialization_failure';
+        END IF;
+
+        -- 6. Who has the names of the others: refused for good, or theirs in the next round.
+        refused := '{}';
+        over_places := '{}';
+        over := '{}';
+        freed := NULL;
+        FOR holder IN
+            SELECT h.place, h.parcel_id, h.name, h.is_over
+            FROM holders_of(p_account, waiting, p_carriers, p_number_keys, p_source_ids,
+                            p_reusable_before) AS h
+            ORDER BY h.place, h.name DESC
+        LOOP
+            IF holder.is_over THEN
+                over_places := over_places || holder.place;
+                over := over || holder.parcel_id;
+            ELSIF holder.place <> ALL (refused) THEN
+                place := holder.place;
+                parcel_id := NULL;
+                taken := holder.name;
+                taken_by := holder.parcel_id;
+                RETURN NEXT;
+                refused := refused || place;
+            END IF;
+        END LOOP;
         waiting := ARRAY(
             SELECT w.place FROM unnest(waiting) AS w (place)
-            WHERE w.place <> ALL (coalesce(stored, '{}')) ORDER BY w.place);
+            WHERE w.place <> ALL (refused) ORDER BY w.place);
     END LOOP;
 
     -- An open lane's turn comes at once; a paused one keeps its pause. Written only when it moves,
