@@ -8,6 +8,7 @@ import selectors
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ def stopwatch_carrier() -> Iterator[Ledger]:
     """Answers POST /token with a token that lasts a second, all else with ``{}``."""
     ledger = Ledger()
     listener = socket.create_server(("127.0.0.1", 0))
+    # Connections inherit it: set on them it would miss what comes with the handshake.
+    listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     ledger.port = listener.getsockname()[1]
     stop = threading.Event()
     thread = threading.Thread(target=_serve, args=(listener, ledger, stop))
@@ -62,7 +65,6 @@ def _serve(listener: socket.socket, ledger: Ledger, stop: threading.Event) -> No
             for key, _ in selector.select(0.1):
                 if key.fileobj is listener:
                     client, _ = listener.accept()
-                    client.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     selector.register(client, selectors.EVENT_READ)
                     buffers[client] = b""
@@ -77,11 +79,19 @@ def _serve(listener: socket.socket, ledger: Ledger, stop: threading.Event) -> No
                     client.close()
                     continue
                 if not buffers[client]:
-                    seconds, nanoseconds = struct.unpack("qq", extra[0][2])
-                    arrived[client] = seconds + nanoseconds / 1e9
+                    arrived[client] = _stamped(extra)
                 buffers[client] = _answered(client, buffers[client] + data, arrived, ledger)
         for client in buffers:
             client.close()
+
+
+def _stamped(extra: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel had it; the kernel switches its stamps on a moment after they are wanted."""
+    for _, kind, stamp in extra:
+        if kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("qq", stamp)
+            return float(seconds + nanoseconds / 1e9)
+    return time.time()
 
 
 def _answered(
