@@ -10,7 +10,7 @@ import pytest
 from tests.tracking.test_explain import DAY, journey_of
 from tests.wire.test_answers import JOURNEY, PARCEL
 
-from milepost.api.milepost_parcel_schemas import COMPONENTS
+from milepost.api.json_schemas import generated
 from milepost.tracking.expectation import Expected
 from milepost.tracking.parcel import Monitoring, MonitoringState
 from milepost.tracking.vocabulary import Phase, Reading
@@ -24,7 +24,7 @@ DESCRIBED = Described(PARCEL, JOURNEY, CHECKED)
 
 def check(document: dict[str, Any], schema: str) -> None:
     checker = jsonschema.Draft202012Validator(
-        COMPONENTS[schema], format_checker=jsonschema.FormatChecker()
+        generated(schema.lower()), format_checker=jsonschema.FormatChecker()
     )
     # As it goes out: words are enumerations until then, days are dates.
     assert [
