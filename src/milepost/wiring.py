@@ -87,6 +87,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
         credentials = CredentialStore(pool, secret_keys)
         renderer = Renderer(catalogue, credentials, settings.early_scan_days)
         histories = LaneHistories(pool)
+        reregister_after = timedelta(days=settings.reregister_after_days)
         yield CoreParts(
             settings=settings,
             pool=pool,
@@ -96,8 +97,8 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             renderer=renderer,
             reader=Reader(pool, renderer),
             documents=Documents(pool, renderer),
-            registrar=Registrar(pool, renderer, timedelta(days=settings.reregister_after_days)),
-            changer=Changer(pool, renderer),
+            registrar=Registrar(pool, renderer, reregister_after),
+            changer=Changer(pool, renderer, reregister_after),
             recorder=Recorder(
                 pool,
                 renderer,

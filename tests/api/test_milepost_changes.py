@@ -125,6 +125,33 @@ async def test_a_name_that_is_taken_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
+    ("days", "status", "current"), [(119, 409, [True, True]), (121, 200, [True, False])]
+)
+@pytest.mark.parametrize("name", ["tracking_number", "source_id"])
+async def test_a_name_is_free_again_as_registration_has_it(
+    client: Client,
+    app_pool: Pool,
+    account: int,
+    name: str,
+    days: int,
+    status: int,
+    current: list[bool],
+) -> None:
+    mine, over = await registered(client, "MINE"), await registered(client, "OVER")
+    async with tenant(app_pool, account) as conn:
+        ended = "UPDATE parcel SET ended_at = now() - $1 * interval '1 day' WHERE parcel_id = $2"
+        await conn.execute(ended, days, int(over))
+    answer = await patch(client, mine, {name: "OVER"})
+    assert answer.status == status, answer.body
+    kept = "SELECT is_current FROM parcel ORDER BY parcel_id"
+    assert [one for (one,) in await rows(app_pool, account, kept)] == current
+    found = mine if status == 200 and name == "tracking_number" else over
+    held = "SELECT parcel_id FROM tracked_number WHERE number_key = 'OVER' AND is_current"
+    if name == "tracking_number":
+        assert await rows(app_pool, account, held) == [(int(found),)]
+
+
+@pytest.mark.parametrize(
     ("document", "loc"),
     [
         ([], ["body"]),
@@ -147,6 +174,15 @@ async def test_a_wrong_change_names_the_field(
     answer = await patch(client, parcel_id, document)
     assert answer.status == 422, answer.body
     assert answer.document["errors"][0]["loc"] == loc
+
+
+@pytest.mark.parametrize(
+    "flat", [{"value": 7, "currency": "USD"}, {"insured_value": {"value": 7, "currency": "USD"}}]
+)
+async def test_an_insurance_changes_in_either_form(client: Client, flat: dict[str, Any]) -> None:
+    parcel_id = await registered(client, insurance={"value": 5, "currency": "EUR"})
+    answer = await patch(client, parcel_id, {"insurance": flat})
+    assert answer.document["insurance"]["insured_value"] == {"value": "7", "currency": "USD"}
 
 
 async def test_a_change_that_changes_nothing_writes_nothing(

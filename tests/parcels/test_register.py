@@ -8,7 +8,7 @@ from tests.parcels.conftest import registration
 from milepost.db.pool import Pool, tenant
 from milepost.errors import Conflict
 from milepost.parcels.find import Reader
-from milepost.parcels.register import TAKEN, Registrar
+from milepost.parcels.register import TAKEN, Registered, Registrar
 
 
 async def count(pool: Pool, account: int, table: str) -> int:
@@ -105,6 +105,30 @@ async def test_a_refused_registration_does_not_retire_the_old_parcel(
     async with tenant(app_pool, account) as conn:
         assert await conn.fetchval("SELECT count(*) FROM parcel WHERE is_current") == 2
         assert await conn.fetchval("SELECT count(*) FROM tracked_number WHERE is_current") == 2
+
+
+async def test_rows_of_one_call_take_no_more_than_one_after_the_other(
+    account: int, registrar: Registrar, app_pool: Pool
+) -> None:
+    """The second row's number is the first one's by then, so it frees no source_id."""
+    for number, source in (("A", "a"), ("B", "b")):
+        await registrar.register(account, registration(tracking_number=number, source_id=source))
+    await end(app_pool, account, 200)
+    given = [
+        registration(tracking_number="A", source_id="new"),
+        registration(tracking_number="A", source_id="b"),
+        registration(tracking_number="C", source_id="new"),
+    ]
+    readies = [await registrar.prepare(account, one) for one in given]
+    first, second, third = await registrar.register_many(account, readies)
+    assert isinstance(first, Registered)
+    for refused, field in ((second, "tracking_number"), (third, "source_id")):
+        assert isinstance(refused, Conflict)
+        assert refused.field[-1] == field
+        assert refused.parcel_id == first.parcel.parcel_id
+    async with tenant(app_pool, account) as conn:
+        current = await conn.fetch("SELECT source_id FROM parcel WHERE is_current ORDER BY 1")
+    assert [row["source_id"] for row in current] == ["b", "new"]
 
 
 @pytest.mark.parametrize("guarded", [True, False])

@@ -4,7 +4,7 @@ from milepost.api.milepost_changes import MOST_REASON
 from milepost.api.milepost_parcel_schemas import PARCEL_ID
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.own_events import OwnEvents
-from milepost.api.v3_fields import ANY_OBJECT, ANY_VALUE, NO_NUL
+from milepost.api.v3_fields import ANY_OBJECT, CARRIER_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
 from milepost.api.v3_schemas import MOMENT, TEXT, TEXT_OR_NULL, Schema, closed, listed
 
@@ -40,12 +40,37 @@ _BATCH_ANSWER = closed(
         "error": {"anyOf": [{"type": "null"}, _ref("Problem")]},
     }
 )
+_given = RegistrationRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
+def _merged(name: str) -> Schema:
+    """A part that every parcel has: what a change leaves out stays as it is."""
+    return {key: rule for key, rule in _given["$defs"][name].items() if key != "required"}
+
+
+def _number() -> Schema:
+    """A number, or what changes of it; the carrier may stand beside it."""
+    part = _merged("TrackingNumber")
+    del part["anyOf"]
+    return {
+        "anyOf": [
+            {**part, "properties": {**part["properties"], "tracking_number": NUMBER_SCHEMA}},
+            NUMBER_SCHEMA,
+        ]
+    }
+
+
 _CHANGE: Schema = {
     "type": "object",
-    "description": "JSON merge patch (RFC 7396) of a registration: objects merge, null removes.",
-    "properties": {
-        name: {"not": {"type": "null"}} if field.is_required() else ANY_VALUE
-        for name, field in sorted(RegistrationRequest.model_fields.items())
+    "description": "JSON merge patch (RFC 7396) of a registration: objects merge, null removes. "
+    "Of what a parcel may be without (`insurance`, `return_price` ...) a part will do where the "
+    "parcel has the rest.",
+    "properties": _given["properties"]
+    | {
+        "from_address": _merged("Address"),
+        "to_address": _merged("Address"),
+        "tracking_number": _number(),
+        "carrier_code": {"anyOf": [CARRIER_SCHEMA, {"type": "null"}]},
     },
     "additionalProperties": False,
 }
@@ -105,7 +130,8 @@ PATHS: Schema = {
             "that is there already says `taken`, and by which parcel.",
             {
                 "required": True,
-                "content": _json(listed({"anyOf": [_ref("Registration"), ANY_VALUE]})),
+                # Each row is judged by itself, so anything may stand in its place.
+                "content": _json(listed({"anyOf": [_ref("Registration"), {}]})),
             },
         )
     },

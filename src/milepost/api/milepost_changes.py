@@ -13,7 +13,7 @@ from milepost.api.bodies import JSON_KEY, Refused
 from milepost.api.idempotent import Written, write_again
 from milepost.api.own_events import read_events
 from milepost.api.problems import FieldProblem, Problem, invalid
-from milepost.api.v3_models import RegistrationRequest, read_registration
+from milepost.api.v3_models import RegistrationRequest, read_registration, with_insured_value
 from milepost.api.v3_parcel_tracking import json_of
 from milepost.errors import InvalidInput, NotFoundError
 from milepost.parcels.erase import Receipt, erase, receipt_of
@@ -141,7 +141,11 @@ def _patch(given: Any) -> dict[str, Any]:
         raise Refused(
             invalid(*(FieldProblem(("body", name), "Unknown field", "unknown") for name in unknown))
         )
-    patch = dict(given)
+    # The flat form would be read past where the parcel has the other already.
+    patch = {
+        name: with_insured_value(value) if name == "insurance" else value
+        for name, value in given.items()
+    }
     carrier, number = patch.pop("carrier_code", None), patch.get("tracking_number")
     if isinstance(number, str):
         number = {"tracking_number": number}

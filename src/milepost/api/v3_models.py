@@ -63,10 +63,7 @@ class Insurance(Part):
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, given: Any) -> Any:
-        if isinstance(given, dict) and _is_flat(given):
-            flat = {name: given[name] for name in ("value", "currency") if name in given}
-            return given | {"insured_value": flat}
-        return given
+        return with_insured_value(given)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -78,6 +75,14 @@ class Insurance(Part):
             "currency": {"anyOf": [CURRENCY_SCHEMA, {"type": "null"}]},
         }
         return schema
+
+
+def with_insured_value(insurance: Any) -> Any:
+    """An insurance with its ``insured_value`` in its own object, as we keep it."""
+    if not isinstance(insurance, dict) or not _is_flat(insurance):
+        return insurance
+    flat = {name: insurance[name] for name in ("value", "currency") if name in insurance}
+    return insurance | {"insured_value": flat}
 
 
 def _is_flat(insurance: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ written down in ``audit`` by the names of its fields.
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -35,9 +35,10 @@ Edit = Callable[[StoredParcel], Awaitable[Ready]]
 class Changer:
     """Changes parcels of any account. ``actor`` says who asked for it, for the audit."""
 
-    def __init__(self, pool: Pool, renderer: Renderer) -> None:
+    def __init__(self, pool: Pool, renderer: Renderer, reregister_after: timedelta) -> None:
         self._pool = pool
         self._renderer = renderer
+        self._reregister_after = reregister_after
 
     async def change(self, account_id: int, parcel_id: int, edit: Edit, actor: str) -> list[str]:
         """Edit a parcel's registration; the names of the fields that changed.
@@ -62,6 +63,8 @@ class Changer:
                 fields: list[str] = fields,
             ) -> bool:
                 async with tenant(self._pool, account_id) as conn:
+                    if _claims(before) != _claims(after):
+                        await self._free_names(conn, after)
                     return await _write(conn, before, after, journey, fields, actor)
 
             try:
@@ -117,6 +120,34 @@ class Changer:
             )
 
         await self._steer(account_id, parcel_id, check)
+
+    async def _free_names(self, conn: Connection, after: StoredParcel) -> None:
+        """Takes the new names from parcels that have been over for as long as registration asks.
+
+        Raises Conflict where one of the others has a name.
+        """
+        which = {"account_id": after.account_id, "parcel_id": after.parcel_id}
+        locked = await CHANGES.lock_parcel(conn, **which)
+        if locked is None or not locked["is_current"]:
+            # Gone, or retired itself: its names are no hindrance to anybody, nor others' to it.
+            return
+        before = datetime.now(UTC) - self._reregister_after
+        over = []
+        async for holder in CHANGES.name_holders(
+            conn,
+            **which,
+            carrier_code=after.carrier_code,
+            number_key=number_key(after.tracking_number),
+            source_id=after.source_id,
+            reusable_before=before,
+        ):
+            if not holder["is_over"]:
+                raise Conflict(TAKEN, field=FIELDS[holder["name"]], parcel_id=holder["parcel_id"])
+            over.append(holder["parcel_id"])
+        if over:
+            await CHANGES.retire(
+                conn, account_id=after.account_id, parcels=over, reusable_before=before
+            )
 
     async def _stored(self, account_id: int, parcel_id: int) -> StoredParcel:
         found = await retrying(lambda: load(self._pool, account_id, [parcel_id]))
@@ -237,6 +268,11 @@ async def _rename(
 
 def _asked(parcel: StoredParcel) -> tuple[str, str]:
     return parcel.carrier_code, number_key(parcel.tracking_number)
+
+
+def _claims(parcel: StoredParcel) -> tuple[str, str, str]:
+    """What no other parcel may have."""
+    return *_asked(parcel), parcel.source_id
 
 
 def _names(parcel: StoredParcel) -> tuple[str, str, str]:

@@ -27,6 +27,18 @@ UPDATE parcel SET
 WHERE account_id = :account_id AND parcel_id = :parcel_id AND revision = :revision
 RETURNING is_current, stopped_at;
 
+-- name: name_holders(account_id, parcel_id, carrier_code, number_key, source_id, reusable_before)
+-- Other parcels that have a parcel's new names, its own being no hindrance.
+SELECT h.parcel_id, h.name, h.is_over
+FROM holders_of(
+    :account_id, ARRAY[1], ARRAY[:carrier_code::text], ARRAY[:number_key::text],
+    ARRAY[:source_id::text], :reusable_before::timestamptz) AS h
+WHERE h.parcel_id <> :parcel_id ORDER BY h.name DESC;
+
+-- name: retire(account_id, parcels, reusable_before)$
+-- Takes their names from parcels that have been over for long enough.
+SELECT retire_parcels(:account_id, :parcels::bigint[], :reusable_before::timestamptz);
+
 -- name: give_up_numbers(account_id, parcel_id, number_key)!
 -- The numbers a parcel had before still find it, and others may have them.
 UPDATE tracked_number SET is_current = false
