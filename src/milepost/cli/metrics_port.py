@@ -1,7 +1,6 @@
 """``/metrics`` on a port of its own, served by the parent for itself and its children."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from milepost.checkup.machine import read_disk
 from milepost.cli.metrics_files import fold_the_dead, metrics_folder
 from milepost.cli.metrics_gauges import Gauges, Look, ProcessState
 from milepost.cli.processes import Child
@@ -136,19 +136,11 @@ class Scraper:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]
         vitals, queues = found or (None, None)
-        room = _disk(self._settings.state_dir)
+        disk = read_disk(self._settings.state_dir)
         processes = tuple([state_of(child) for child in list(self._children)])
-        look = Look(version("milepost"), processes, *room, vitals, queues)
+        look = Look(version("milepost"), processes, disk.free, disk.total, vitals, queues)
         registry.register(Gauges(look))
         return generate_latest(registry)
-
-
-def _disk(folder: Path) -> tuple[int, int]:
-    """Free and all bytes where ``folder`` is, or would be."""
-    while not folder.exists():
-        folder = folder.parent
-    usage = shutil.disk_usage(folder)
-    return usage.free, usage.total
 
 
 def state_of(child: Child) -> ProcessState:

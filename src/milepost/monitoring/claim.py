@@ -1,6 +1,6 @@
 """Whose turn it is: lanes, and the due rows of a lane under a lease."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from milepost.db.pool import Pool, load_queries, retrying
+from milepost.db.pool import Pool, all_rows, load_queries, retrying
 from milepost.tracking.journey import Journey
 from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
 
@@ -46,8 +46,7 @@ class Claimed:
 
 async def due_lanes(pool: Pool, most: int) -> list[Lane]:
     """At most ``most`` lanes whose turn has come, longest waiting first."""
-    rows = await retrying(lambda: _rows(pool, "due_lanes", most=most))
-    return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
+    return await lanes_of(lambda: QUERIES.due_lanes(pool, most=most))
 
 
 async def claim(pool: Pool, lane: Lane, most: int, lease: timedelta) -> list[Claimed]:
@@ -130,25 +129,24 @@ async def closed_lanes(
 ) -> list[Lane]:
     """Closed lanes of these carriers with their state, in key order after ``after``."""
     codes = list(carrier_codes)
-    rows = await retrying(
-        lambda: _rows(pool, "closed_lanes", most=most, carrier_codes=codes, **_key(after))
+    return await lanes_of(
+        lambda: QUERIES.closed_lanes(pool, most=most, carrier_codes=codes, **_key(after))
     )
-    return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
 
 
 async def open_lanes(pool: Pool, after: Lane, most: int, ahead: timedelta) -> list[Lane]:
     """Lanes whose next turn is more than ``ahead`` from now, in key order after ``after``."""
-    rows = await retrying(lambda: _rows(pool, "open_lanes", most=most, ahead=ahead, **_key(after)))
+    return await lanes_of(lambda: QUERIES.open_lanes(pool, most=most, ahead=ahead, **_key(after)))
+
+
+async def lanes_of(select: Callable[[], AsyncIterator[asyncpg.Record]]) -> list[Lane]:
+    """The lanes a statement of ``QUERIES`` gives."""
+    rows = await all_rows(select)
     return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
 
 
 def _key(lane: Lane) -> dict[str, Any]:
     return {"account_id": lane.account_id, "carrier_code": lane.carrier_code}
-
-
-async def _rows(pool: Pool, query: str, **arguments: Any) -> list[asyncpg.Record]:
-    async with pool.acquire() as conn:
-        return [row async for row in getattr(QUERIES, query)(conn, **arguments)]
 
 
 def _claimed(row: asyncpg.Record) -> Claimed:

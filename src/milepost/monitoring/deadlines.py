@@ -7,15 +7,13 @@ passed deadline means is decided where everything is decided, in ``record``.
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import asyncpg
 import structlog
 
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
-from milepost.monitoring.claim import QUERIES, Lane
+from milepost.monitoring.claim import QUERIES, Lane, lanes_of
 from milepost.parcels.lane_history import learn_lane
 from milepost.parcels.record import Recorder
 from milepost.tracking.events import Observation
@@ -40,7 +38,7 @@ class Deadlines:
 
     async def due(self, most: int) -> list[Lane]:
         """At most ``most`` lanes with a deadline that has passed, the oldest first."""
-        return await self._lanes("due_deadlines", most=most)
+        return await lanes_of(lambda: QUERIES.due_deadlines(self._pool, most=most))
 
     async def wake(self, lane: Lane) -> int:
         """Wake what is due in ``lane``, and learn from it now and then; how many woke."""
@@ -58,7 +56,7 @@ class Deadlines:
     async def plan_old(self) -> int:
         """Give the parcels of an older version their first deadline; how many lanes were done."""
         done = 0
-        while lanes := await self._lanes("unplanned_lanes", most=CLAIM):
+        while lanes := await lanes_of(lambda: QUERIES.unplanned_lanes(self._pool, most=CLAIM)):
             for lane in lanes:
                 await self._plan_old(lane)
             done += len(lanes)
@@ -118,11 +116,3 @@ class Deadlines:
             )
         )
         return seen
-
-    async def _lanes(self, query: str, **arguments: Any) -> list[Lane]:
-        async def ask() -> list[asyncpg.Record]:
-            async with self._pool.acquire() as conn:
-                return [row async for row in getattr(QUERIES, query)(conn, **arguments)]
-
-        rows = await retrying(ask)
-        return [Lane(row["account_id"], row["carrier_code"], row["state"]) for row in rows]
