@@ -94,6 +94,10 @@ async def test_a_new_number_is_asked_about_and_the_old_one_still_finds_it(
     answer = await patch(client, parcel_id, {"tracking_number": "RIGHT", "carrier_code": "dhl"})
     assert answer.document["tracking_number"] == "RIGHT"
     assert answer.document["carrier_code"] == "dhl"
+    # A list of the new carrier's parcels has it, one of the old carrier's no more.
+    for carrier, listed in (("dhl", 1), ("sandbox", 0)):
+        page = await client.get(f"{PARCELS}?carrier_code={carrier}")
+        assert len(page.document["data"]) == listed
     assert (await client.get(f"{V2}RIGHT")).document["statuses"] == before
     assert (await client.get(f"{V2}WRONG")).document["parcel_id"] == parcel_id
     watch = "SELECT carrier_code, fence, answer_hash, due_at <= now() FROM watch"

@@ -28,13 +28,15 @@ SELECT a, CASE WHEN n % 1000 = 0 THEN 'rare' ELSE 'dhl' END, 'N' || n, 'order-' 
     '{}', $1 - n * interval '1 min', $1 - n * interval '1 min', $1 - n * interval '30 s',
     CASE WHEN n % 1000 = 1 THEN 'pup' ELSE 'delivered' END,
     CASE WHEN n % 1000 = 2 THEN 'damaged' ELSE 'none' END, 'success', 'none',
-    CASE WHEN n % 1000 = 3 THEN 'EXCEPTION' ELSE 'DELIVERED' END, $1,
+    CASE n % 1000 WHEN 3 THEN 'EXCEPTION' WHEN 1 THEN 'AWAITING_CUSTOMER_PICKUP'
+        ELSE 'DELIVERED' END, $1,
     CASE WHEN n % 1000 <> 4 THEN $1 - n * interval '20 s' END
 FROM (VALUES (1), (2)) AS v (a), generate_series(1, $2::integer) AS n
 """
 WORDS = """
 INSERT INTO parcel_search (account_id, parcel_id, words)
 SELECT account_id, parcel_id, array_to_tsvector(ARRAY[
+    account_id || '/carrier:' || carrier_code,
     account_id || ':' || lower(tracking_number), account_id || ':person',
     account_id || CASE WHEN parcel_id % 2000 = 0 THEN '/to:mt' ELSE '/to:nl' END])
 FROM parcel
@@ -56,7 +58,9 @@ LISTS = {
     "a common status": Asked(Filters(statuses=("DELIVERED",))),
     "a rare phase": Asked(Filters(phases=("pup",))),
     "an exception": Asked(Filters(exceptions=("damaged",))),
+    "a common phase": Asked(Filters(phases=("delivered",))),
     "a rare carrier": Asked(Filters(carriers=("rare",))),
+    "a common carrier": Asked(Filters(carriers=("dhl",))),
     "under way": Asked(Filters(active=True)),
     "a number": Asked(Filters(text="n4711")),
     "a word of everybody": Asked(Filters(text="person")),

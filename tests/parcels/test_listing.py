@@ -17,6 +17,7 @@ from milepost.parcels import listing
 from milepost.parcels.cursor import Place, cursor_of, place_of_cursor
 from milepost.parcels.listing import SORTS, Asked, Filters, ForeignCursor, list_parcels
 from milepost.parcels.register import Registrar
+from milepost.parcels.search import named_lexeme
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -116,6 +117,12 @@ async def test_each_filter_narrows_to_what_it_names(
     first, second, third = await made(app_pool, registrar, account, 3)
     await change(app_pool, account, second, status="EXCEPTION", phase="customs", exception="hold")
     await change(app_pool, account, third, carrier_code="postnl", announced_at=START)
+    async with tenant(app_pool, account) as connection:
+        await connection.execute(
+            "UPDATE parcel_search SET words = array_to_tsvector(ARRAY[$2]) WHERE parcel_id = $1",
+            third,
+            named_lexeme(account, "carrier", "postnl"),
+        )
     await change(app_pool, account, first, ended_at=START, updated_at=START - HOUR)
     await change(app_pool, account, second, ended_at=None)
     cases: list[tuple[dict[str, Any], list[int]]] = [

@@ -16,6 +16,7 @@ from milepost.tracking.status import (
     reading_of,
     slug_of,
     status_of,
+    statuses_of,
     v2_statuses,
     v3_statuses,
 )
@@ -228,3 +229,14 @@ def test_every_known_carrier_code_has_a_v3_and_a_v2_status() -> None:
             status = STATUSES[status_of(reading(words), waited_at_pick_up=waited)]
             assert status.v2_id in ids, row
             assert (status.code == "NO_LABEL") == (row["phase"] == "none"), row
+
+
+def test_a_phase_has_no_other_statuses_than_it_says() -> None:
+    """Lists look a phase up by these: one too few would hide parcels, one too many costs."""
+    made: dict[Phase, set[str]] = {phase: set() for phase in Phase}
+    for phase, exception, status_type, sub_status in product(
+        Phase, ExceptionCode, StatusType, SubStatus
+    ):
+        reading = Reading(phase, exception, status_type, sub_status)
+        made[phase] |= {status_of(reading, waited_at_pick_up=waited) for waited in (True, False)}
+    assert {phase: statuses_of(phase) for phase in Phase} == made

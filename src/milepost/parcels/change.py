@@ -248,7 +248,13 @@ async def _write(
         await CHANGES.move_watch(conn, **which, carrier_code=carrier, due=due)
         if due:
             await CHANGES.plan_lane(conn, account_id=after.account_id, carrier_code=carrier)
-    words = lexemes(after.account_id, after.tracking_number, after.source_id, after.document)
+    words = lexemes(
+        after.account_id,
+        after.carrier_code,
+        after.tracking_number,
+        after.source_id,
+        after.document,
+    )
     await CHANGES.keep_words(conn, **which, words=words)
     await CHANGES.note(conn, **which, actor=actor, action="change", detail={"fields": fields})
     return True

@@ -14,7 +14,9 @@ import orjson
 
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.parcels.cursor import Place, cursor_of, place_of_cursor
-from milepost.parcels.search import country_lexeme, search_query, whole_lexeme
+from milepost.parcels.search import named_lexeme, search_query, whole_lexeme
+from milepost.tracking.status import statuses_of
+from milepost.tracking.vocabulary import Phase
 
 MOST_SORTED = 5_000
 """Matches of a search up to which they are fetched and sorted; more are met on a walk."""
@@ -123,8 +125,12 @@ def words_of(account_id: int, filters: Filters) -> str:
     """Everything that the words of a parcel can answer, as a ``tsquery``; ``""`` for nothing."""
     parts = [search_query(account_id, filters.text)]
     parts += [
-        " | ".join(f"'{country_lexeme(account_id, side, code)}'" for code in codes)
-        for side, codes in (("from", filters.from_countries), ("to", filters.to_countries))
+        " | ".join(f"'{named_lexeme(account_id, name, code)}'" for code in codes)
+        for name, codes in (
+            ("carrier", filters.carriers),
+            ("from", filters.from_countries),
+            ("to", filters.to_countries),
+        )
     ]
     parts += [
         f"'{lexeme}'"
@@ -181,7 +187,7 @@ def page_query(account_id: int, asked: Asked, after: Place | None) -> PageQuery:
     filters = asked.filters
     query = PageQuery(account_id, asked.sort, descending=asked.descending, most=asked.size + 1)
     for column, chosen in (
-        ("status", filters.statuses),
+        ("status", filters.statuses or _statuses_of(filters.phases)),
         ("phase", filters.phases),
         ("exception", filters.exceptions),
         ("carrier_code", filters.carriers),
@@ -215,3 +221,9 @@ def page_query(account_id: int, asked: Asked, after: Place | None) -> PageQuery:
             f"(p.{asked.sort}, p.parcel_id) {beyond} ({{}}, {{}})", after.at, after.parcel_id
         )
     return query
+
+
+def _statuses_of(phases: Sequence[str]) -> Sequence[str]:
+    """Phases have no index of their own, statuses do: those that these phases can have."""
+    asked = [phase for phase in Phase if phase in phases]
+    return sorted(set().union(*map(statuses_of, asked)))

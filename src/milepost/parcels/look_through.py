@@ -53,7 +53,13 @@ async def look_further(pool: Pool, account_id: int) -> int:
         {
             "parcel_id": row["parcel_id"],
             "revision": row["revision"],
-            "words": lexemes(account_id, row["tracking_number"], row["source_id"], row["request"]),
+            "words": lexemes(
+                account_id,
+                row["carrier_code"],
+                row["tracking_number"],
+                row["source_id"],
+                row["request"],
+            ),
         }
         for row in rows
         if not row["has_words"]

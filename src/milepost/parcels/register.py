@@ -229,7 +229,11 @@ def _row(draft: _Drafted) -> dict[str, Any]:
         "fact": columns["fact"],
         "next_deadline_at": parcel.created_at + FIRST_LOOK,
         "words": lexemes(
-            parcel.account_id, parcel.tracking_number, parcel.source_id, parcel.document
+            parcel.account_id,
+            parcel.carrier_code,
+            parcel.tracking_number,
+            parcel.source_id,
+            parcel.document,
         ),
     }
 

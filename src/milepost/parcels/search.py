@@ -1,7 +1,7 @@
 """The words a parcel is found by, and the words of a search: folded alike, or nothing is found.
 
 Pure. Each word carries its account (``12:rotterdam``), so that one index over all accounts is read
-for one account only. The two countries are kept beside the words, under names no search can meet.
+for one account only. Carrier and countries are kept beside the words, under names no search meets.
 """
 
 import re
@@ -24,10 +24,14 @@ _PLAIN = str.maketrans(
 
 
 def lexemes(
-    account_id: int, tracking_number: str, source_id: str, document: Mapping[str, Any]
+    account_id: int,
+    carrier_code: str,
+    tracking_number: str,
+    source_id: str,
+    document: Mapping[str, Any],
 ) -> list[str]:
     """What ``parcel_search.words`` holds of a parcel: number, identifier, source_id, order number,
-    the recipient's postal code, name, company and city, and both countries.
+    the recipient's postal code, name, company and city, the carrier, and both countries.
 
     ``document`` is the registration in the form we keep (``parcel.request``). Sorted, without
     repeats; never empty strings, at most ``MOST_WORDS`` of at most ``MOST_LETTERS`` letters.
@@ -47,16 +51,20 @@ def lexemes(
     words = (*_whole(codes), *_parts(codes), *_parts(names))
     kept = list(dict.fromkeys(word for word in words if word))[:MOST_WORDS]
     countries = (
-        country_lexeme(account_id, side, address["country_code"])
+        named_lexeme(account_id, side, address["country_code"])
         for side, address in (("from", from_address), ("to", to_address))
         if address.get("country_code")
     )
-    return sorted({*(f"{account_id}:{word}" for word in kept), *countries})
+    carrier = named_lexeme(account_id, "carrier", carrier_code)
+    return sorted({*(f"{account_id}:{word}" for word in kept), carrier, *countries})
 
 
-def country_lexeme(account_id: int, side: str, country_code: str) -> str:
-    """The word for a parcel that goes ``from`` or ``to`` a country."""
-    return f"{account_id}/{side}:{''.join(_WORD.findall(_folded(country_code)))[:MOST_LETTERS]}"
+def named_lexeme(account_id: int, name: str, code: str) -> str:
+    """The word for a parcel of a ``carrier``, or one that goes ``from`` or ``to`` a country.
+
+    Codes that differ in punctuation only share one.
+    """
+    return f"{account_id}/{name}:{''.join(_WORD.findall(_folded(code)))[:MOST_LETTERS]}"
 
 
 def whole_lexeme(account_id: int, code: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "slug_of",
     "status_by_rule",
     "status_of",
+    "statuses_of",
     "v2_statuses",
     "v3_statuses",
 ]
@@ -97,6 +98,14 @@ _BY_EXCEPTION = {
     ExceptionCode.CUSTOMER_SUPPORT: "EXCEPTION",
 }
 
+_EXCEPTIONAL = frozenset(_BY_EXCEPTION.values()) | {
+    "UNSORTED",
+    "COLLECT_ERROR",
+    "AT_CUSTOMS",
+    "DELIVERY_ADDRESS_CHANGED",
+    "DELIVERY_DATE_CHANGED",
+}
+
 
 class Rule(StrEnum):
     """What of a reading gave its status."""
@@ -125,6 +134,17 @@ def status_by_rule(reading: Reading, waited_at_pick_up: bool) -> tuple[str, Rule
     if status := _exceptional(reading):
         return status, Rule.EXCEPTION
     return _of_phase(reading), Rule.PHASE
+
+
+def statuses_of(phase: Phase) -> frozenset[str]:
+    """Every status that a reading of ``phase`` can have."""
+    if phase in _HANDED_OVER:
+        picked_up = {"COLLECTED_BY_CUSTOMER"} if phase is Phase.DELIVERED else set[str]()
+        return frozenset({"DELIVERED", "RETURNED_TO_SENDER", *picked_up})
+    own = {_BY_PHASE[phase]}
+    if phase is Phase.SORTED:
+        own |= {"SORTING", "AT_SORTING_CENTRE"}
+    return frozenset(own | _EXCEPTIONAL)
 
 
 def _handed_over(reading: Reading, waited_at_pick_up: bool) -> str:

@@ -68,8 +68,8 @@ CREATE POLICY admin_parcel_search ON parcel_search FOR SELECT TO milepost_admin 
 -- of the last two minutes wait, as one that commits later may have a smaller id.
 CREATE FUNCTION unseen_parcels(p_account bigint, p_most integer)
 RETURNS TABLE (
-    parcel_id bigint, revision bigint, tracking_number text, source_id text, request jsonb,
-    has_words boolean, mark bigint
+    parcel_id bigint, revision bigint, carrier_code text, tracking_number text, source_id text,
+    request jsonb, has_words boolean, mark bigint
 )
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -79,7 +79,7 @@ BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     seen := coalesce((SELECT m.parcel_id FROM usage_mark m WHERE m.account_id = p_account), 0);
     RETURN QUERY
-    SELECT p.parcel_id, p.revision, p.tracking_number, p.source_id, p.request,
+    SELECT p.parcel_id, p.revision, p.carrier_code, p.tracking_number, p.source_id, p.request,
            EXISTS (SELECT FROM parcel_search s
                    WHERE s.account_id = p_account AND s.parcel_id = p.parcel_id), seen
     FROM parcel p
