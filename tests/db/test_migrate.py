@@ -91,6 +91,41 @@ async def test_a_file_without_transaction_can_do_what_needs_that(
     assert await fetch(empty, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_n'::regclass")
 
 
+async def test_an_index_whose_building_was_cut_off_is_built_again(
+    empty: str, folder: Callable[..., Path]
+) -> None:
+    await migrate(empty, folder(m0001_a="CREATE TABLE a (n int); INSERT INTO a VALUES (1), (1);"))
+    build = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS a_n ON a (n)"
+    files = folder(m0002_b=f"-- no transaction\n{build};")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await migrate(empty, files)
+    is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_n'::regclass"
+    assert await fetch(empty, is_valid) is False
+    await fetch(empty, "DELETE FROM a")
+    await migrate(empty, files)
+    assert await fetch(empty, is_valid) is True
+    assert await revision_of(empty) == "0002"
+
+
+async def test_an_index_is_built_once_older_transactions_are_over(
+    empty: str, folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than anybody waits for a lock that stands in others' way; and at the first go."""
+    monkeypatch.setattr(migrate_module, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(migrate_module, "LOCK_TIMEOUT", "100ms")
+    await migrate(empty, folder(m0001_a="CREATE TABLE a (n int);"))
+    older = await asyncpg.connect(empty)
+    await older.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM a")
+    build = "CREATE INDEX CONCURRENTLY IF NOT EXISTS a_n ON a (n);"
+    files = folder(m0002_b=f"-- no transaction\n{build}", m0003_c="ALTER TABLE a ADD m int;")
+    building = asyncio.create_task(migrate(empty, files))
+    await asyncio.sleep(1)
+    assert not building.done()
+    await older.close()
+    await building
+    assert await revision_of(empty) == "0003"
+
+
 async def test_many_at_once_apply_everything_once(empty: str, folder: Callable[..., Path]) -> None:
     files = folder(
         m0001_a="CREATE TABLE a (n int); INSERT INTO a VALUES (1); SELECT pg_sleep(0.3);",

@@ -3,7 +3,8 @@
 A migration is a file ``migrations/sql/NNNN_name.sql``; its number is its revision and the one
 before is what it builds on. Nothing else has to be written. A file whose first line is
 ``-- no transaction`` holds one statement that may be repeated (``CREATE INDEX CONCURRENTLY IF
-NOT EXISTS``); every other file is one transaction.
+NOT EXISTS``, before which an index left half built is dropped); every other file is one
+transaction.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """Alembic over plain .sql files: revisions are made from the files, not written by hand."""
 
+import re
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,10 @@ from sqlalchemy.util import await_only
 
 from milepost.db.migration_files import Migration
 from milepost.failpoints import reach
+
+_BUILT = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
+_BUILD_TIMEOUT = "5min"
+_IS_INVALID = "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)"
 
 
 async def upgrade(dsn: str, known: list[Migration], lock_timeout: str) -> None:
@@ -73,12 +78,30 @@ def _apply(migration: Migration) -> None:
         _execute(migration)
         return
     with op.get_context().autocommit_block():
+        _drop_half_built(migration)
         _execute(migration)
+        await_only(_driver().execute("RESET lock_timeout"))
+
+
+def _drop_half_built(migration: Migration) -> None:
+    """An index whose building was cut off bears its name, is no good, and would be left so.
+
+    Building waits for every older transaction, and stands in nobody's way: it may wait longer.
+    """
+    driver = _driver()
+    for name in _BUILT.findall(migration.sql):
+        await_only(driver.execute(f"SET lock_timeout = '{_BUILD_TIMEOUT}'"))
+        if await_only(driver.fetchval(_IS_INVALID, name)):
+            await_only(driver.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"'))
 
 
 def _execute(migration: Migration) -> None:
+    await_only(_driver().execute(migration.sql))
+    reach("migrate.mid")
+
+
+def _driver() -> Any:
     driver = op.get_bind().connection.driver_connection
     if driver is None:
         raise RuntimeError("SQLAlchemy lost its connection")
-    await_only(driver.execute(migration.sql))
-    reach("migrate.mid")
+    return driver
