@@ -23,12 +23,13 @@ from milepost.accounts.vault import CredentialStore, StoredCredential
 from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refused
 from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.registry import Carrier, Catalogue
-from milepost.db.pool import Pool, retrying
+from milepost.db.pool import Pool
 from milepost.errors import ClaimLost, DatabaseUnavailable, NoSlot
 from milepost.monitoring import slots
 from milepost.monitoring.breaker import weigh
 from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, wake
 from milepost.monitoring.database_clock import DatabaseClock
+from milepost.monitoring.finish import Finisher
 from milepost.monitoring.leases import Leases
 from milepost.monitoring.plan import Planning, Quiet
 from milepost.monitoring.question import credential_of, item_of
@@ -41,6 +42,9 @@ CREDENTIAL_RETRY = timedelta(hours=1)
 """A refused credential is tried again this often; setting a new one opens the lane at once."""
 OWN_FAULT_REST = timedelta(seconds=30)
 """How long a lane rests whose check we failed with ourselves, so that others have their turn."""
+WRITTEN_AT_ONCE = 32
+"""Answers of all lanes being kept at a time. The others wait here and not for a connection, where
+waiting counts as trouble of the database's; quiet ones share their statement."""
 SHORTEST_REST = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
@@ -56,6 +60,7 @@ class Round:
     credential: Credential
     ledger: slots.Ledger
     leases: Leases
+    finisher: Finisher
 
 
 class Checker:
@@ -78,6 +83,7 @@ class Checker:
         self._fetcher = fetcher
         self._lease = lease
         self._clock = DatabaseClock()
+        self._writing = asyncio.Semaphore(WRITTEN_AT_ONCE)
 
     async def check(self, lane: Lane) -> int:
         """Check what is due in ``lane``; the number of parcels asked about."""
@@ -94,7 +100,10 @@ class Checker:
         quota = carrier.manifest.quota_for(credential)
         ledger = slots.Ledger(self._pool, self._clock, slots.Budget(code, credential.owner, quota))
         leases = Leases(self._pool, lane, self._lease)
-        return await self._take_turn(Round(lane, carrier, login, credential, ledger, leases))
+        finisher = Finisher(self._pool, lane)
+        return await self._take_turn(
+            Round(lane, carrier, login, credential, ledger, leases, finisher)
+        )
 
     async def rest(self, lane: Lane) -> None:
         """Let others have their turn before a lane whose check failed is tried again."""
@@ -149,6 +158,14 @@ class Checker:
         failpoints.reach("poll.after_http")
         for answer in outcomes.values():
             metrics.checks.labels(turn.carrier.manifest.code, type(answer).__name__.lower()).inc()
+        async with self._writing:
+            await self._keep(turn, items, outcomes)
+        turn.leases.let_go(rows)
+
+    async def _keep(
+        self, turn: Round, items: Mapping[Item, Claimed], outcomes: Mapping[Item, Outcome]
+    ) -> None:
+        """What the answers mean for the carrier, the lane and each parcel."""
         rests = await self._weigh(turn, list(outcomes.values()))
         turn = await self._heed(turn, list(outcomes.values()))
         quiet: list[Quiet] = []
@@ -160,8 +177,7 @@ class Checker:
                 quiet.append(self._settler.unasked(row))
             elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
                 quiet.append(settled)
-        await self._finish(turn.lane, quiet)
-        turn.leases.let_go(rows)
+        await turn.finisher.finish(quiet)
 
     async def _ask(self, turn: Round, items: Mapping[Item, Claimed]) -> Mapping[Item, Outcome]:
         connector = turn.carrier.connector()
@@ -236,16 +252,6 @@ class Checker:
         # one wakes the lanes after that, so one of us is the later.
         if not await self._credentials.is_current(lane.account_id, code, login):
             await wake(self._pool, lane)
-
-    async def _finish(self, lane: Lane, quiet: Sequence[Quiet]) -> None:
-        if not quiet:
-            return
-        rows = [one.document() for one in quiet]
-        await retrying(
-            lambda: self._pool.fetchval(
-                "SELECT finish_checks($1, $2, $3)", lane.account_id, lane.carrier_code, rows
-            )
-        )
 
 
 def _tell(event: str, lane: Lane, why: str) -> None:
