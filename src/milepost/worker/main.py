@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -35,12 +36,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 _every(UNMAPPED_SECONDS, lambda: parts.unmapped.keep(parts.pool), stop)
             ),
             asyncio.create_task(_wake(parts, stop)),
-            asyncio.create_task(_every(MONTHS_SECONDS, lambda: _look_ahead(parts), stop)),
+            asyncio.create_task(
+                _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
+            ),
             asyncio.create_task(_every(EVERY.total_seconds(), lambda: _sweep(parts), stop)),
             asyncio.create_task(
                 _every(
                     look_through.EVERY.total_seconds(),
-                    lambda: look_through.look_through_in_turn(parts.pool),
+                    lambda: _until(stop, look_through.look_through_in_turn(parts.pool)),
                     stop,
                 )
             ),
@@ -115,6 +118,19 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]], stop: asyn
         with _survived("a regular task failed"):
             await work()
         await _pause(seconds, stop)
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Work that can be given up anywhere, and taken up there: after an upgrade it takes long."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:
