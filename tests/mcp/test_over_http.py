@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from tests.mcp.parcels import given, refused, registration
 
 from milepost.mcp.http_door import security
 
+# Whoever comes first waits for a whole installation and the door.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def door(server: Server) -> Iterator[Client]:
@@ -27,17 +31,19 @@ def door(server: Server) -> Iterator[Client]:
         env=environment(server.state_dir, server.port) | {"MILEPOST_MAX_BODY_BYTES": "100000"},
         stdout=subprocess.PIPE,
     ) as running:
-        assert running.stdout is not None
-        port = urlsplit(json.loads(running.stdout.readline())["url"]).port
-        assert port is not None
-        for _ in range(600):
-            try:
-                Client(port).get("/mcp")
-                break
-            except OSError:
-                subprocess.run(["sleep", "0.1"], check=True)
-        yield Client(port)
-        running.terminate()
+        try:
+            assert running.stdout is not None
+            port = urlsplit(json.loads(running.stdout.readline())["url"]).port
+            assert port is not None
+            for _ in range(600):
+                try:
+                    Client(port).get("/mcp")
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield Client(port)
+        finally:
+            running.terminate()
         assert running.wait(30) == 0
 
 
