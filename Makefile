@@ -16,7 +16,7 @@ endef
 # What is imported is compiled once, at the first start, and kept; nothing else is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-faults check promises supply lock clean
+.PHONY: help run test test-faults check chaos promises supply lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,7 +24,8 @@ help:
 	@echo "make test    install if needed, run the whole test suite (PYTEST_ARGS=... to narrow it)"
 	@echo "make test-faults  the whole suite with 5 % of our commits refused by PostgreSQL (40001)"
 	@echo "make check   formatting, lint, types, import rules, lock files"
-	@echo "make promises  the promises' tests with 200 kills instead of 20; figures in build/promises.json"
+	@echo "make chaos   P1's faults in full: 200 kills, every named point four times, disk, clock, carrier"
+	@echo "make promises  every promise in its long form; P=p13 for one alone; figures in build/promises.json"
 	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
 	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
 	@echo "make supply  bill of materials (build/sbom.json) against what is installed, bandit"
@@ -49,10 +50,22 @@ check: $(BIN)/.installed-dev
 	$(BIN)/python -m pip check
 	$(BIN)/python -m pytest -q tests/test_lock.py
 
+# Each figure goes to one JSON file and replaces that of an earlier run, so parts may be run alone.
+LONG := CI=true PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
+    CHAOS_KILLS="$${CHAOS_KILLS:-200}" CHAOS_PAUSE_SECONDS="$${CHAOS_PAUSE_SECONDS:-60}" \
+    FULL_DISK_SECONDS="$${FULL_DISK_SECONDS:-20}" WRONG_CLOCK_SECONDS="$${WRONG_CLOCK_SECONDS:-30}" \
+    BAD_CARRIER_SECONDS="$${BAD_CARRIER_SECONDS:-60}" P6_BACKLOG="$${P6_BACKLOG:-100000}" \
+    P6_SECONDS="$${P6_SECONDS:-60}" P7_SECONDS="$${P7_SECONDS:-60}" P8_FACTOR="$${P8_FACTOR:-3}" \
+    P8_ANSWER_SECONDS="$${P8_ANSWER_SECONDS:-3}" P9_SECONDS="$${P9_SECONDS:-300}"
+WHICH = $(if $(P),$(wildcard tests/promises/test_$(P)_*.py tests/promises/test_$(P).py))
+
+chaos: $(BIN)/.installed-dev
+	$(LONG) $(BIN)/python -m pytest -m promise tests/chaos $(PYTEST_ARGS)
+
+# make promises P=p8 for one of them; P1 is make chaos.
 promises: $(BIN)/.installed-dev
-	CI=true CHAOS_KILLS="$${CHAOS_KILLS:-200}" CHAOS_PAUSE_SECONDS="$${CHAOS_PAUSE_SECONDS:-60}" \
-	    PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
-	    $(BIN)/python -m pytest -m promise $(PYTEST_ARGS)
+	@if [ -n "$(P)" ] && [ -z "$(WHICH)" ]; then echo "no test of promise $(P) in tests/promises" >&2; exit 2; fi
+	$(LONG) $(BIN)/python -m pytest -m promise $(WHICH) $(PYTEST_ARGS)
 
 bench: $(BIN)/.installed-dev
 	$(BIN)/python -m bench $(BENCH_ARGS)

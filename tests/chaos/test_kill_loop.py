@@ -62,11 +62,12 @@ async def test_nothing_acknowledged_is_lost_whatever_dies() -> None:
         deaths: dict[str, int] = {}
         for first in range(0, len(POINTS), AT_ONCE):
             deaths |= await die_at(run, list(POINTS)[first : first + AT_ONCE])
-        deaths |= await die_in_housekeeping(run.house, DEATHS)
         last_kill = time.monotonic()
         phases.append(last_kill)
         await asyncio.sleep(CALM_SECONDS)
         recovered = rate(run.load)
+        await run.pause()
+        deaths |= await die_in_housekeeping(run.house, DEATHS)
         wrong = await run.finish()
         figures = told(run, last_kill) | {
             "kills": dict(supervisor.kills),

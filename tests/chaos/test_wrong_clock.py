@@ -18,6 +18,7 @@ SECONDS = float(os.environ.get("WRONG_CLOCK_SECONDS", "3"))
 LEASE = 1.5
 SOON = 0.5
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+SLEEP = Path(__file__).with_name("wrong_clock")
 pytestmark = [pytest.mark.promise, pytest.mark.slow]
 
 
@@ -31,6 +32,7 @@ async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early
             "worker",
             0,
             MILEPOST_WORKER_PROCESSES="1",
+            PYTHONPATH=str(SLEEP),
             LD_PRELOAD=str(LIBRARY),
             FAKETIME_TIMESTAMP_FILE=str(clock),
             FAKETIME_NO_CACHE="1",
@@ -44,9 +46,12 @@ async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early
         frozen.send_signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(2 * LEASE)
-            for wrong_by in ("+3600", "-3600"):
-                clock.write_text(wrong_by)
+            for hours in (1, -1):
+                clock.write_text(f"{3600 * hours:+d}")
                 await asyncio.sleep(SECONDS)
+                async with asyncio.timeout(30):
+                    while hours not in await jumps_seen(run):
+                        await asyncio.sleep(0.2)
         finally:
             frozen.send_signal(signal.SIGCONT)
         jumps = await jumps_seen(run)
