@@ -119,8 +119,15 @@ async def test_try_asks_a_real_carrier_with_the_login_that_was_set(
         common = await shell.run("carrier", "try", "dhl", "3318810025", "--json")
         assert json.loads(common.stdout)["credential_refused"]
         assert common.exit_code == 1
+        await admin_pool.execute(
+            "INSERT INTO carrier_budget (carrier_code, owner, open_until) VALUES"
+            " ('dhl', $1, now() - interval '1 s')",
+            f"account:{account}",
+        )
         found = await shell.run("carrier", "try", "dhl", "3318810025", *own, "--json")
         assert json.loads(found.stdout)["kind"] == "Found"
+        state = await shell.run("carrier", "state")
+        assert "Every carrier is asked" in state.stdout, "it was the probe"
         again = await shell.run("carrier", "try", "dhl", "3318810025")
         assert isinstance(again.exception, ConfigurationError)
         assert "the quota at DHL" in str(again.exception)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from milepost import observe
 from milepost.accounts.keys import find_account
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
@@ -27,7 +28,7 @@ from milepost.cli.carrier_logins import credential_commands, known_carrier
 from milepost.cli.session import Session, open_session
 from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, NoSlot
-from milepost.monitoring.breaker import pause_carrier, resting, resume_carrier
+from milepost.monitoring.breaker import pause_carrier, resting, resume_carrier, weigh
 from milepost.monitoring.database_clock import DatabaseClock
 from milepost.monitoring.question import credential_of
 from milepost.monitoring.slots import Budget, Ledger
@@ -87,6 +88,9 @@ def try_(
     as_json: AsJson = False,
 ) -> None:
     """Ask a carrier about one number now and keep nothing; exit code 1 when it can't tell."""
+    chosen = load()
+    # To stderr: what a command prints is the answer alone.
+    observe.configure("carrier try", level=chosen.log_level)
     carrier = known_carrier(code)
     item = Item(
         key="try",
@@ -95,7 +99,7 @@ def try_(
         destination_country=country.upper(),
         shipped_at=datetime.now(UTC) - timedelta(days=days_ago),
     )
-    outcome = asyncio.run(ask_once(carrier, item, account, load()))
+    outcome = asyncio.run(ask_once(carrier, item, account, chosen))
     if as_json:
         print_json(outcome_document(outcome))
     else:
@@ -111,7 +115,7 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
         raise ConfigurationError(f"Milepost can't ask {carrier.manifest.name} yet")
     async with AsyncExitStack() as stack:
         routes = await stack.enter_async_context(simulator(Catalogue.load()))
-        credential, slot = Credential(owner="operator"), None
+        credential, ledger = Credential(owner="operator"), None
         if account or not carrier.manifest.simulated:
             session = await stack.enter_async_context(open_session(settings))
             pool = await stack.enter_async_context(
@@ -124,7 +128,6 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
             taken = await ledger.take(1)
             if not taken.granted:
                 raise ConfigurationError(_not_now(carrier, taken.why, taken.wait.total_seconds()))
-            slot = ledger.slot
             routes = {**routes, **await host_routes(pool)}
         fetcher = Fetcher(
             total_seconds=settings.carrier_seconds,
@@ -133,11 +136,16 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
             routes=routes,
         )
         await stack.enter_async_context(fetcher)
-        asks = fetcher if slot is None else Line(fetcher, slot)
         try:
-            return (await connector.ask([item], credential, asks))[item]
+            if ledger is None:
+                return (await connector.ask([item], credential, fetcher))[item]
+            outcome = (await connector.ask([item], credential, Line(fetcher, ledger.slot)))[item]
         except NoSlot as late:
             raise ConfigurationError(_not_now(carrier, late.why, late.wait)) from late
+        failed = isinstance(outcome, Broken) and outcome.lane_wide
+        # It may have been the one question that a carrier left alone is asked.
+        await weigh(pool, ledger, answered=not failed, failed=failed, why="carrier try")
+        return outcome
 
 
 async def _credential(session: Session, pool: Pool, carrier: Carrier, account: str) -> Credential:
