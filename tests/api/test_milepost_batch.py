@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -14,9 +15,14 @@ from tests.conftest import execute
 
 from milepost.accounts.budget import UNLIMITED, Spent
 from milepost.api import milepost_batch
+from milepost.api.bodies import Refused
 from milepost.api.row_stream import RowSplitter
+from milepost.api.streamed_body import StreamedBody
 from milepost.db.pool import Pool, tenant
-from milepost.errors import InvalidInput, TooManyRequests
+from milepost.errors import DatabaseUnavailable, InvalidInput, TooManyRequests
+from milepost.parcels.register import Ready, Registrar
+from milepost.settings import Settings
+from milepost.tracking.parcel import Registration
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -188,21 +194,101 @@ async def test_over_budget_a_batch_waits(
     assert asked == ["write"] * 7, "three more than the request itself, each refused once"
 
 
+async def test_the_next_rows_are_judged_while_these_are_stored_and_no_more_of_them(
+    dsn: str, account: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milepost_batch, "CHUNK", 2)
+    async with own_api(dsn, account) as (client, parts):
+        registrar = parts.core.registrar
+        prepare, register_many = registrar.prepare, registrar.register_many
+        judged, stored = 0, 0
+        more = asyncio.Event()
+
+        async def prepared(account_id: int, given: Registration) -> Ready:
+            nonlocal judged
+            judged += 1
+            assert judged <= stored + 4, "these, the next ones and no more"
+            if judged % 2 == 0:
+                more.set()
+            return await prepare(account_id, given)
+
+        async def storing(account_id: int, readies: Sequence[Ready]) -> Any:
+            nonlocal stored
+            while judged < min(stored + 4, 8):
+                more.clear()
+                await asyncio.wait_for(more.wait(), 5)
+            done = await register_many(account_id, readies)
+            stored += len(readies)
+            return done
+
+        monkeypatch.setattr(Registrar, "prepare", staticmethod(prepared))
+        monkeypatch.setattr(Registrar, "register_many", staticmethod(storing))
+        answer = await send(client, lines([row(f"N{n}") for n in range(8)]))
+    assert statuses(answer) == [200] * 8
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+async def test_rows_before_an_outage_are_told_and_none_after(
+    dsn: str, account: int, app_pool: Pool, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    monkeypatch.setattr(milepost_batch, "CHUNK", 2)
+    async with own_api(dsn, account) as (client, parts):
+        register_many, calls = parts.core.registrar.register_many, 0
+
+        async def storing(account_id: int, readies: Sequence[Ready]) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == failing:
+                raise DatabaseUnavailable("away")
+            return await register_many(account_id, readies)
+
+        monkeypatch.setattr(Registrar, "register_many", staticmethod(storing))
+        answer = await send(client, lines([row(f"N{n}") for n in range(6)]))
+    told = 2 * (failing - 1)
+    assert calls == failing
+    assert await count(app_pool, account, "parcel") == told
+    if not told:
+        assert answer.status == 503
+        return
+    assert statuses(answer) == [200] * told
+    assert (answer.document["complete"], answer.document["error"]["status"]) == (False, 503)
+
+
+async def test_a_body_that_comes_in_drops_ends_in_time(settings: Settings) -> None:
+    """Long before the server would end the request, and tell nothing of its rows."""
+    ends_at = time.monotonic() + 0.3
+    body = StreamedBody({"type": "http", "headers": []}, drops, settings, 10**6, ends_at)
+    with pytest.raises(Refused) as late:
+        await asyncio.wait_for(anext(body.pieces()), 5)
+    assert late.value.problem.status == 408
+
+
+async def drops() -> dict[str, Any]:
+    await asyncio.sleep(0.01)
+    return {"type": "http.request", "body": b"5\n", "more_body": True}
+
+
+async def test_the_address_of_batches_takes_nothing_but_batches(client: Client) -> None:
+    for verb in ("GET", "PUT", "PATCH", "DELETE"):
+        answer = await client.ask(verb, BATCH)
+        assert (answer.status, answer.headers["allow"]) == (405, "POST"), verb
+
+
 @pytest.mark.parametrize("guarded", [True, False])
-async def test_thirty_rounds_of_batches_of_the_same_numbers_have_one_winner_each(
+async def test_ten_rounds_of_batches_of_the_same_numbers_have_one_winner_each(
     client: Client, dsn: str, app_pool: Pool, account: int, guarded: bool
 ) -> None:
     """Without the unique index (the planted bug) the same storm makes more than one."""
     if not guarded:
         await execute(dsn, "DROP INDEX tracked_number_current")
     made = 0
-    for turn in range(30):
+    for turn in range(10):
         given = [row(f"T{turn}N{number}", source_id="") for number in range(12)]
         orders = [given, given[::-1], given[6:] + given[:6]]
         answers = await asyncio.gather(*(send(client, lines(order), 10**6) for order in orders))
         made += sum(statuses(answer).count(200) for answer in answers)
         assert {code for one in answers for code in statuses(one)} <= {200, 409}
-    assert (made == 360) is guarded
+    assert (made == 120) is guarded
     assert await count(app_pool, account, "parcel") == made
     assert await count(app_pool, account, "event") == made
 
@@ -215,6 +301,15 @@ def test_rows_come_out_whole_however_they_come_in(size: int) -> None:
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         found = [one for piece in pieces for one in splitter.feed(piece)]
         assert [*found, *splitter.end()] == rows
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_blanks_before_the_rows_are_not_kept(as_array: bool) -> None:
+    splitter = RowSplitter(100, as_array=as_array)
+    for _ in range(1000):
+        assert list(splitter.feed(b" \n" * 500)) == []
+        assert not splitter._buffer
+    assert [*splitter.feed(b"[5]" if as_array else b"5"), *splitter.end()] == [b"5"]
 
 
 def test_a_row_that_never_ends_is_not_kept() -> None:

@@ -1,6 +1,7 @@
 """``POST /api/milepost/v1/parcels/batch``: many registrations in one request, row by row.
 
-Rows are registered some hundred at a time while the body is still coming in, so memory stays small;
+Rows are registered some hundred at a time while the body is still coming in, the next ones being
+judged while the database stores those before them, so memory stays small;
 what became of each is kept until the body has ended, since a client that only sends would otherwise
 wait for us while we wait for it.
 """
@@ -54,7 +55,9 @@ async def register_batch(request: Request) -> StreamingResponse:
     as_array = not _is_lines(request)
     batch = Batch(request.app.state.parts, current_caller(request))
     settings = request.app.state.parts.core.settings
-    body = StreamedBody(request.scope, request.receive, settings, settings.max_batch_bytes)
+    body = StreamedBody(
+        request.scope, request.receive, settings, settings.max_batch_bytes, batch.ends_at
+    )
     await batch.take(body, as_array=as_array)
     if batch.error is not None:
         await body.let_pass()
@@ -72,35 +75,50 @@ async def no_parcel_of_that_id() -> None:
 
 
 class Batch:
-    """One batch under way. ``error`` is why its rest was not read, None while all is well."""
+    """One batch under way, to be read by ``ends_at`` (``time.monotonic``).
+
+    ``error`` is why its rest was not read, None while all is well.
+    """
 
     def __init__(self, parts: ApiParts, caller: Caller) -> None:
         self._core = parts.core
         self._budgets = parts.budgets
         self._caller = caller
         self._limits = limits_of(parts.core.settings)
-        self._ends_at = time.monotonic() + parts.core.settings.batch_seconds - SPARE_SECONDS
+        self.ends_at = time.monotonic() + parts.core.settings.batch_seconds - SPARE_SECONDS
         self._taken = 0
         self._registered = 0
+        self._storing: asyncio.Task[None] | None = None
         self.results: list[bytes] = []
         self.error: Problem | None = None
 
     async def take(self, body: StreamedBody, *, as_array: bool) -> None:
         """Register the rows of ``body`` as they come in, until it ends or goes wrong."""
-        rows: list[bytes] = []
         try:
             try:
-                async for row in self._rows(body, as_array):
-                    rows.append(row)
-                    if len(rows) == CHUNK:
-                        whole, rows = rows, []
-                        await self._register(whole)
-            except (InvalidInput, Refused) as wrong:
-                # What came whole before it is registered all the same.
-                self.error = _problem(wrong)
-            await self._register(rows)
-        except MilepostError as trouble:
-            self.error = problem_of(trouble)
+                await self._read_all(body, as_array)
+            except MilepostError as trouble:
+                self.error = problem_of(trouble)
+            try:
+                await self._stored()
+            except MilepostError as trouble:
+                self.error = problem_of(trouble)
+        finally:
+            if self._storing is not None:
+                self._storing.cancel()
+
+    async def _read_all(self, body: StreamedBody, as_array: bool) -> None:
+        rows: list[bytes] = []
+        try:
+            async for row in self._rows(body, as_array):
+                rows.append(row)
+                if len(rows) == CHUNK:
+                    whole, rows = rows, []
+                    await self._register(whole)
+        except (InvalidInput, Refused) as wrong:
+            # What came whole before it is registered all the same.
+            self.error = _problem(wrong)
+        await self._register(rows)
 
     async def answer(self) -> AsyncIterator[bytes]:
         """The answer, in pieces."""
@@ -126,13 +144,13 @@ class Batch:
                     why = f"A batch has at most {MOST_ROWS} rows"
                     raise InvalidInput(why, ("body",), "too_many_rows")
                 yield row
-            if time.monotonic() > self._ends_at:
+            if time.monotonic() > self.ends_at:
                 raise Refused(status_problem(408, "The batch took too long."))
         for row in splitter.end():
             yield row
 
     async def _register(self, rows: Sequence[bytes]) -> None:
-        """Judge rows, store the good ones in one statement, and note what became of each."""
+        """Judge rows while those before them are being stored, then have the good ones stored."""
         if not rows:
             return
         await self._pay(len(rows))
@@ -141,6 +159,20 @@ class Batch:
             read.append(await self._read(row))
             if place % BREATH == 0:
                 await asyncio.sleep(0)
+        await self._stored()
+        self._storing = asyncio.create_task(self._store(read))
+
+    async def _stored(self) -> None:
+        """Wait for the rows that are being stored. Raises what went wrong with them, once."""
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            try:
+                await storing
+            finally:
+                storing.cancel()
+
+    async def _store(self, read: Sequence[Ready | Problem]) -> None:
+        """Store the good rows in one statement, and note what became of each."""
         readies = [one for one in read if isinstance(one, Ready)]
         stored = iter(await self._core.registrar.register_many(self._caller.account_id, readies))
         now = datetime.now(UTC)
@@ -167,7 +199,7 @@ class Batch:
                 await self._budgets.spend(self._caller, "write")
                 due -= 1
             except TooManyRequests as over:
-                if time.monotonic() + over.retry_after > self._ends_at:
+                if time.monotonic() + over.retry_after > self.ends_at:
                     raise
                 await asyncio.sleep(over.retry_after)
 

@@ -52,6 +52,8 @@ class RowSplitter:
         """Whether there is anything yet but blanks."""
         start = self._buffer.removeprefix(_BOM).lstrip(_BLANK)
         if not start:
+            # Blanks before the rows are not kept: there may be as many as a body is long.
+            self._buffer = b""
             return False
         if self._array and not start.startswith(b"["):
             raise InvalidInput("Input should be an array", ("body",), "list_type")

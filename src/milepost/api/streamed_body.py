@@ -1,6 +1,7 @@
 """A request body taken piece by piece: bounded in size and time, and never whole in memory."""
 
 import asyncio
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -19,13 +20,19 @@ Unpacker = Callable[[bytes], Iterator[bytes]]
 
 
 class StreamedBody:
-    """The pieces of a body of at most ``most`` bytes, unpacked where it is gzip."""
+    """The pieces of a body of at most ``most`` bytes, unpacked where it is gzip.
 
-    def __init__(self, scope: Scope, receive: Receive, settings: Settings, most: int) -> None:
+    All of it has to be there at ``ends_at`` (``time.monotonic``): a body may come in drops.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, settings: Settings, most: int, ends_at: float
+    ) -> None:
         self._scope = scope
         self._receive = receive
         self._patience = settings.body_seconds
         self._most = most
+        self._ends_at = ends_at
         self._more = True
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -59,7 +66,8 @@ class StreamedBody:
 
     async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout(self._patience):
+            left = self._ends_at - time.monotonic()
+            async with asyncio.timeout(min(self._patience, left)):
                 message = await self._receive()
         except TimeoutError as late:
             self._more = False
