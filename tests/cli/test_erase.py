@@ -42,13 +42,24 @@ async def test_a_number_nobody_has_is_said(typed: Terminal, app_pool: Pool, acco
     assert await stored(app_pool, account) == ["A1", "C3", "D4"]
 
 
+async def test_what_can_be_no_number_and_no_id_is_of_nobody(
+    typed: Terminal, tmp_path: Path, app_pool: Pool, account: int
+) -> None:
+    listed = tmp_path / "list"
+    listed.write_bytes(b"A\x001\nA1\n")
+    told = await typed.told("erase", "B\udcff2", "--from", str(listed), "--yes", code=1)
+    assert told["unknown"] == ["B?2", "A\ufffd1"]
+    assert await stored(app_pool, account) == ["B2", "C3", "D4"]
+    assert (await typed.result("erase", "--parcel", "9" * 30, "--yes")).exit_code == 2
+
+
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"y\n", 0, 3), (b"n\n", 1, 4), (b"", 1, 4)])
 async def test_it_asks_first(
     typed: Terminal, app_pool: Pool, account: int, answer: bytes, code: int, left: int
 ) -> None:
     result = await typed.result("erase", "A1", typed=answer)
     assert result.exit_code == code
-    assert "Erase 1 parcels for good?" in result.output
+    assert "Erase 1 parcel for good?" in result.output
     assert len(await stored(app_pool, account)) == left
 
 

@@ -14,8 +14,10 @@ from milepost.cli.parcels import Desk, open_desk
 from milepost.errors import ConfigurationError
 from milepost.parcels.erase import Receipt, erase, receipt_of
 from milepost.parcels.held import ids_of
+from milepost.tracking.telling import storable
 
 ACTOR = "cli"
+GREATEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ def erase_parcels(
     numbers: Annotated[
         list[str] | None, typer.Argument(help="Tracking numbers: all parcels that ever had one.")
     ] = None,
-    parcel: Annotated[list[int] | None, typer.Option(help="A parcel id; repeatable.")] = None,
+    parcel: Annotated[
+        list[int] | None, typer.Option(help="A parcel id; repeatable.", min=1, max=GREATEST_ID)
+    ] = None,
     from_file: Annotated[
         str, typer.Option("--from", help="A file with a tracking number a line, or -.")
     ] = "",
@@ -45,11 +49,14 @@ def erase_parcels(
 ) -> None:
     """Erase parcels and print a receipt for each. What is erased can't be brought back.
 
-    Started again after it was stopped, it gives the receipts of those that are gone already.
+    The receipt of one that is gone already is given again for its --parcel id; its number is
+    not kept.
     """
     if not yes and from_file == "-":
         raise ConfigurationError("a list from standard input needs --yes")
-    named = [*(numbers or ()), *(_lines(from_file) if from_file else ())]
+    listed = _lines(from_file) if from_file else ()
+    # What a parcel can't be called must not stop the others' erasure, nor be printed as it is.
+    named = [storable(number) for number in (*(numbers or ()), *listed)]
     if not named and not parcel:
         raise ConfigurationError("say what to erase: tracking numbers, --parcel or --from")
     receipts, unknown = asyncio.run(_erase(account, named, parcel or [], sure=yes))
@@ -82,11 +89,15 @@ async def _erase(
         every = list(dict.fromkeys(one for name in named for one in name.ids))
         if every and not sure:
             # Only who types it may say yes; a question nobody can answer is a no.
-            typer.confirm(f"Erase {len(every)} parcels for good?", abort=True, err=True)
+            typer.confirm(f"Erase {_parcels(len(every))} for good?", abort=True, err=True)
         found = {one: await _erased(desk, one) for one in every}
     receipts = [receipt for receipt in found.values() if receipt is not None]
     unknown = [name.name for name in named if not any(found.get(one) for one in name.ids)]
     return receipts, unknown
+
+
+def _parcels(count: int) -> str:
+    return f"{count} parcel" if count == 1 else f"{count} parcels"
 
 
 async def _erased(desk: Desk, parcel_id: int) -> Receipt | None:

@@ -20,10 +20,12 @@ from rich.console import Console
 
 from milepost.api.v3_fields import read_moment
 from milepost.cli.administer import AccountOption
+from milepost.cli.erasing import GREATEST_ID
 from milepost.cli.import_columns import COLUMNS
 from milepost.cli.parcels import Desk, open_desk
 from milepost.errors import ConfigurationError
 from milepost.parcels.held import Wanted, everything, ids_of, parcels
+from milepost.tracking.telling import storable
 from milepost.wire.own import Described, parcel_document
 from milepost.wire.spreadsheet import guarded
 
@@ -70,7 +72,9 @@ def export(
         bool, typer.Option("--everything", help="All that is held about --number or --parcel.")
     ] = False,
     number: Annotated[str, typer.Option(help="With --everything: its tracking number.")] = "",
-    parcel: Annotated[int, typer.Option(help="With --everything: its parcel id.")] = 0,
+    parcel: Annotated[
+        int, typer.Option(help="With --everything: its parcel id.", min=0, max=GREATEST_ID)
+    ] = 0,
 ) -> None:
     """Write an account's parcels, oldest first; times are ISO 8601.
 
@@ -137,7 +141,8 @@ async def _parcels(out: TextIO, account: str, form: Form, wanted: Wanted, *, eve
 
 async def _everything(out: TextIO, account: str, number: str, parcel_id: int) -> None:
     async with open_desk(account) as desk:
-        ids = [parcel_id] if parcel_id else await ids_of(desk.core.pool, desk.account_id, number)
+        account_id, named = desk.account_id, storable(number)
+        ids = [parcel_id] if parcel_id else await ids_of(desk.core.pool, account_id, named)
         held = [await _held(desk, one) for one in ids]
     found = [one for one in held if one["held"]]
     if not found:
