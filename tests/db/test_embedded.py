@@ -15,6 +15,7 @@ import pytest
 from tests.db.clusters import UserOf, data_of, kill_now, lives, pid_of, query
 
 from milepost.db import embedded, unprivileged
+from milepost.db.cluster import why_it_ended
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.postmaster import running_postmaster, socket_of
 from milepost.errors import ConfigurationError
@@ -220,3 +221,12 @@ def test_a_watch_that_comes_after_the_stop_starts_nothing(used_dir: Path, user_o
     user.stop()
     assert not user.ensure_running()
     assert running_postmaster(used_dir / "postgresql" / "data") is None
+
+
+def test_why_a_server_ended_is_not_read_in_an_earlier_ones_log(tmp_path: Path) -> None:
+    """A restored backup brings the log of the server it was taken from."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "old.log").write_text("now [7] LOG:  checkpoint complete\n")
+    start_log = tmp_path / "start.log"
+    start_log.write_text('postgres: could not access directory "data": Permission denied\n')
+    assert "Permission denied" in why_it_ended(tmp_path, start_log, 8)

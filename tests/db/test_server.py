@@ -115,6 +115,12 @@ async def test_an_unreachable_server_is_one_line_without_the_password(
     assert "\n" not in str(caught.value)
 
 
+async def test_a_mistyped_scheme_asks_nobody_else(settings: Settings) -> None:
+    """asyncpg alone would ask whoever listens on this machine."""
+    with pytest.raises(ConfigurationError, match="must begin with postgresql://"):
+        await check("postgres:/hunter2", settings)
+
+
 @pytest.fixture
 def oldest(state_dir: Path) -> Iterator[str]:
     """A server of the oldest version we accept; the wheel brings that, too."""

@@ -115,10 +115,13 @@ def is_private_folder(path: Path, user: RunAs) -> bool:
 
 def why_it_ended(data: Path, start_log: Path, pid: int) -> str:
     """What the server said last: its FATAL line, from before or after it opened its own log."""
-    logs = [start_log, *sorted((data / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)]
+    started = start_log.read_text(errors="replace").splitlines()
+    logs = sorted((data / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)
     lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
-    fatal = [line for line in lines if f"[{pid}]" in line and "FATAL:" in line]
-    return fatal[-1].partition("FATAL:")[2].strip() if fatal else last_line("\n".join(lines))
+    # Its own lines only: a log may be an earlier server's, or came with a restored backup.
+    own = started + [line for line in lines if f"[{pid}]" in line]
+    fatal = [line for line in own if f"[{pid}]" in line and "FATAL:" in line]
+    return fatal[-1].partition("FATAL:")[2].strip() if fatal else last_line("\n".join(own))
 
 
 def last_line(text: str) -> str:

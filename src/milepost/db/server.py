@@ -54,6 +54,11 @@ async def check(dsn: str, settings: Settings) -> None:
 
     Raises ConfigurationError; the text never holds the DSN, which may hold a password.
     """
+    if not dsn.startswith(("postgresql://", "postgres://")):
+        # asyncpg would take the rest as a path and ask whoever listens on this machine.
+        raise ConfigurationError(
+            "the database is unreachable: MILEPOST_DATABASE_URL must begin with postgresql://"
+        )
     try:
         connection = await asyncpg.connect(dsn, timeout=settings.connect_seconds)
     except ValueError as error:
