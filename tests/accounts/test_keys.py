@@ -30,6 +30,16 @@ async def test_accounts_are_made_found_and_limited(admin_pool: Pool) -> None:
     assert [one.status for one in await accounts.list_accounts(admin_pool)] == ["suspended"]
 
 
+async def test_a_missing_name_is_asked_for_where_it_is_needed(admin_pool: Pool) -> None:
+    with pytest.raises(InvalidInput, match="no account yet: milepost account create NAME"):
+        await accounts.choose_account(admin_pool, "")
+    only = await accounts.create_account(admin_pool, "first")
+    assert await accounts.choose_account(admin_pool, " ") == only
+    await accounts.create_account(admin_pool, "second")
+    with pytest.raises(InvalidInput, match="there are: first, second"):
+        await accounts.choose_account(admin_pool, "")
+
+
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00", "x" * 101, "42"])
 async def test_odd_names_are_refused(admin_pool: Pool, name: str) -> None:
     with pytest.raises(InvalidInput):

@@ -95,8 +95,14 @@ async def choose_account(pool: Pool, name_or_id: str) -> Account:
     if name_or_id.strip():
         return await find_account(pool, name_or_id)
     accounts = await list_accounts(pool)
-    if len(accounts) != 1:
-        names = ", ".join(account.name for account in accounts) or "none yet"
+    if not accounts:
+        raise InvalidInput(
+            "this installation has no account yet: milepost account create NAME "
+            "(another one is meant? MILEPOST_STATE_DIR or MILEPOST_DATABASE_URL names it)",
+            ("account",),
+        )
+    if len(accounts) > 1:
+        names = ", ".join(account.name for account in accounts)
         raise InvalidInput(f"name an account with --account (there are: {names})", ("account",))
     return accounts[0]
 

@@ -1,6 +1,6 @@
 """``milepost account``: make, list, suspend and limit accounts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,10 @@ from milepost.db.pool import Pool
 account_commands = typer.Typer(no_args_is_help=True, help="Accounts and their rate limits.")
 
 Name = Annotated[str, typer.Argument(help="Name or id of the account.")]
-Limit = Annotated[int | None, typer.Option(min=0, max=accounts.HIGHEST_LIMIT)]
+
+
+def _limit(what: str) -> Any:
+    return typer.Option(min=0, max=accounts.HIGHEST_LIMIT, help=what, show_default=False)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,12 +80,12 @@ def suspend(
 @account_commands.command()
 def limit(
     name: Name,
-    reads: Limit = None,
-    writes: Limit = None,
-    burst: Limit = None,
+    reads: Annotated[int | None, _limit("Reads a minute.")] = None,
+    writes: Annotated[int | None, _limit("Writes a minute.")] = None,
+    burst: Annotated[int | None, _limit("Writes a second.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set reads and writes a minute and writes a second (burst); 0 is no limit."""
+    """Set an account's rate limits, or show them; 0 is no limit."""
 
     async def work(pool: Pool, _keys: SecretKeys) -> accounts.Account:
         found = await accounts.find_account(pool, name)

@@ -25,7 +25,9 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     http: Annotated[bool, typer.Option("--http", help="Serve HTTP instead.")] = False,
-    port: Annotated[int, typer.Option(help="With --http; MILEPOST_MCP_PORT.", min=-1)] = -1,
+    port: Annotated[
+        int, typer.Option(help="With --http; else MILEPOST_MCP_PORT.", min=-1, show_default=False)
+    ] = -1,
     url: Annotated[str, typer.Option(help="Of the API; MILEPOST_API_URL.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Say in JSON where we listen.")] = False,
 ) -> None:

@@ -15,6 +15,8 @@ from milepost.errors import ConfigurationError, InvalidInput
 from milepost.parcels.listing import ForeignCursor, Page, list_parcels
 from milepost.wire.own import Described, explanation, parcel_document
 
+HEADINGS = ("parcel_id", "carrier", "number", "status", "since (UTC)", "monitoring", "source_id")
+
 Number = Annotated[str, typer.Argument(help="A tracking number, or a parcel's id.")]
 
 
@@ -32,10 +34,14 @@ def list_command(
     status: Annotated[str, typer.Option(help="Status codes, with commas.")] = "",
     exception: Annotated[str, typer.Option(help="Exceptions, with commas.")] = "",
     carrier: Annotated[str, typer.Option(help="Carrier codes, with commas.")] = "",
-    updated_since: Annotated[str, typer.Option(help="ISO 8601.")] = "",
-    active: Annotated[bool | None, typer.Option("--active/--ended", help="Under way.")] = None,
-    sort: Annotated[str, typer.Option(help="As in the API.")] = "-created_at",
-    limit: Annotated[int, typer.Option(help="Parcels on a page.", max=MOST_ON_A_PAGE)] = 50,
+    updated_since: Annotated[str, typer.Option(help="Changed at or after; ISO 8601.")] = "",
+    active: Annotated[
+        bool | None, typer.Option("--active/--ended", help="Under way, or over.")
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(help="created_at, updated_at or ended_at; - is newest first.")
+    ] = "-created_at",
+    limit: Annotated[int, typer.Option(help="Parcels on a page.", min=1, max=MOST_ON_A_PAGE)] = 50,
     cursor: Annotated[str, typer.Option(help="The next page, as the page before said.")] = "",
     account: Account = "",
     as_json: AsJson = False,
@@ -111,7 +117,11 @@ def _words(reading: dict[str, str]) -> str:
 
 def _draw_list(console: Console, parcels: list[Described]) -> None:
     """One line for each, never broken: numbers are there to be copied."""
-    rows = [
+    if not parcels:
+        console.print("No parcels.")
+        return
+    rows = [HEADINGS]
+    rows += [
         (
             str(one.parcel.parcel_id),
             printable(one.parcel.carrier_code),

@@ -28,6 +28,8 @@ def advance(
     as_json: AsJson = False,
 ) -> None:
     """Move the sandbox's clock forward; its parcels are checked at once."""
+    if not (days or hours or seconds):
+        raise ConfigurationError("say how far: --days, --hours or --seconds")
     step = timedelta(days=days, hours=hours, seconds=seconds)
     ahead = asyncio.run(_advance(account, step))
     if as_json:
