@@ -31,9 +31,11 @@ def command(house: Installation, *words: str, dies_at: str = "") -> Any:
 
 async def die_in_housekeeping(house: Installation, deaths: int) -> dict[str, int]:
     """How often each of the two died. Parcels of the ledger are not touched."""
+    # Erasing leaves young rows in the audit; retention goes by number, and would stop at them.
+    for _ in range(deaths):
+        await _retain(house)
     for number in range(deaths):
         await _erase(house, f"GONE{number:06d}")
-        await _retain(house)
     return {"erase.mid": deaths, "retention.mid_delete": deaths}
 
 
@@ -69,8 +71,12 @@ async def _retain(house: Installation) -> None:
     left = "SELECT count(*) FROM audit WHERE account_id = $1 AND action = 'old'"
     await asyncio.to_thread(command, house, "db", "retention", dies_at="retention.mid_delete")
     assert 0 < await _value(house, left, account_id) < PAST
-    await asyncio.to_thread(command, house, "db", "retention")
-    assert await _value(house, left, account_id) == 0
+    # A worker may be at it as well, and then has the last piece in hand.
+    for _ in range(3):
+        await asyncio.to_thread(command, house, "db", "retention")
+        if await _value(house, left, account_id) == 0:
+            return
+    raise AssertionError("what is past its time does not go")
 
 
 async def _value(house: Installation, statement: str, *arguments: object) -> int:

@@ -1,6 +1,6 @@
 """P8: database trouble is said (503 and when to come again), survived, and not logged to death.
 
-One installation on a PostgreSQL behind a proxy, six clients, one reader, one who asks how it is.
+One installation on a PostgreSQL behind a proxy, twelve clients, one reader, one who asks how it is.
 Five troubles one after the other; the sixth, a full disk, is in ``tests/chaos/test_full_disk.py``.
 ``P8_FACTOR`` (1) makes each last so many times longer, ``P8_ANSWER_SECONDS`` (8) is what an answer
 may take: 3 is the promise, on a machine that does nothing else.
@@ -25,7 +25,8 @@ from tests.promises.watching import watching
 
 FACTOR = float(os.environ.get("P8_FACTOR", "1"))
 ANSWER_SECONDS = float(os.environ.get("P8_ANSWER_SECONDS", "8"))
-CLIENTS = 6
+CLIENTS = 12
+"""More than a pool has connections."""
 WARM_SECONDS = 3.0
 RECOVERY_SECONDS = 15.0
 RECOVERED = 0.4
@@ -110,6 +111,8 @@ async def test_trouble_is_said_survived_and_not_logged_to_death() -> None:
     assert told["down"]["readyz_503_after"] < 5
     for name in ("down", "pools exhausted", "read-only"):
         assert told[name]["answers"].get("503", 0) > 0, f"{name} was no trouble"
+    for name in ("down", "pools exhausted"):
+        assert told[name]["readyz"].get(503, 0) > 0, f"{name}: it said it was ready"
 
 
 async def survive(here: Town, trouble: Trouble, before: float) -> dict[str, Any]:
