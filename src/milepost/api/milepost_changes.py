@@ -149,8 +149,11 @@ def _patch(given: Any) -> dict[str, Any]:
     carrier, number = patch.pop("carrier_code", None), patch.get("tracking_number")
     if isinstance(number, str):
         number = {"tracking_number": number}
-    if carrier is not None and (number is None or isinstance(number, dict)):
-        number = {"carrier_code": carrier} | (number or {})
+    # A number that is null is taken away, and refused for that.
+    if carrier is not None and isinstance(number, dict):
+        number = {"carrier_code": carrier} | number
+    elif carrier is not None and "tracking_number" not in patch:
+        number = {"carrier_code": carrier}
     return patch if number is None else patch | {"tracking_number": number}
 
 
