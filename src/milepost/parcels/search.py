@@ -6,7 +6,9 @@ for one account only. Carrier and countries are kept beside the words, under nam
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 MOST_LETTERS = 100
@@ -48,8 +50,13 @@ def lexemes(
         to_address.get("postal_code"),
     )
     names = (to_address.get(name) for name in ("name", "company_name", "city"))
-    words = (*_whole(codes), *_parts(codes), *_parts(names))
-    kept = list(dict.fromkeys(word for word in words if word))[:MOST_WORDS]
+    apart = [_parts(code) for code in codes if code]
+    words = (
+        *map(_whole, apart),
+        *chain.from_iterable(apart),
+        *chain.from_iterable(_parts(name) for name in names if name),
+    )
+    kept = list(dict.fromkeys(word[:MOST_LETTERS] for word in words if word))[:MOST_WORDS]
     countries = (
         named_lexeme(account_id, side, address["country_code"])
         for side, address in (("from", from_address), ("to", to_address))
@@ -64,12 +71,12 @@ def named_lexeme(account_id: int, name: str, code: str) -> str:
 
     Codes that differ in punctuation only share one.
     """
-    return f"{account_id}/{name}:{''.join(_WORD.findall(_folded(code)))[:MOST_LETTERS]}"
+    return f"{account_id}/{name}:{_code(code)}"
 
 
 def whole_lexeme(account_id: int, code: str) -> str:
     """The word of a whole number, source_id, order number or postal code, ``""`` for none."""
-    (word,) = _whole([code])
+    word = _whole(_parts(code))
     return f"{account_id}:{word}" if word else ""
 
 
@@ -78,21 +85,24 @@ def search_query(account_id: int, text: str) -> str:
 
     ``""`` where the text holds no letter and no digit.
     """
-    words = list(dict.fromkeys(_parts([text])))[:MOST_ASKED]
+    words = list(dict.fromkeys(word[:MOST_LETTERS] for word in _parts(text)))[:MOST_ASKED]
     # A word is letters and digits only, so nothing in it can end the quotes.
     return " & ".join(f"'{account_id}:{word}':*" for word in words)
 
 
-def _whole(codes: Iterable[str | None]) -> Iterator[str]:
-    """Each code in one piece: ``1012 AB`` is looked for as ``1012ab`` too."""
-    for code in codes:
-        yield "".join(_WORD.findall(_folded(code or "")))[:MOST_LETTERS]
+def _parts(text: str) -> list[str]:
+    return _WORD.findall(_folded(text))
 
 
-def _parts(texts: Iterable[str | None]) -> Iterator[str]:
-    for text in texts:
-        for word in _WORD.findall(_folded(text or "")):
-            yield word[:MOST_LETTERS]
+def _whole(parts: Iterable[str]) -> str:
+    """A code in one piece: ``1012 AB`` is looked for as ``1012ab`` too."""
+    return "".join(parts)[:MOST_LETTERS]
+
+
+@lru_cache(maxsize=1024)
+def _code(code: str) -> str:
+    """Few carriers and countries are in many parcels."""
+    return _whole(_parts(code))
 
 
 def _folded(text: str) -> str:
