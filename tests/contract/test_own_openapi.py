@@ -32,6 +32,13 @@ CONFIG = """
 [phases.stateful]
 max-steps = 4
 
+# Lists have 22 parameters, and one wrong value at a time is what tests/api tries of each: here
+# they alone would take longer than all the rest. They are fuzzed and walked to like the others.
+[[operations]]
+include-path = "/api/milepost/v1/parcels"
+include-method = "GET"
+phases.coverage.enabled = false
+
 # No schema can say that an event must not lie in the future.
 [[operations]]
 include-path = "/api/milepost/v1/parcels/{parcel_id}/events"
