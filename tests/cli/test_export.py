@@ -119,6 +119,13 @@ async def test_another_account_exports_nothing_of_it(typed: Terminal, admin_pool
         await lines(typed, "--account", "other", "--everything", "--parcel", "1")
 
 
+async def test_nothing_is_left_of_an_export_that_fails(typed: Terminal, tmp_path: Path) -> None:
+    out = tmp_path / "held.json"
+    with pytest.raises(ConfigurationError, match="no account yet"):
+        await typed.result("export", "--everything", "--number", "none", "--output", str(out))
+    assert not list(tmp_path.glob("held.json*"))
+
+
 async def test_a_wrong_time_is_one_line(typed: Terminal) -> None:
     with pytest.raises(ConfigurationError, match="--created-from: Not an ISO 8601"):
         await typed.result("export", "--created-from", "yesterday")

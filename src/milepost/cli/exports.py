@@ -114,8 +114,13 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{output} can't be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        yield file
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            yield file
+    except BaseException:
+        # Nobody would look for people's data in what is left of it.
+        part.unlink(missing_ok=True)
+        raise
     part.replace(output)
 
 
