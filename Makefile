@@ -16,6 +16,9 @@ endef
 # What is imported is compiled once, at the first start, and kept; nothing else is.
 unexport PYTHONDONTWRITEBYTECODE
 
+# How many processes run tests beside each other.
+TEST_PROCESSES ?= 3
+
 .PHONY: help run test test-faults check chaos promises supply lock clean
 .DELETE_ON_ERROR:
 
@@ -35,8 +38,16 @@ help:
 run: $(BIN)/.installed
 	@MILEPOST_STATE_DIR="$${MILEPOST_STATE_DIR:-$(CURDIR)/.state}" exec $(BIN)/milepost demo
 
+# Most tests wait more than they reckon, so they run beside each other, a file at a time. Promises
+# are tried alone: what they see must not be another test's doing. 5: nothing to run in that part.
 test: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not promise" $(PYTEST_ARGS); \
+	beside=$$?; \
+	$(BIN)/python -m pytest -m promise $(PYTEST_ARGS); \
+	alone=$$?; \
+	if [ $$beside -ne 0 ] && [ $$beside -ne 5 ]; then exit $$beside; fi; \
+	if [ $$alone -ne 0 ] && [ $$alone -ne 5 ]; then exit $$alone; fi; \
+	[ $$beside -eq 0 ] || [ $$alone -eq 0 ]
 
 # COMMIT_FAULTS=0.05:7 repeats the dice of a run that named its seed 7.
 test-faults: $(BIN)/.installed-dev
