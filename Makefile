@@ -38,16 +38,16 @@ help:
 run: $(BIN)/.installed
 	@MILEPOST_STATE_DIR="$${MILEPOST_STATE_DIR:-$(CURDIR)/.state}" exec $(BIN)/milepost demo
 
-# Most tests wait more than they reckon, so they run beside each other, a file at a time. Promises
-# are tried alone: what they see must not be another test's doing. 5: nothing to run in that part.
+# Most tests wait more than they reckon, so they run beside each other, a file at a time; promises,
+# which load the machine themselves, two at a time. 5: nothing to run in that part.
 test: $(BIN)/.installed-dev
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not promise" $(PYTEST_ARGS); \
-	beside=$$?; \
-	$(BIN)/python -m pytest -m promise $(PYTEST_ARGS); \
-	alone=$$?; \
-	if [ $$beside -ne 0 ] && [ $$beside -ne 5 ]; then exit $$beside; fi; \
-	if [ $$alone -ne 0 ] && [ $$alone -ne 5 ]; then exit $$alone; fi; \
-	[ $$beside -eq 0 ] || [ $$alone -eq 0 ]
+	tests=$$?; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m promise $(PYTEST_ARGS); \
+	promises=$$?; \
+	if [ $$tests -ne 0 ] && [ $$tests -ne 5 ]; then exit $$tests; fi; \
+	if [ $$promises -ne 0 ] && [ $$promises -ne 5 ]; then exit $$promises; fi; \
+	[ $$tests -eq 0 ] || [ $$promises -eq 0 ]
 
 # COMMIT_FAULTS=0.05:7 repeats the dice of a run that named its seed 7.
 test-faults: $(BIN)/.installed-dev
