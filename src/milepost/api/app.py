@@ -65,11 +65,11 @@ class Application:
         async with AsyncExitStack() as stack:
             try:
                 parts = await stack.enter_async_context(self._parts_of(self._settings))
+                inside: App = guarded(parts, self._settings)
             except Exception as error:
                 log.error("the API can't start", exc_info=error)
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            inside: App = guarded(parts, self._settings)
             self._guard = Traced(inside) if tracing.on() else inside
             await send({"type": "lifespan.startup.complete"})
             await receive()
