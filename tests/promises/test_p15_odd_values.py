@@ -116,7 +116,7 @@ async def test_the_check_sees_a_door_that_lets_odd_values_in(
         case "any number":
             monkeypatch.setattr(hot_reads, "trimmed_number", str)
         case "any option":
-            monkeypatch.setattr(hot_reads, "storable", lambda _text: True)
+            monkeypatch.setattr(hot_reads, "check_storable", lambda _name, value: value)
     sent, broken = await broken_by(*asked)
     keep(f"P15 odd values, planted: {fault}", sent=sent, broken=len(broken))
     assert broken != []
