@@ -22,7 +22,7 @@ STATEMENTS = {
 QUERIES = {"QUERIES", "statements"}
 # What opens a transaction of one account.
 TENANT = "tenant"
-REPEATS = {"retrying", "all_rows"}
+REPEATS = {"retrying", "all_rows", "lanes_of"}
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -135,12 +135,14 @@ class Changer:
         over = []
         async for holder in CHANGES.name_holders(
             conn,
-            **which,
+            account_id=after.account_id,
             carrier_code=after.carrier_code,
             number_key=number_key(after.tracking_number),
             source_id=after.source_id,
             reusable_before=before,
         ):
+            if holder["parcel_id"] == after.parcel_id:
+                continue
             if not holder["is_over"]:
                 raise Conflict(TAKEN, field=FIELDS[holder["name"]], parcel_id=holder["parcel_id"])
             over.append(holder["parcel_id"])

@@ -27,13 +27,13 @@ UPDATE parcel SET
 WHERE account_id = :account_id AND parcel_id = :parcel_id AND revision = :revision
 RETURNING is_current, stopped_at;
 
--- name: name_holders(account_id, parcel_id, carrier_code, number_key, source_id, reusable_before)
--- Other parcels that have a parcel's new names, its own being no hindrance.
+-- name: name_holders(account_id, carrier_code, number_key, source_id, reusable_before)
+-- The parcels that have a parcel's new names, itself perhaps among them.
 SELECT h.parcel_id, h.name, h.is_over
 FROM holders_of(
     :account_id, ARRAY[1], ARRAY[:carrier_code::text], ARRAY[:number_key::text],
     ARRAY[:source_id::text], :reusable_before::timestamptz) AS h
-WHERE h.parcel_id <> :parcel_id ORDER BY h.name DESC;
+ORDER BY h.name DESC;
 
 -- name: retire(account_id, parcels, reusable_before)$
 -- Takes their names from parcels that have been over for long enough.
