@@ -38,12 +38,12 @@ help:
 run: $(BIN)/.installed
 	@MILEPOST_STATE_DIR="$${MILEPOST_STATE_DIR:-$(CURDIR)/.state}" exec $(BIN)/milepost demo
 
-# Most tests wait more than they reckon, so they run beside each other, a file at a time; promises,
-# which load the machine themselves, two at a time. 5: nothing to run in that part.
+# Most tests wait more than they reckon, so they run beside each other, a file at a time. Promises
+# load the machine themselves and are tried alone. 5: nothing to run in that part.
 test: $(BIN)/.installed-dev
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not promise" $(PYTEST_ARGS); \
 	tests=$$?; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m promise $(PYTEST_ARGS); \
+	$(BIN)/python -m pytest -m promise $(PYTEST_ARGS); \
 	promises=$$?; \
 	if [ $$tests -ne 0 ] && [ $$tests -ne 5 ]; then exit $$tests; fi; \
 	if [ $$promises -ne 0 ] && [ $$promises -ne 5 ]; then exit $$promises; fi; \

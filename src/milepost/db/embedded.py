@@ -45,6 +45,8 @@ SERVER_SETTINGS = {
     "synchronous_commit": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A restored backup is ready when it has been brought up to its end, and not read-only before.
+    "hot_standby": "off",
     # A statement that fails is the client's to report: the server's log would show its values.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
