@@ -33,6 +33,7 @@ TENANT = {
     "raw_payload",
     "usage_day",
     "usage_mark",
+    "check_day",
 }
 PLATFORM = {
     "installation",

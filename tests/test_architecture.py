@@ -52,6 +52,7 @@ WRITERS = {
     "lane": {"monitoring", "accounts"},  # a new credential wakes the lanes it serves
     "usage_day": {"parcels"},
     "usage_mark": {"parcels"},
+    "check_day": {"monitoring"},
     "carrier_budget": {"monitoring"},
     "carrier_pause": {"monitoring"},
     "host_route": {"carriers"},
@@ -74,6 +75,7 @@ FUNCTION_ROOMS = {
     "raise_render_epoch": "accounts",
     "plan_deadline": "monitoring",
     "claim_checks": "monitoring",
+    "uncount_checks": "monitoring",
     "claim_deadlines": "monitoring",
     "plan_old_deadlines": "monitoring",
     "take_to_learn": "monitoring",

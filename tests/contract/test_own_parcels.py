@@ -87,6 +87,7 @@ def test_usage_and_shipping_options_count_what_was_done(
     usage = client.get(f"{V1}/usage?days=1").document
     assert usage["registered"]["parcels"] == 3
     assert [day["carrier_code"] for day in usage["registered"]["days"]] == ["postnl"]
+    assert usage["checked"] == {"checks": 0, "days": []}
     assert usage["budgets"]["writes"]["per_minute"] == 20
     assert usage["budgets"]["writes"]["per_second"] is None
     assert usage["budgets"]["writes"]["remaining"] == 17

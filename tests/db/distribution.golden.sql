@@ -19,6 +19,7 @@ SELECT create_distributed_table('account', 'account_id', colocate_with => 'none'
 SELECT create_distributed_table('api_key', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('audit', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('carrier_credential', 'account_id', colocate_with => 'account');
+SELECT create_distributed_table('check_day', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('contract', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('erasure', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('idempotency_key', 'account_id', colocate_with => 'account');
@@ -75,12 +76,14 @@ SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp wit
 SELECT create_distributed_function('search_parcels(bigint,tsquery,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('uncount_checks(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('unseen_parcels(bigint,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('wake_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT truncate_local_data_after_distributing_table('account');
 SELECT truncate_local_data_after_distributing_table('api_key');
 SELECT truncate_local_data_after_distributing_table('audit');
 SELECT truncate_local_data_after_distributing_table('carrier_credential');
+SELECT truncate_local_data_after_distributing_table('check_day');
 SELECT truncate_local_data_after_distributing_table('contract');
 SELECT truncate_local_data_after_distributing_table('erasure');
 SELECT truncate_local_data_after_distributing_table('idempotency_key');

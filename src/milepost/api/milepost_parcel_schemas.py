@@ -177,6 +177,12 @@ _USAGE = closed(
                 "days": listed(closed({"day": _DAY, "carrier_code": TEXT, "parcels": _WHOLE})),
             }
         ),
+        "checked": closed(
+            {
+                "checks": _WHOLE,
+                "days": listed(closed({"day": _DAY, "carrier_code": TEXT, "checks": _WHOLE})),
+            }
+        ),
         "watched": closed(
             {
                 "parcels": _WHOLE,
@@ -255,7 +261,7 @@ PATHS: Schema = {
         closed({"data": listed(_OPTION)}),
     ),
     "/api/milepost/v1/usage": reading(
-        "What the account registered, what is watched, and what is left of its budgets",
+        "What the account registered, what carriers were asked, what is watched, and budgets",
         _USAGE,
         _query(
             "days",

@@ -104,6 +104,13 @@ async def used(request: Request) -> Response:
                     for one in usage.registered
                 ],
             },
+            "checked": {
+                "checks": sum(one.checks for one in usage.checked),
+                "days": [
+                    {"day": one.day, "carrier_code": one.carrier_code, "checks": one.checks}
+                    for one in usage.checked
+                ],
+            },
             "watched": {
                 "parcels": sum(usage.watched.values()),
                 "carriers": [

@@ -78,6 +78,9 @@ $$;
 CREATE FUNCTION public.claim_checks(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone, next_deadline_at timestamp with time zone)
     LANGUAGE plpgsql
     AS $$
+#variable_conflict use_column
+DECLARE
+    taken integer;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     RETURN QUERY
@@ -86,6 +89,13 @@ BEGIN
     )
     SELECT c.*, nullif(w.next_deadline_at, 'infinity') FROM claimed c
     JOIN watch w ON w.account_id = p_account AND w.parcel_id = c.parcel_id;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    IF taken > 0 THEN
+        INSERT INTO check_day AS d (account_id, day, carrier_code, checks)
+        VALUES (p_account, (now() AT TIME ZONE 'UTC')::date, p_carrier, taken)
+        ON CONFLICT (account_id, day, carrier_code) DO UPDATE
+        SET checks = d.checks + excluded.checks;
+    END IF;
 END
 $$;
 
@@ -1451,6 +1461,17 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.uncount_checks(p_account bigint, p_carrier text, p_unasked integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE check_day SET checks = greatest(0, checks - p_unasked)
+    WHERE account_id = p_account AND carrier_code = p_carrier
+      AND day = (now() AT TIME ZONE 'UTC')::date;
+END
+$$;
+
 CREATE FUNCTION public.unseen_parcels(p_account bigint, p_most integer) RETURNS TABLE(parcel_id bigint, revision bigint, carrier_code text, tracking_number text, source_id text, request jsonb, has_words boolean, mark bigint)
     LANGUAGE plpgsql
     AS $$
@@ -1596,6 +1617,16 @@ CREATE TABLE public.carrier_pause (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
     paused_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.check_day (
+    account_id bigint NOT NULL,
+    day date NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    checks bigint NOT NULL
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY public.check_day FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.contract (
     account_id bigint NOT NULL,
@@ -1920,6 +1951,9 @@ ALTER TABLE ONLY public.carrier_credential
 ALTER TABLE ONLY public.carrier_pause
     ADD CONSTRAINT carrier_pause_pkey PRIMARY KEY (carrier_code);
 
+ALTER TABLE ONLY public.check_day
+    ADD CONSTRAINT check_day_pkey PRIMARY KEY (account_id, day, carrier_code);
+
 ALTER TABLE ONLY public.contract
     ADD CONSTRAINT contract_pkey PRIMARY KEY (account_id, carrier_code);
 
@@ -2065,6 +2099,8 @@ ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.carrier_credential ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.check_day ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.contract ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
@@ -2088,6 +2124,8 @@ CREATE POLICY own_account ON public.api_key USING ((account_id = (NULLIF(current
 CREATE POLICY own_account ON public.audit USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.carrier_credential USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.check_day USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.contract USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2230,6 +2268,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost
 GRANT SELECT ON TABLE public.carrier_pause TO milepost_app;
 GRANT SELECT ON TABLE public.carrier_pause TO milepost_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE public.carrier_pause TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.check_day TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.check_day TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.check_day TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_worker;

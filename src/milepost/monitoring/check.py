@@ -27,7 +27,7 @@ from milepost.db.pool import Pool
 from milepost.errors import ClaimLost, DatabaseUnavailable, NoSlot
 from milepost.monitoring import slots
 from milepost.monitoring.breaker import weigh
-from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, wake
+from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, uncount, wake
 from milepost.monitoring.database_clock import DatabaseClock
 from milepost.monitoring.finish import Finisher
 from milepost.monitoring.leases import Leases
@@ -168,6 +168,8 @@ class Checker:
         """What the answers mean for the carrier, the lane and each parcel."""
         rests = await self._weigh(turn, list(outcomes.values()))
         turn = await self._heed(turn, list(outcomes.values()))
+        if turn.ledger.denied is not None and (unasked := len(items) - len(outcomes)):
+            await uncount(self._pool, turn.lane, unasked)
         quiet: list[Quiet] = []
         for item, row in items.items():
             outcome = outcomes.get(item)

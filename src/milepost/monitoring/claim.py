@@ -63,6 +63,15 @@ async def claim(pool: Pool, lane: Lane, most: int, lease: timedelta) -> list[Cla
     return [_claimed(row) for row in rows]
 
 
+async def uncount(pool: Pool, lane: Lane, unasked: int) -> None:
+    """Take parcels off the account's usage that were claimed and got no slot."""
+    await retrying(
+        lambda: pool.execute(
+            "SELECT uncount_checks($1, $2, $3)", lane.account_id, lane.carrier_code, unasked
+        )
+    )
+
+
 async def pause(pool: Pool, lane: Lane, state: str, wait: timedelta | None) -> None:
     """Let nobody ask for ``lane`` for ``wait``, by the database's clock; None: until it is opened.
 

@@ -81,6 +81,12 @@ FROM (
 WHERE u.day >= :since
 GROUP BY u.day, u.carrier_code ORDER BY u.day DESC, u.carrier_code;
 
+-- name: checked-by-day
+-- Parcels that carriers were asked about by UTC day and carrier from a day on.
+SELECT day, carrier_code, checks FROM check_day
+WHERE account_id = :account_id AND day >= :since AND checks > 0
+ORDER BY day DESC, carrier_code;
+
 -- name: watched-by-carrier
 -- How many parcels of an account are still asked about; nobody asks through a closed lane.
 SELECT w.carrier_code, count(*) AS parcels FROM watch w

@@ -31,12 +31,23 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """Parcels that one carrier was asked about on one UTC day, each time anew."""
+
+    day: date
+    carrier_code: str
+    checks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """Registrations from ``since`` to today (UTC), newest day first, and who is asked about."""
+    """Registrations and checks from ``since`` to today (UTC), newest day first, and who is asked
+    about now."""
 
     since: date
     until: date
     registered: tuple[Registered, ...]
+    checked: tuple[Checked, ...]
     watched: dict[str, int]
 
 
@@ -60,8 +71,10 @@ async def usage_of(pool: Pool, account_id: int, days: int) -> Usage:
         async with tenant(pool, account_id) as connection:
             counted = QUERIES.registered_by_day(connection, account_id=account_id, since=since)
             registered = tuple([Registered(*row) async for row in counted])
+            asked = QUERIES.checked_by_day(connection, account_id=account_id, since=since)
+            checked = tuple([Checked(*row) async for row in asked])
             active = QUERIES.watched_by_carrier(connection, account_id=account_id)
             watched = {row["carrier_code"]: row["parcels"] async for row in active}
-        return Usage(since, today, registered, watched)
+        return Usage(since, today, registered, checked, watched)
 
     return await retrying(read)

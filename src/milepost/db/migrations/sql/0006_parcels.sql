@@ -308,6 +308,21 @@ BEGIN
 END
 $$;
 
+-- Parcels a carrier was asked about, by UTC day: counted in the statement that takes them to ask, which
+-- writes their lane as well, so that no check waits for a counter.
+CREATE TABLE check_day (
+    account_id bigint NOT NULL,
+    day date NOT NULL,
+    carrier_code text NOT NULL COLLATE "C",
+    checks bigint NOT NULL,
+    PRIMARY KEY (account_id, day, carrier_code)
+) WITH (fillfactor = 80);
+ALTER TABLE check_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE check_day FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_account ON check_day USING
+    (account_id = nullif(current_setting('milepost.account_id', true), '')::bigint);
+GRANT SELECT, INSERT, UPDATE, DELETE ON check_day TO milepost_app, milepost_worker, milepost_admin;
+
 -- claim_watches (0003) with what is due beside the check: the next deadline, and who was asked for.
 CREATE FUNCTION claim_checks(
     p_account bigint, p_carrier text, p_limit integer, p_lease interval
@@ -319,6 +334,9 @@ CREATE FUNCTION claim_checks(
     ended_at timestamptz, last_checked_at timestamptz, next_deadline_at timestamptz
 )
 LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    taken integer;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     RETURN QUERY
@@ -327,6 +345,24 @@ BEGIN
     )
     SELECT c.*, nullif(w.next_deadline_at, 'infinity') FROM claimed c
     JOIN watch w ON w.account_id = p_account AND w.parcel_id = c.parcel_id;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    IF taken > 0 THEN
+        INSERT INTO check_day AS d (account_id, day, carrier_code, checks)
+        VALUES (p_account, (now() AT TIME ZONE 'UTC')::date, p_carrier, taken)
+        ON CONFLICT (account_id, day, carrier_code) DO UPDATE
+        SET checks = d.checks + excluded.checks;
+    END IF;
+END
+$$;
+
+-- Takes parcels off today's count that were taken and then not asked about, for want of a slot.
+CREATE FUNCTION uncount_checks(p_account bigint, p_carrier text, p_unasked integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE check_day SET checks = greatest(0, checks - p_unasked)
+    WHERE account_id = p_account AND carrier_code = p_carrier
+      AND day = (now() AT TIME ZONE 'UTC')::date;
 END
 $$;
 
