@@ -25,7 +25,8 @@ INSERT INTO parcel (
     account_id, carrier_code, tracking_number, source_id, request, announced_at, created_at,
     updated_at, phase, exception, status_type, sub_status, status, status_at, ended_at)
 SELECT a, CASE WHEN n % 1000 = 0 THEN 'rare' ELSE 'dhl' END, 'N' || n, 'order-' || n,
-    '{}', $1 - n * interval '1 min', $1 - n * interval '1 min', $1 - n * interval '30 s',
+    '{}', $1 - n * 7919 % $2 * interval '1 min', $1 - n * interval '1 min',
+    $1 - n * interval '30 s',
     CASE WHEN n % 1000 = 1 THEN 'pup' ELSE 'delivered' END,
     CASE WHEN n % 1000 = 2 THEN 'damaged' ELSE 'none' END, 'success', 'none',
     CASE n % 1000 WHEN 3 THEN 'EXCEPTION' WHEN 1 THEN 'AWAITING_CUSTOMER_PICKUP'
@@ -51,6 +52,12 @@ LISTS = {
     "registered then": Asked(
         Filters(created_from=NOW - 9000 * MINUTE, created_to=NOW - 8900 * MINUTE)
     ),
+    "announced then": Asked(
+        Filters(announced_from=NOW - 9000 * MINUTE, announced_to=NOW - 8900 * MINUTE)
+    ),
+    "announced before": Asked(Filters(announced_to=NOW - 11_900 * MINUTE)),
+    "announced since": Asked(Filters(announced_from=NOW - 20 * MINUTE)),
+    "announced since, by change": Asked(Filters(announced_from=NOW - 20 * MINUTE), "updated_at"),
     "ended then": Asked(Filters(ended_from=NOW - 2000 * MINUTE, ended_to=NOW - 1990 * MINUTE)),
     "a rare status": Asked(Filters(statuses=("EXCEPTION",))),
     "two rare statuses": Asked(Filters(statuses=("EXCEPTION", "CANCELLED"))),
@@ -117,10 +124,11 @@ async def test_no_page_reads_the_whole_account(dsn: str, filled: Pool) -> None:
 
     # The planted faults: without their indexes the guard sees it.
     owner = await asyncpg.connect(dsn)
-    await owner.execute("DROP INDEX parcel_status, parcel_updated")
+    await owner.execute("DROP INDEX parcel_status, parcel_updated, parcel_announced")
     await owner.close()
     assert await reads(filled, LISTS["a rare status"]) > MOST_ROWS
     assert await reads(filled, LISTS["by change"]) > MOST_ROWS
+    assert await reads(filled, LISTS["announced then"]) > MOST_ROWS
 
 
 async def test_words_are_looked_up_in_their_index(dsn: str, filled: Pool) -> None:
@@ -150,6 +158,6 @@ def test_every_sort_and_filter_is_tried() -> None:
         for field in dataclasses.fields(Filters)
         if getattr(asked.filters, field.name) != field.default
     }
-    # No index of their own: announced_* go along with registration, codes are words.
-    without = {"announced_from", "announced_to", "source_id", "order_number", "from_countries"}
+    # No index of their own: codes are words.
+    without = {"source_id", "order_number", "from_countries"}
     assert named | without | {"updated_to"} == {field.name for field in dataclasses.fields(Filters)}

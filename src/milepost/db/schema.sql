@@ -2037,6 +2037,8 @@ CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
 
 CREATE INDEX parcel_active ON public.parcel USING btree (account_id, created_at, parcel_id) WHERE (ended_at IS NULL);
 
+CREATE INDEX parcel_announced ON public.parcel USING btree (account_id, announced_at);
+
 CREATE INDEX parcel_created ON public.parcel USING btree (account_id, created_at, parcel_id);
 
 CREATE UNIQUE INDEX parcel_current_source ON public.parcel USING btree (account_id, source_id) WHERE (is_current AND (source_id <> ''::text));

@@ -1,4 +1,4 @@
--- Lists and searches of parcels, and what an account used. The indexes they walk are 0021 to 0028.
+-- Lists and searches of parcels, and what an account used. The indexes they walk are 0021 to 0029.
 
 -- Parcels registered, by UTC day, carrier and shipping option ('' where it was shipped by contract
 -- alone). Counted a moment later and in passing, so that no registration waits for a counter.
