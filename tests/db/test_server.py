@@ -23,11 +23,11 @@ from milepost.settings import Settings
 
 def test_an_embedded_server_lives_as_long_as_it_is_used(state_dir: Path) -> None:
     async def use() -> None:
-        async with server(Settings(state_dir=state_dir)) as one:
+        async with server(Settings(state_dir=state_dir), make=True) as one:
             assert one.embedded
             assert not one.watch()
             await execute(one.dsn, "SELECT 1")
-            async with server(Settings(state_dir=state_dir)) as other:
+            async with server(Settings(state_dir=state_dir), make=False) as other:
                 assert other.dsn == one.dsn
             await execute(one.dsn, "SELECT 1")
 
@@ -37,7 +37,7 @@ def test_an_embedded_server_lives_as_long_as_it_is_used(state_dir: Path) -> None
 
 def test_a_cancelled_start_leaves_no_server(state_dir: Path) -> None:
     async def use() -> None:
-        async with asyncio.timeout(0.1), server(Settings(state_dir=state_dir)):
+        async with asyncio.timeout(0.1), server(Settings(state_dir=state_dir), make=True):
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
@@ -49,7 +49,7 @@ def test_a_cancelled_start_leaves_no_server(state_dir: Path) -> None:
 
 async def test_an_external_server_is_used_as_it_is(dsn: str, tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "unused", database_url=SecretStr(dsn))
-    async with server(settings) as external:
+    async with server(settings, make=False) as external:
         assert external.dsn == dsn
         assert not external.embedded
         assert external.watch() is False

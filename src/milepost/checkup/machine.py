@@ -45,14 +45,6 @@ def settings_faults(error: ValidationError) -> Iterator[Verdict]:
         yield fault("settings", f"{name}: {one['msg']}", "see the table of settings in the README")
 
 
-def has_database(state_dir: Path) -> bool:
-    """Whether an embedded database was made here already."""
-    folder = state_dir / "postgresql"
-    pointer = folder / "data.location"
-    data = Path(pointer.read_text().strip()) if pointer.exists() else folder / "data"
-    return (data / "PG_VERSION").exists()
-
-
 def read_keys(settings: Settings) -> SecretKeys | None:
     """The configured keys; None where the first start will make one. Raises ConfigurationError."""
     configured = settings.secret_key or settings.secret_key_file

@@ -33,7 +33,7 @@ def create(
         made = await accounts.create_account(pool, name)
         return made, await accounts.create_key(pool, keys, made.account_id)
 
-    account, new = administer(work)
+    account, new = administer(work, make=True)
     facts = {
         "account_id": account.account_id,
         "name": account.name,

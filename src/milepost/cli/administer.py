@@ -25,18 +25,21 @@ AccountOption = Annotated[
 ]
 
 
-def administer(work: Callable[[Pool, SecretKeys], Awaitable[T]]) -> T:
-    """Do ``work`` on the installation's database; what the operator got wrong becomes one line."""
+def administer(work: Callable[[Pool, SecretKeys], Awaitable[T]], *, make: bool = False) -> T:
+    """Do ``work`` on the installation's database; what the operator got wrong becomes one line.
+
+    Where there is none, ``make`` makes one.
+    """
     try:
-        return asyncio.run(_administer(work))
+        return asyncio.run(_administer(work, make=make))
     except (ConfigurationError, DatabaseUnavailable):
         raise
     except MilepostError as error:
         raise ConfigurationError(getattr(error, "message", "") or str(error)) from error
 
 
-async def _administer(work: Callable[[Pool, SecretKeys], Awaitable[T]]) -> T:
-    async with open_session(load()) as session:
+async def _administer(work: Callable[[Pool, SecretKeys], Awaitable[T]], *, make: bool) -> T:
+    async with open_session(load(), make=make) as session:
         settings = session.settings
         async with await open_pool(session.dsn, "milepost_admin", settings, max_size=2) as pool:
             return await work(pool, session.secret_keys)

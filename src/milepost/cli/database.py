@@ -48,10 +48,10 @@ def upgrade(
 
 async def _upgrade(*, dry_run: bool) -> list[Migration]:
     settings = load()
-    async with server(settings) as found:
+    async with server(settings, make=not dry_run) as found:
         missing = await pending(found.dsn)
         if not dry_run:
-            async with open_session(settings, whole=False):
+            async with open_session(settings, whole=False, make=True):
                 pass
     return missing
 

@@ -15,6 +15,7 @@ from milepost.checkup.verdict import Grade, Verdict, fault, well
 from milepost.checkup.work_checks import judge_work
 from milepost.cli.addresses import check_door
 from milepost.cli.administer import AsJson, print_json
+from milepost.db.cluster import has_database
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.pool import DRIVER_ERRORS
 from milepost.errors import ConfigurationError
@@ -52,8 +53,9 @@ async def examine() -> list[Verdict]:
     verdicts += map(machine.judge_file, machine.read_files(chosen))
     verdicts.append(machine.judge_disk(machine.read_disk(chosen.state_dir)))
     standing: Standing | None = None
-    if chosen.database_url is None and not machine.has_database(chosen.state_dir):
-        verdicts.append(well("database", "there is none yet; the first start makes it"))
+    if chosen.database_url is None and not has_database(chosen.state_dir):
+        text = f"there is none yet in {chosen.state_dir}; the first start makes it"
+        verdicts.append(well("database", text))
     else:
         try:
             async with _dsn(chosen) as dsn:

@@ -87,7 +87,7 @@ async def _run(wanted: Settings, *, api: bool, worker: bool, on_ready: OnReady) 
         check_door(wanted)
         door = claim_port(wanted)
     with door or contextlib.nullcontext():
-        async with open_session(wanted) as session:
+        async with open_session(wanted, make=True) as session:
             if stop.is_set():
                 return
             address = None

@@ -29,28 +29,24 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings, *, whole: bool = True) -> AsyncIterator[Session]:
+async def open_session(
+    settings: Settings, *, whole: bool = True, make: bool = False
+) -> AsyncIterator[Session]:
     """The database, migrated, and the secret keys, checked against it.
 
     ``whole`` refuses a database spread over machines by an older version, until ``db distribute``
-    has spread what is new. Raises ConfigurationError, one line long, where something is missing or
-    wrong.
+    has spread what is new. ``make`` is for who may be the first here: to anybody else a place
+    without Milepost is a mistyped one. Raises ConfigurationError, one line long, where something is
+    missing or wrong.
     """
-    async with server(settings) as found:
+    async with server(settings, make=make) as found:
         keys = SecretKeys.load(settings, embedded=found.embedded)
-        await migrate(found.dsn)
+        await migrate(found.dsn, make=make)
         if whole and not found.embedded:
             await check_complete(found.dsn)
         async with await open_pool(found.dsn, "milepost_admin", settings) as pool:
             await check_fingerprint(pool, keys)
         yield Session(with_server(settings, found), found.dsn, keys, found.watch)
-
-
-@asynccontextmanager
-async def cli_database(settings: Settings) -> AsyncIterator[str]:
-    """The same for commands that only need the DSN."""
-    async with open_session(settings) as session:
-        yield session.dsn
 
 
 @contextmanager

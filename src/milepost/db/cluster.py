@@ -30,6 +30,14 @@ def make_folder(state_dir: Path, folder: Path) -> None:
         ) from error
 
 
+def has_database(state_dir: Path) -> bool:
+    """Whether an embedded database was made here already."""
+    folder = state_dir / "postgresql"
+    pointer = folder / "data.location"
+    data = Path(pointer.read_text().strip()) if pointer.exists() else folder / "data"
+    return (data / "PG_VERSION").exists()
+
+
 def find_data(folder: Path) -> Path:
     """The data directory: in our folder, or, where PostgreSQL's user can't go, at the pointer."""
     pointer = folder / "data.location"

@@ -25,10 +25,11 @@ LOCK_TIMEOUT = "1s"
 MAX_ATTEMPTS = 60
 
 
-async def migrate(dsn: str, folder: Path = FOLDER) -> None:
+async def migrate(dsn: str, folder: Path = FOLDER, *, make: bool = True) -> None:
     """Applies what is missing. Waits while another process does; restartable at any point.
 
-    Raises ConfigurationError when the database was written by a newer Milepost.
+    Raises ConfigurationError when the database was written by a newer Milepost, or, without
+    ``make``, when it has no schema of ours at all.
     """
     known = migrations(folder)
     async with migration_lock(dsn) as connection:
@@ -36,6 +37,11 @@ async def migrate(dsn: str, folder: Path = FOLDER) -> None:
         if current is not None and current not in {one.revision for one in known}:
             raise ConfigurationError(
                 f"the database's schema is {current}, newer than this Milepost; upgrade Milepost"
+            )
+        if current is None and not make:
+            raise ConfigurationError(
+                "there is no Milepost in this database: MILEPOST_DATABASE_URL says which one it "
+                "is, milepost db upgrade makes one"
             )
         if current == known[-1].revision:
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from milepost.db.cluster import has_database
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
@@ -27,16 +28,22 @@ class Server:
 
 
 @asynccontextmanager
-async def server(settings: Settings) -> AsyncIterator[Server]:
+async def server(settings: Settings, *, make: bool) -> AsyncIterator[Server]:
     """The database server of these settings, checked; the last user stops an embedded one.
 
-    Raises ConfigurationError, one line long, where it can't be used.
+    Without ``make`` an embedded one must have been made before. Raises ConfigurationError, one line
+    long, where it can't be used.
     """
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
         await check(dsn, settings)
         yield Server(dsn, False, lambda: False)
         return
+    if not make and not has_database(settings.state_dir):
+        raise ConfigurationError(
+            f"there is no Milepost in {settings.state_dir}: MILEPOST_STATE_DIR says where it is, "
+            "milepost run makes one"
+        )
     embedded = EmbeddedPostgres(settings)
     starting = asyncio.create_task(asyncio.to_thread(embedded.start))
     try:

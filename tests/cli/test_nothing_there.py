@@ -1,0 +1,66 @@
+"""Commands that find no Milepost say so and make none: the place may be mistyped."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import execute, with_database
+
+from milepost.db.cluster import has_database
+
+COMMANDS = [
+    ("account", "list"),
+    ("key", "create"),
+    ("track", "3SABCD1"),
+    ("parcels", "list"),
+    ("export",),
+    ("erase", "--parcel", "1", "--yes"),
+    ("sandbox", "advance", "--days", "1"),
+    ("carrier", "state"),
+    ("db", "retention"),
+    ("db", "upgrade", "--dry-run"),
+]
+
+
+def typed(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if "MILEPOST_" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "milepost.cli.main", *words],
+        env=clean | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_mistyped_state_directory_stays_as_it_is(words: tuple[str, ...], tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped"
+    done = typed(*words, MILEPOST_STATE_DIR=str(missing))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"milepost: there is no Milepost in {missing}: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not missing.exists()
+
+
+def test_the_first_account_may_come_before_the_first_start(state_dir: Path) -> None:
+    assert typed("account", "list", MILEPOST_STATE_DIR=str(state_dir)).returncode == 1
+    done = typed("account", "create", "shop", MILEPOST_STATE_DIR=str(state_dir))
+    assert done.returncode == 0, done.stderr
+    assert has_database(state_dir)
+    listed = typed("account", "list", MILEPOST_STATE_DIR=str(state_dir))
+    assert "shop" in listed.stdout, listed.stderr
+
+
+async def test_anothers_database_gets_no_tables(postgres: str, tmp_path: Path) -> None:
+    await execute(postgres, "CREATE DATABASE somebody_elses")
+    dsn = with_database(postgres, "somebody_elses")
+    variables = {"MILEPOST_DATABASE_URL": dsn, "MILEPOST_SECRET_KEY": "k" * 32}
+    done = typed("account", "list", **variables)
+    assert done.returncode == 1
+    assert done.stderr.startswith("milepost: there is no Milepost in this database: ")
+    # CREATE TABLE of ours would have to be dropped for this to work.
+    await execute(dsn, "CREATE TABLE account ()")
+    await execute(postgres, "DROP DATABASE somebody_elses")
