@@ -53,9 +53,12 @@ def test_the_document_is_one_and_the_same(shop: Client, minimal: dict[str, Any])
     order = {"order": {"order_number": "#77"}}
     parcel_id = registered(shop, minimal, shipment=order)
     one = shop.get(f"{V1}/parcels/{parcel_id}").document
-    listed = shop.get(f"{V1}/parcels?include=events&order_number=%2377").document["data"]
-    assert listed == [one]
+    (listed,) = shop.get(f"{V1}/parcels?include=events&order_number=%2377").document["data"]
     (without,) = shop.get(f"{V1}/parcels?order_number=%2377").document["data"]
+    # The worker finds between two of these that there is no credential to ask with.
+    for document in (one, listed, without):
+        del document["next_check_at"]
+    assert listed == one
     assert {**without, "events": one["events"]} == one
     assert (one["to_address"], one["shipment"]) == (minimal["to_address"], order)
     assert one["status"]["code"] == "ANNOUNCED"
