@@ -1,5 +1,6 @@
 """Every setting, typed; the only reader of the environment (prefix ``MILEPOST_``)."""
 
+import difflib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "MILEPOST_"
+FOR_TESTS = ("MILEPOST_FAILPOINT", "MILEPOST_TEST_")
 
 
 def default_state_dir() -> Path:
@@ -24,7 +28,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MILEPOST_",
+        env_prefix=PREFIX,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -128,10 +132,23 @@ def load() -> Settings:
     return Settings()
 
 
+def unknown_variables() -> dict[str, str]:
+    """Variables named like settings that are none, each with the one that was meant, or ``""``."""
+    known = [name.upper() for name in Settings.model_fields]
+    found = {}
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(PREFIX)
+        if name in (variable.upper(), *known) or variable.startswith(FOR_TESTS):
+            continue
+        nearest = difflib.get_close_matches(name, known, n=1)
+        found[variable] = f"{PREFIX}{nearest[0]}" if nearest else ""
+    return found
+
+
 def environment_for(settings: Settings) -> dict[str, str]:
     """The environment in which another process reads these very settings."""
     variables = {
-        f"MILEPOST_{name.upper()}": getattr(settings, name) for name in settings.model_fields_set
+        f"{PREFIX}{name.upper()}": getattr(settings, name) for name in settings.model_fields_set
     }
     return os.environ | {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)

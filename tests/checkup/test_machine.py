@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.checkup import machine
 from milepost.checkup.verdict import Grade
-from milepost.settings import Settings
+from milepost.settings import Settings, unknown_variables
 
 KEY = "k" * 40
 
@@ -69,3 +69,19 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert machine.judge_disk(machine.Disk("x", 50 * gib, 100 * gib)).grade is Grade.OK
     assert machine.judge_disk(machine.Disk("x", 4 * gib, 100 * gib)).grade is Grade.WARNING
     assert machine.judge_disk(machine.Disk("x", gib // 2, 100 * gib)).grade is Grade.FAULT
+
+
+def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("MILEPOST_STATE_DRI", "MILEPOST_WORKERPROCESSES", "MILEPOST_ZZZ", "milepost_prot")
+    for name in (*names, "milepost_host", "MILEPOST_FAILPOINT", "MILEPOST_TEST_CITUS_URL"):
+        monkeypatch.setenv(name, "hunter2")
+    told = list(machine.unknown_settings(unknown_variables()))
+    assert {one.grade for one in told} == {Grade.WARNING}
+    assert {one.text.partition(" ")[0]: one.todo for one in told} == {
+        "MILEPOST_STATE_DRI": "set MILEPOST_STATE_DIR instead",
+        "MILEPOST_WORKERPROCESSES": "set MILEPOST_WORKER_PROCESSES instead",
+        "MILEPOST_ZZZ": "see the table of settings in the README",
+        "milepost_prot": "set MILEPOST_PORT instead",
+    }

@@ -83,3 +83,16 @@ def test_it_starts_what_does_not_run_and_stops_it(state_dir: Path) -> None:
     code, told = doctor(state_dir)
     assert (code, wrong(told)) == (0, {})
     assert running_postmaster(state_dir / "postgresql" / "data") is None
+
+
+async def test_a_setting_that_is_none_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILEPOST_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("MILEPOST_KEEP_PARCEL_DAYS", "hunter2")
+    settings.load.cache_clear()
+    told = [one for one in await examine() if one.grade is Grade.WARNING]
+    assert (
+        "MILEPOST_KEEP_PARCEL_DAYS is no setting",
+        "set MILEPOST_KEEP_PARCELS_DAYS instead",
+    ) in [(one.text, one.todo) for one in told]

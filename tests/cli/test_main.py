@@ -1,5 +1,10 @@
 """Every command is found in the module that is imported for it."""
 
+import json
+import os
+import subprocess
+import sys
+
 import typer.main
 
 from milepost.cli.main import ROOM_OF, build
@@ -17,3 +22,64 @@ def test_the_map_of_commands_is_complete() -> None:
 def test_one_command_is_found_with_its_module_alone() -> None:
     for name in ROOM_OF:
         assert name in commands(build(name)), name
+
+
+def typed(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if "MILEPOST_" not in name}
+    command = [sys.executable, "-m", "milepost.cli.main", *words]
+    return subprocess.run(
+        command, env=clean | variables, capture_output=True, text=True, check=True, timeout=60
+    )
+
+
+def test_a_mistyped_setting_is_said_at_the_start() -> None:
+    done = typed("carrier", "list", "--json", MILEPOST_STATE_DRI="hunter2")
+    assert json.loads(done.stdout)
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["event"], line["level"], line["process"]) == (
+        "unknown setting",
+        "warning",
+        "command",
+    )
+    assert line["reason"] == "MILEPOST_STATE_DRI is no setting; MILEPOST_STATE_DIR is one"
+    assert typed("carrier", "list", "--json").stderr == ""
+
+
+def test_a_command_that_can_not_log_imports_no_logging() -> None:
+    modules = "import sys; from milepost.cli.main import build; build('schema')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{modules}; print('structlog' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
+
+
+LOGGING = """
+import sys, structlog
+from milepost.cli import main
+build = main.build
+def with_a_talker(command):
+    app = build("account")
+    app.command("talk")(lambda: structlog.get_logger().warning("said", account_id=7))
+    return app
+main.build = with_a_talker
+sys.argv = ["milepost", "talk"]
+main.main()
+"""
+
+
+def test_what_is_logged_is_no_output() -> None:
+    """Whoever reads a command's output reads only that."""
+    clean = {name: value for name, value in os.environ.items() if "MILEPOST_" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING],
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == ""
+    assert json.loads(done.stderr)["event"] == "said"

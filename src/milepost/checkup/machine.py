@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,13 @@ def settings_faults(error: ValidationError) -> Iterator[Verdict]:
         name = "MILEPOST_" + ".".join(str(part) for part in one["loc"]).upper()
         name = name.replace("MILEPOST_MILEPOST_", "MILEPOST_")
         yield fault("settings", f"{name}: {one['msg']}", "see the table of settings in the README")
+
+
+def unknown_settings(unknown: Mapping[str, str]) -> Iterator[Verdict]:
+    """Each variable that sets nothing in a line, with the setting that was meant."""
+    for name, nearest in unknown.items():
+        todo = f"set {nearest} instead" if nearest else "see the table of settings in the README"
+        yield warning("settings", f"{name} is no setting", todo)
 
 
 def read_keys(settings: Settings) -> SecretKeys | None:

@@ -45,11 +45,12 @@ def doctor(as_json: AsJson = False) -> None:
 
 async def examine() -> list[Verdict]:
     """Every check, in the order in which one would repair."""
+    unknown = list(machine.unknown_settings(settings.unknown_variables()))
     try:
         chosen = settings.load()
     except ValidationError as error:
-        return list(machine.settings_faults(error))
-    verdicts = [_door(chosen)]
+        return [*machine.settings_faults(error), *unknown]
+    verdicts = [_door(chosen), *unknown]
     verdicts += map(machine.judge_file, machine.read_files(chosen))
     verdicts.append(machine.judge_disk(machine.read_disk(chosen.state_dir)))
     standing: Standing | None = None

@@ -6,6 +6,7 @@ from importlib import import_module
 import typer
 from pydantic import ValidationError
 
+from milepost import settings
 from milepost.errors import ConfigurationError, MilepostError
 
 ROOM_OF = {
@@ -44,15 +45,36 @@ def build(command: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     # Without it Typer makes an application of one command swallow the command's name.
-    app.callback()(_nothing)
+    app.callback()(_prepare)
     rooms = [ROOM_OF[command]] if command in ROOM_OF else list(dict.fromkeys(ROOM_OF.values()))
     for room in rooms:
         import_module(f"milepost.cli.{room}").add_to(app)
     return app
 
 
-def _nothing() -> None:
+def _prepare() -> None:
     """Self-hosted parcel tracking."""
+    unknown = settings.unknown_variables()
+    # Whose modules can log has imported the library by now; the others need not pay for it.
+    if not unknown and "structlog" not in sys.modules:
+        return
+    # A server says anew what its process is called.
+    import structlog
+
+    from milepost import observe
+
+    observe.configure("command", level=_log_level())
+    for name, nearest in unknown.items():
+        meant = f"; {nearest} is one" if nearest else ""
+        structlog.get_logger().warning("unknown setting", reason=f"{name} is no setting{meant}")
+
+
+def _log_level() -> str:
+    try:
+        return settings.load().log_level
+    except ValidationError:
+        # The command says what is wrong; the doctor says all of it.
+        return "info"
 
 
 def main() -> None:
