@@ -225,10 +225,13 @@ async def test_a_request_ends_in_time(client: Client, parcels: Parcels) -> None:
 
 async def test_health_and_docs_are_open(app: Any) -> None:
     nobody = Client(app, None)
-    for path in ("/healthz", "/readyz", "/docs", "/docs/start.js", "/openapi.json"):
+    for path in ("/", "/healthz", "/readyz", "/docs", "/docs/start.js", "/openapi.json"):
         assert (await nobody.get(path)).status == 200, path
     assert len((await nobody.get("/docs/assets/swagger-ui-bundle.js")).body) > 100_000
-    page = await nobody.get("/docs")
+    front = (await nobody.get("/")).document
+    assert front["name"] == "Milepost"
+    assert front["version"] == (await nobody.get(front["openapi"])).document["info"]["version"]
+    page = await nobody.get(front["docs"])
     assert b"://" not in page.body
     assert "script-src 'self';" in page.headers["content-security-policy"]
     assert (await nobody.get("/docs/assets/%2e%2e/core.py")).status == 404
@@ -238,6 +241,7 @@ async def test_docs_can_be_switched_off() -> None:
     async with started(application(Parcels(), docs=False)) as quiet:
         for path in ("/docs", "/openapi.json", "/docs/start.js"):
             assert (await Client(quiet, None).get(path)).status == 404
+        assert (await Client(quiet, None).get("/")).document == {"name": "Milepost"}
 
 
 async def test_the_description_names_the_public_address() -> None:

@@ -134,6 +134,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
     api.include_router(milepost_parcels.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))
     json_schemas.add_to(api)
+    docs.greet(api, described=chosen.docs)
     if chosen.docs:
         docs.add_to(api, chosen.public_url)
     return api

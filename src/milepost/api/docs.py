@@ -1,4 +1,4 @@
-"""/openapi.json and /docs. The page's script and style come from an installed package and from
+"""/, /openapi.json and /docs. The page's script and style come from an installed package and from
 here: no browser of ours ever asks a stranger's server."""
 
 from collections.abc import Awaitable, Callable
@@ -66,6 +66,19 @@ def add_to(api: FastAPI, public_url: str) -> None:
         Route("/docs/start.js", _constant(_START, "text/javascript")),
         Mount("/docs/assets", StaticFiles(directory=assets)),
     ]
+
+
+def greet(api: FastAPI, *, described: bool) -> None:
+    """Say at ``/`` whose door this is, and where its description lies, if it is served."""
+    told = {"name": api.title}
+    if described:
+        told |= {"version": api.version, "docs": "/docs", "openapi": "/openapi.json"}
+    answer = orjson.dumps(told)
+
+    async def front(_: Request) -> Response:
+        return Response(answer, media_type="application/json")
+
+    api.router.routes.append(Route("/", front))
 
 
 def _constant(text: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
