@@ -4,9 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
+from milepost.api.bodies import Refused
 from milepost.api.parcel_filters import PARAMETERS, read_list
-from milepost.errors import InvalidInput
+from milepost.api.v3_models import MOST_PROBLEMS
 from milepost.parcels.listing import Asked, Filters
+
+
+def wrong(*given: tuple[str, str]) -> list[tuple[str | int, ...]]:
+    """Where a refusal says that something is wrong."""
+    with pytest.raises(Refused) as refused:
+        read_list(given)
+    assert refused.value.problem.status == 422
+    return [one.loc for one in refused.value.problem.fields]
 
 
 def test_nothing_asked_is_the_newest_fifty() -> None:
@@ -98,9 +107,7 @@ def test_everything_at_once() -> None:
     ],
 )
 def test_a_refusal_names_the_parameter(name: str, value: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        read_list([(name, value)])
-    assert refused.value.field == ("query", name)
+    assert wrong((name, value)) == [("query", name)]
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -109,6 +116,10 @@ def test_a_parameter_given_twice_is_refused(name: str) -> None:
     good |= {"status": "DELIVERED", "phase": "pup", "exception": "hold", "sort": "created_at"}
     value = good.get(name, "NL" if "country" in name else "2026-01-01")
     read_list([(name, value)])
-    with pytest.raises(InvalidInput) as refused:
-        read_list([(name, value), (name, value)])
-    assert refused.value.field == ("query", name)
+    assert wrong((name, value), (name, value)) == [("query", name)]
+
+
+def test_a_refusal_names_every_parameter_that_is_wrong() -> None:
+    many = [("limit", "0"), ("page", "2"), ("active", "true"), ("status", "x"), ("active", "false")]
+    assert wrong(*many) == [("query", name) for name in ("limit", "page", "status", "active")]
+    assert len(wrong(*[(f"x{place}", "") for place in range(1000)])) == MOST_PROBLEMS

@@ -8,8 +8,11 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from milepost.api.bodies import Refused
+from milepost.api.problems import FieldProblem, invalid
 from milepost.api.query_string import check_storable
 from milepost.api.v3_fields import MOMENT_PATTERN, NO_NUL, read_moment
+from milepost.api.v3_models import MOST_PROBLEMS
 from milepost.errors import InvalidInput
 from milepost.parcels.listing import SORTS, Asked, Filters
 from milepost.tracking.status import STATUSES
@@ -45,18 +48,28 @@ class Parameter:
 
 
 def read_list(given: Iterable[tuple[str, str]]) -> ListRequest:
-    """The request that a query makes. Raises InvalidInput that names the parameter."""
-    asked, seen = ListRequest(Asked(Filters()), events=False), set()
+    """The request that a query makes. Raises Refused that names every wrong parameter."""
+    asked = ListRequest(Asked(Filters()), events=False)
+    wrong: list[FieldProblem] = []
+    seen: set[str] = set()
     for name, value in given:
-        parameter = PARAMETERS.get(name)
-        if parameter is None:
-            known = ", ".join(PARAMETERS)
-            raise InvalidInput(f"Unknown parameter; there are {known}", ("query", name), "unknown")
-        if name in seen:
-            raise InvalidInput("Given twice; separate values by commas", ("query", name), "twice")
-        seen.add(name)
-        asked = parameter.read(asked, name, check_storable(name, value))
+        try:
+            asked = _narrowed(asked, name, value, seen)
+        except InvalidInput as refused:
+            wrong.append(FieldProblem(refused.field, refused.message, refused.kind))
+    if wrong:
+        raise Refused(invalid(*wrong[:MOST_PROBLEMS]))
     return asked
+
+
+def _narrowed(asked: ListRequest, name: str, value: str, seen: set[str]) -> ListRequest:
+    parameter = PARAMETERS.get(name)
+    if parameter is None:
+        raise _refused(name, f"Unknown parameter; there are {', '.join(PARAMETERS)}", "unknown")
+    if name in seen:
+        raise _refused(name, "Given twice; separate values by commas", "twice")
+    seen.add(name)
+    return parameter.read(asked, name, check_storable(name, value))
 
 
 def _filtered(asked: ListRequest, **changes: Any) -> ListRequest:

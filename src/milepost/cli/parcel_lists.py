@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from milepost.api.bodies import Refused
 from milepost.api.parcel_filters import MOST_ON_A_PAGE, ListRequest, read_list
 from milepost.cli.parcels import Account, AsJson, Desk, draw, open_desk, printable
-from milepost.errors import ConfigurationError, InvalidInput
+from milepost.errors import ConfigurationError
 from milepost.parcels.listing import ForeignCursor, Page, list_parcels
 from milepost.wire.own import Described, explanation, parcel_document
 
@@ -60,8 +61,9 @@ def list_command(
     }
     try:
         asked = read_list((name, value) for name, value in given.items() if value)
-    except InvalidInput as refused:
-        raise ConfigurationError(f"{refused.field[-1]}: {refused.message}") from refused
+    except Refused as refused:
+        wrong = "; ".join(f"{one.loc[-1]}: {one.msg}" for one in refused.problem.fields)
+        raise ConfigurationError(wrong) from refused
     page, parcels = asyncio.run(_list(account, asked))
     if as_json:
         now = datetime.now(UTC)
