@@ -1,69 +1,18 @@
 """The platform most carriers stand on: one HTTP request for one parcel, answered with JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from milepost.carriers.answer_tree import Tree, read_json
-from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refused
-from milepost.carriers.exchange import Answer, Asks, Request
-from milepost.carriers.platforms.one_by_one import one_by_one
-from milepost.carriers.platforms.refusals import refusal_of
-from milepost.carriers.tokens import Tokens
-from milepost.errors import CarrierParseError
+from milepost.carriers.platforms.rest import Rest
 
 
 @dataclass(frozen=True, slots=True)
-class RestJson:
-    """A connector made of two functions: what to ask, and what a JSON document says.
+class RestJson(Rest[Tree]):
+    """A connector made of two functions: what to ask, and what a JSON document says (see Rest)."""
 
-    ``read`` gets the document of a 200 and may raise CarrierParseError. ``not_found`` tells whether
-    the document of a 404 is the carrier's own "unknown number" and what to make of it: a proxy
-    answers 404 too, and that says nothing about a parcel. With ``tokens`` each request carries one
-    as its bearer. ``unknown_statuses`` are those with which the carrier tells an unknown number.
-    """
+    form: ClassVar[str] = "JSON"
 
-    request: Callable[[Item, Credential], Request]
-    read: Callable[[Tree, Item], Outcome]
-    not_found: Callable[[Tree, Item], Outcome]
-    tokens: Tokens | None = None
-    unknown_statuses: frozenset[int] = frozenset({404})
-
-    async def ask(
-        self, items: Sequence[Item], credential: Credential, carrier: Asks
-    ) -> Mapping[Item, Outcome]:
-        """Ask one by one; after a refusal that concerns all, the rest is not asked."""
-
-        async def fetch(item: Item) -> Answer | Refused | Broken:
-            if self.tokens is None:
-                return await carrier.fetch(self.request(item, credential))
-            # Built anew for each try: some carriers want an id with every request.
-            return await self.tokens.fetch(
-                carrier, credential, lambda token: _bearing(self.request(item, credential), token)
-            )
-
-        return await one_by_one(items, fetch, self.outcome)
-
-    def outcome(self, item: Item, answer: Answer) -> Outcome:
-        """What ``answer`` says about ``item``. Pure; no answer makes it raise."""
-        if answer.status == 200:
-            return self._outcome_of_body(self.read, item, answer)
-        if answer.status in self.unknown_statuses:
-            return self._outcome_of_body(self.not_found, item, answer)
-        return refusal_of(answer)
-
-    def _outcome_of_body(
-        self, read: Callable[[Tree, Item], Outcome], item: Item, answer: Answer
-    ) -> Outcome:
-        try:
-            document = read_json(answer.body)
-        except CarrierParseError:
-            # Not even JSON: a proxy's or a maintenance page, which everybody gets.
-            return Broken(f"answered {answer.status} and no JSON")
-        try:
-            return read(document, item)
-        except CarrierParseError as error:
-            return Broken(f"unreadable: {error}", lane_wide=False)
-
-
-def _bearing(request: Request, token: str) -> Request:
-    return replace(request, headers={**request.headers, "Authorization": f"Bearer {token}"})
+    def document(self, body: bytes) -> Tree:
+        """The document in ``body``. Raises CarrierParseError when it is not JSON."""
+        return read_json(body)
