@@ -1,6 +1,7 @@
 """Full checks a second beside a bare loop that only fetches, and a worker's memory.
 
 The worker is the real one: it claims, asks, parses and writes down. One answer in ten has news.
+It is up and idle before it is measured, and measured until the last answer is written down.
 """
 
 import asyncio
@@ -23,12 +24,11 @@ from bench.house import Database, answering, command, running
 from bench.rows import Row, paired
 from bench.run import Run
 from milepost import wiring
+from milepost.carriers.fetcher import PER_HOST
 
 CARRIER = "sandbox"
 """The one carrier without a quota, which would be all that is measured; its host leads to us."""
 LANES = 8
-AT_ONCE = 4
-"""Questions to one host at a time, the fetcher's own bound."""
 PATIENCE_SECONDS = 60.0
 _HOST = "sandbox.milepost.invalid"
 _ASKED_SECONDS = 3.0
@@ -54,20 +54,22 @@ async def rows(run: Run) -> list[Row]:
 async def _checks(run: Run, watched: Watched) -> Row:
     run.say("full checks beside a bare loop")
     count = run.scale.checks // LANES * LANES
-    checks, fetches, cpu, bare = [], [], [], []
+    checks, fetches, cpu, postgres, bare = [], [], [], [], []
     for turn in range(run.scale.pairs):
         await _fill(watched, LANES, count // LANES, turn)
-        _ask(watched.port, "/count")
         async with _worker(watched.database) as worker:
-            checks.append(await _all_asked(watched.port, count) / count)
-            cpu.append(cpu_seconds(worker) / count)
+            await _asked_about_template(watched)
+            before = cpu_seconds(worker), cpu_seconds(run.house.postgres)
+            checks.append(await _all_recorded(watched, count) / count)
+            cpu.append((cpu_seconds(worker) - before[0]) / count)
+            postgres.append((cpu_seconds(run.house.postgres) - before[1]) / count)
         spent = await _bare_loop(watched.port, count)
         fetches.append(spent["seconds"])
         bare.append(spent["cpu"])
     told = (
         f"{1 / median(checks):,.0f}/s, bare {1 / median(fetches):,.0f}/s, news in 1 of {NEWS_IN}; "
-        f"{1e6 * median(cpu):.0f} us of the worker's CPU with its start, "
-        f"bare {1e6 * median(bare):.0f}"
+        f"{1e6 * median(cpu):.0f} us of the worker's CPU and {1e6 * median(postgres):.0f} of "
+        f"PostgreSQL's, bare {1e6 * median(bare):.0f}"
     )
     return Row("full checks, of a bare loop's speed", paired(fetches, checks), 0.35, told=told)
 
@@ -81,11 +83,13 @@ async def _memory(run: Run, watched: Watched) -> Row:
     connection = await watched.database.connect()
     try:
         async with _worker(watched.database) as worker:
+            await connection.execute(_TURNS_COME, watched.account_id)
             most, ends = 0, time.monotonic() + 3 * _ASKED_SECONDS
             while time.monotonic() < ends:
                 most = max(most, await connection.fetchval(_IN_FLIGHT))
                 await asyncio.sleep(0.2)
             memory = peak_megabytes(answering(worker))
+            _ask(watched.port, "/slow/0")
     finally:
         await connection.close()
         _ask(watched.port, "/slow/0")
@@ -111,43 +115,82 @@ async def _watched(run: Run, port: int) -> Watched:
         await core.registrar.register(merchant.account_id, wanted)
         template = await core.reader.parcel_id(merchant.account_id, wanted.tracking_number)
         assert template is not None
+    watched = Watched(database, merchant.account_id, template, port)
     async with _worker(database):
-        await _all_asked(port, 1)
-        await asyncio.sleep(1)
-    return Watched(database, merchant.account_id, template, port)
+        await _asked_about_template(watched)
+    return watched
 
 
 async def _fill(watched: Watched, lanes: int, each: int, turn: int) -> None:
-    """So many due parcels in each of so many new accounts."""
-    for lane in range(lanes):
-        merchant = await watched.database.merchant(f"merchant {turn} {lane}")
-        copies = Copies(
-            watched.account_id,
-            watched.template,
-            each,
-            first=1 + (turn * 100 + lane) * 10_000,
-            carrier_code=CARRIER,
-            owner=merchant.account_id,
-            events=100,
-            due="now()",
-        )
-        await copy(watched.database, copies)
+    """So many due parcels in each of so many new accounts whose turn has not come yet.
+
+    Those of earlier turns are asked no more: the sandbox's parcels are due again after seconds.
+    """
+    connection = await watched.database.connect()
+    try:
+        await connection.execute(_ALL_AT_REST, watched.template)
+        for lane in range(lanes):
+            merchant = await watched.database.merchant(f"merchant {turn} {lane}")
+            copies = Copies(
+                watched.account_id,
+                watched.template,
+                each,
+                first=1 + (turn * 100 + lane) * 10_000,
+                carrier_code=CARRIER,
+                owner=merchant.account_id,
+                events=100,
+                due="now()",
+            )
+            await copy(watched.database, copies)
+            await connection.execute(_NO_TURN, merchant.account_id)
+    finally:
+        await connection.close()
 
 
-async def _all_asked(port: int, count: int) -> float:
-    """Seconds between the first question and the one that completes ``count``."""
-    asked, seconds, ends = 0, 0.0, time.monotonic() + PATIENCE_SECONDS
-    while asked < count:
-        if time.monotonic() > ends:
-            raise RuntimeError(f"the worker asked {asked} of {count} questions")
-        await asyncio.sleep(0.05)
-        told = _ask(port, "/told")
-        asked, seconds = told["asked"], told["seconds"]
-    return seconds
+_ALL_AT_REST = "UPDATE watch SET due_at = 'infinity' WHERE parcel_id <> $1"
+_NO_TURN = "UPDATE lane SET turn_at = 'infinity' WHERE account_id = $1"
+_TURNS_COME = "UPDATE lane SET turn_at = now() WHERE turn_at = 'infinity' AND account_id <> $1"
+_UNRECORDED = """
+SELECT count(*) FROM watch WHERE due_at < 'infinity' AND last_checked_at < $1 AND parcel_id <> $2
+"""
+
+
+async def _asked_about_template(watched: Watched) -> None:
+    """Return when the worker is up: it has written down what it heard about the template."""
+    connection = await watched.database.connect()
+    try:
+        heard = "SELECT last_checked_at > $1 FROM watch WHERE parcel_id = $2"
+        started, ends = await connection.fetchval("SELECT now()"), time.monotonic() + 30
+        while not await connection.fetchval(heard, started, watched.template):
+            if time.monotonic() > ends:
+                raise RuntimeError("the worker does not ask")
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+
+
+async def _all_recorded(watched: Watched, count: int) -> float:
+    """Let all lanes have their turn; the seconds until every answer is written down."""
+    connection = await watched.database.connect()
+    try:
+        _ask(watched.port, "/count")
+        at = await connection.fetchval("SELECT now()")
+        started = time.monotonic()
+        await connection.execute(_TURNS_COME, watched.account_id)
+        while True:
+            await asyncio.sleep(0.05)
+            seconds = time.monotonic() - started
+            asked = _ask(watched.port, "/told")["asked"]
+            if asked >= count and not await connection.fetchval(_UNRECORDED, at, watched.template):
+                return seconds
+            if seconds > PATIENCE_SECONDS:
+                raise RuntimeError(f"the worker asked {asked} of {count} questions")
+    finally:
+        await connection.close()
 
 
 async def _bare_loop(port: int, count: int) -> dict[str, float]:
-    words = ("bench.fetching", str(port), str(count), str(AT_ONCE))
+    words = ("bench.fetching", str(port), str(count), str(PER_HOST))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *words, stdout=subprocess.PIPE
     )

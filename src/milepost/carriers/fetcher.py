@@ -18,6 +18,8 @@ from milepost.carriers.exchange import Answer, Request, Slot
 from milepost.errors import CarrierUnreachable
 
 USER_AGENT = "Milepost/1 (parcel tracking)"
+PER_HOST = 8
+"""Questions to one host at a time."""
 REMEMBERED_BYTES = 16 * 1024 * 1024
 ENTRY_BYTES = 2048
 """What a remembered answer takes beside its own bytes, about."""
@@ -39,7 +41,7 @@ class Fetcher:
         total_seconds: float = 20,
         connect_seconds: float = 5,
         max_bytes: int = 1024 * 1024,
-        per_host: int = 8,
+        per_host: int = PER_HOST,
         routes: Mapping[str, str] | None = None,
     ) -> None:
         self._total_seconds = total_seconds
