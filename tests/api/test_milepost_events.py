@@ -10,7 +10,9 @@ from tests.api.fake_api import Answer, Client
 from tests.api.own_api import PARCELS, own_api
 from tests.api.samples import POST, V2, registration
 
+from milepost.api.own_events import OwnEvent
 from milepost.db.pool import Pool, tenant
+from milepost.tracking.vocabulary import Phase, StatusType
 
 AT = "2026-01-06T10:00:00Z"
 
@@ -124,6 +126,16 @@ async def test_a_wrong_event_names_the_field(
     assert answer.status == 422, answer.body
     assert answer.document["errors"][0]["loc"] == loc
     assert (await client.get(f"{PARCELS}/{parcel_id}")).document["status"]["code"] == "ANNOUNCED"
+
+
+async def test_a_wrong_word_is_told_the_right_ones(client: Client, parcel_id: str) -> None:
+    answer = await tell(client, parcel_id, {"event_at": AT, "phase": "stolen"})
+    (said,) = answer.document["errors"]
+    assert all(f"'{phase}'" in said["msg"] for phase in Phase)
+    assert "^" not in said["msg"]
+    described = OwnEvent.model_json_schema()["properties"]
+    assert described["phase"]["enum"] == sorted(Phase)
+    assert {"enum": sorted(StatusType), "type": "string"} in described["status_type"]["anyOf"]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,18 @@
 What comes out are observations like a carrier's: they take the same way into the timeline.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from milepost.api.problems import Problem
 from milepost.api.v3_fields import (
@@ -42,9 +49,14 @@ _TOLD = ("carrier", "internal", "claim")
 _CLAIMS = ("claim", "claimable")
 
 
-def _word(words: Any) -> Any:
-    names = sorted(str(word) for word in words)
-    return Field(pattern=f"^({'|'.join(names)})$")
+class OneOf:
+    """A text that is one of these words; what refuses another one lists them."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = sorted(map(str, words))
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(self._words)
 
 
 class Location(Part):
@@ -69,12 +81,12 @@ class Money(Part):
 class OwnEvent(Part):
     """One event, in the words of the event vocabulary."""
 
-    event_type: Annotated[str, _word(_TOLD)] = "carrier"
+    event_type: Annotated[str, OneOf(_TOLD)] = "carrier"
     event_at: Annotated[str, Field(pattern=MOMENT_PATTERN)]
-    phase: Annotated[str, _word(Phase)] = "none"
-    exception: Annotated[str, _word(ExceptionCode)] = "none"
-    status_type: Annotated[str, _word(StatusType)] | None = None
-    sub_status: Annotated[str, _word(SubStatus)] = "none"
+    phase: Annotated[str, OneOf(Phase)] = "none"
+    exception: Annotated[str, OneOf(ExceptionCode)] = "none"
+    status_type: Annotated[str, OneOf(StatusType)] | None = None
+    sub_status: Annotated[str, OneOf(SubStatus)] = "none"
     code: Annotated[str, limited(64)] = ""
     text: Annotated[str, limited(1000)] = ""
     location: Location = Location()
