@@ -63,7 +63,9 @@ def swollen(body: bytes, many: int) -> bytes:
     """An answer with ``many`` events more."""
     if not is_xml(body):
         return orjson.dumps(with_long_lists(orjson.loads(body), many))
-    last = re.findall(rb"<(\w+)>(?:(?!<\1>).)*?<date>.*?</\1>", body, re.DOTALL)
+    last = re.findall(
+        rb"<(\w+)>(?:(?!<\1>).)*?<(?:date|time|eventDate|Date)>.*?</\1>", body, re.DOTALL
+    )
     if not last:
         return body
     opened, closed = b"<%s>" % last[-1], b"</%s>" % last[-1]

@@ -1,0 +1,1 @@
+"""bpost, by the tracking of its Announcement and Tracking API."""

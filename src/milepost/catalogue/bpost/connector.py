@@ -1,0 +1,122 @@
+"""bpost's tracking: what to ask, and what an answer says."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote
+
+from milepost.carriers.answer_tree import MOST_EVENTS
+from milepost.carriers.connector import (
+    Broken,
+    Connector,
+    Credential,
+    Found,
+    Item,
+    NotFound,
+    Outcome,
+)
+from milepost.carriers.exchange import Answer, Request
+from milepost.carriers.manifest import Manifest
+from milepost.carriers.moments import is_clamped, read_moment
+from milepost.carriers.platforms.rest_xml import RestXml
+from milepost.carriers.xml_tree import XmlTree
+from milepost.carriers.zones import Zone
+from milepost.errors import CarrierParseError
+from milepost.tracking.events import Moment, Place, Scan, ZoneSource
+from milepost.tracking.parcel import number_key
+from milepost.tracking.vocabulary import Phase
+
+
+@dataclass(frozen=True)
+class Bpost(RestXml):
+    """bpost tells an unknown barcode in a plain sentence, not in XML."""
+
+    def outcome(self, item: Item, answer: Answer) -> Outcome:
+        """What ``answer`` says about ``item``. Pure; no answer makes it raise."""
+        if answer.status == 404:
+            # A page is a proxy's, or an old server's word for it: no reason to stop asking.
+            page = answer.body.lstrip().lower().startswith((b"<!doctype html", b"<html"))
+            return Broken("a 404 that is a page", lane_wide=False) if page else NotFound()
+        return RestXml.outcome(self, item, answer)
+
+
+def build(manifest: Manifest) -> Connector:
+    """bpost's connector."""
+    return Bpost(
+        request=partial(request, manifest), read=partial(read, manifest), not_found=read_fault
+    )
+
+
+def request(manifest: Manifest, item: Item, credential: Credential) -> Request:
+    """One barcode with all its states."""
+    base = manifest.api.base_url if manifest.api else ""
+    pair = f"{credential.fields.get('account_id', '')}:{credential.fields.get('passphrase', '')}"
+    return Request(
+        f"{base}/item/{quote(number_key(item.number), safe='')}/trackingInfo",
+        headers={
+            "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
+            "Accept": "application/xml",
+        },
+    )
+
+
+def read(manifest: Manifest, document: XmlTree, item: Item) -> Outcome:
+    """What bpost knows about ``item``."""
+    if document.name != "itemTracking":
+        return read_fault(document, item)
+    if number_key(document.text("itemCode")) != number_key(item.number):
+        raise CarrierParseError("another item than the one we asked for")
+    scans = tuple(_scans(manifest, document))
+    return Found(scans=scans, complete=True, raw_type="text/xml") if scans else NotFound()
+
+
+def read_fault(document: XmlTree, item: Item) -> Outcome:
+    """One of bpost's exceptions. Its message holds a token, so only its kind is told."""
+    if document.name.endswith("Exception"):
+        return Broken(f"bpost's {document.name}", lane_wide=document.name == "systemException")
+    raise CarrierParseError("an answer that is not about an item")
+
+
+def _scans(manifest: Manifest, document: XmlTree) -> Iterator[Scan]:
+    """The states from the oldest to the newest, as bpost tells them; nothing promises it."""
+    timed = [
+        (_moment(manifest, state), state)
+        for state in document.items("stateInfo", at_most=MOST_EVENTS)
+    ]
+    timed.sort(key=lambda pair: pair[0].instant)
+    for position, (moment, state) in enumerate(timed):
+        code = state.needed_text("stateCode")
+        scan_class, reading = manifest.classify(code)
+        waits = reading.phase is Phase.PUP
+        yield Scan(
+            scan_class=scan_class,
+            raw_code=code,
+            raw_text=state.text("stateDescription"),
+            moment=moment,
+            reading=reading,
+            place=_pickup_point(document.child("pickupPoint")) if waits else Place(),
+            position=position,
+            raw_fields={"clamped": "true"} if is_clamped(moment) else {},
+            mapping_version=manifest.mapping_version,
+        )
+
+
+def _moment(manifest: Manifest, state: XmlTree) -> Moment:
+    home = manifest.home_zone
+    return read_moment(state.needed_text("time"), Zone(home, ZoneSource.ASSUMED), home)
+
+
+def _pickup_point(point: XmlTree) -> Place:
+    """Where the parcel waits. bpost names no country: all its points are in its own."""
+    if point.element is None:
+        return Place()
+    return Place(
+        city=point.text("city"),
+        country_code="BE",
+        postal_code=point.text("postalCode"),
+        street=point.text("streetName"),
+        house_number=point.text("houseNumber"),
+        depot=point.text("name"),
+        service_point_id=point.text("id"),
+    )
