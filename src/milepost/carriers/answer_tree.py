@@ -27,15 +27,27 @@ def read_json(body: bytes) -> "Tree":
 
 def clean_text(text: str) -> str:
     """``text`` on one line without unprintable characters, at most 1,000 characters."""
+    if text.isprintable() and len(text) <= LONGEST_TEXT and "  " not in text:
+        # Most are: to look is a tenth of rewriting.
+        return text.strip(" ")
     return " ".join(_UNPRINTABLE.sub(" ", text[: 4 * LONGEST_TEXT]).split())[:LONGEST_TEXT]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tree:
-    """One value of a JSON document and the path to it. A missing value is as good as null."""
+    """One value of a JSON document and where it is. A missing value is as good as null."""
 
     value: Any
-    path: str
+    where: "str | tuple[Tree, str]"
+    """The root's name, or the value it is in and the step from there."""
+
+    @property
+    def path(self) -> str:
+        """How to find it, for errors; made only then: an answer has dozens of values."""
+        if isinstance(self.where, str):
+            return self.where
+        parent, step = self.where
+        return parent.path + step
 
     def child(self, *names: str) -> "Tree":
         """The value under ``names``; missing where a step is missing or null."""
@@ -44,11 +56,17 @@ class Tree:
             value = here.value
             if value is not None and not isinstance(value, dict):
                 raise CarrierParseError(f"{here.path} is not an object")
-            here = Tree(None if value is None else value.get(name), f"{here.path}.{name}")
+            here = Tree(None if value is None else value.get(name), (here, f".{name}"))
         return here
 
     def text(self, *names: str) -> str:
         """A string or whole number as text, cleaned; ``""`` where there is none."""
+        if len(names) == 1 and type(self.value) is dict:
+            told = self.value.get(names[0])
+            if type(told) is str:
+                return clean_text(told)
+            if told is None:
+                return ""
         found = self.child(*names)
         match found.value:
             case None:
@@ -82,4 +100,4 @@ class Tree:
         if not isinstance(members, list) or len(members) > at_most:
             raise CarrierParseError(f"{found.path} is not a list of at most {at_most}")
         for place, member in enumerate(members):
-            yield Tree(member, f"{found.path}[{place}]")
+            yield Tree(member, (found, f"[{place}]"))

@@ -21,6 +21,10 @@ class Item:
     shipped_at: datetime | None = None
     language: str = "en"
 
+    def __hash__(self) -> int:
+        """Of the key alone: outcomes are kept by item, and it is looked for several times."""
+        return hash(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:

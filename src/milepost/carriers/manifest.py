@@ -1,46 +1,31 @@
 """What a carrier's ``manifest.toml`` says, typed and checked when it is read."""
 
+import dataclasses
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from milepost.carriers.checksums import CHECKS
 from milepost.carriers.connector import Credential
-from milepost.errors import ConfigurationError
-from milepost.tracking.vocabulary import (
-    UNREAD,
-    ExceptionCode,
-    Phase,
-    Reading,
-    StatusType,
-    SubStatus,
+from milepost.carriers.status_rules import (
+    STRICT,
+    Confidence,
+    Rules,
+    StatusRule,
+    parted,
+    read_toml,
 )
+from milepost.tracking.vocabulary import Reading
 
-_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 SHARE_OF_QUOTA = 0.95
 """How much of a carrier's limit we use: its clock and ours are not the same."""
-
-
-def _reading(value: Any) -> Reading:
-    match value:
-        case Reading():
-            return value
-        case [str(phase), str(exception), str(status_type), str(sub_status)]:
-            return Reading(
-                Phase(phase),
-                ExceptionCode(exception),
-                StatusType(status_type),
-                SubStatus(sub_status),
-            )
-    raise ValueError("a reading is [phase, exception, status_type, sub_status]")
 
 
 def _known_check(name: str) -> str:
@@ -56,23 +41,54 @@ def _known_zone(name: str) -> str:
         raise ValueError(f"no time zone {name!r}") from error
 
 
-ReadingList = Annotated[Reading, BeforeValidator(_reading)]
+def _page(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """One form of tracking number: a pattern for the whole number, and its check, if any."""
+    """One form of tracking number: a pattern for the whole number, and its check, if any.
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    pattern: re.Pattern[str]
+    ``prior`` is how much less than 1 a match says where other carriers' numbers look the same.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    pattern: str
     check: Annotated[str, BeforeValidator(_known_check)] = ""
+    confidence: Confidence = "documented"
+    prior: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def fits(self, key: str) -> bool:
+        """Whether ``key`` (a number as ``number_key`` makes it) has this form."""
+        return _compiled(self.pattern).fullmatch(key) is not None
+
+    def checks(self, key: str) -> bool:
+        """Whether the check of ``key`` holds; so it does where there is none."""
+        return not self.check or CHECKS[self.check](key)
+
+
+# When first needed: all patterns of the catalogue take as long as all else that is read at a start.
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingPage:
+    """The carrier's page of a parcel: a template with ``{n}`` (number), ``{pc}`` (postal code),
+    ``{lang}``, ``{cc}`` and ``{CC}`` (country), for the ``countries`` it serves (empty: all)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    url: str
+    countries: tuple[str, ...] = ()
+    confidence: Confidence = "documented"
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
     """One thing to know before asking; ``secret`` ones are never shown or typed visibly."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: str
     label: str
     secret: bool = False
@@ -83,10 +99,11 @@ class CredentialField:
 class Quota:
     """How often the carrier may be asked with one credential; None is no limit."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     per_second: Annotated[float, Field(gt=0)] | None = None
     per_minute: Annotated[float, Field(gt=0)] | None = None
     per_day: Annotated[float, Field(gt=0)] | None = None
+    confidence: Confidence = "documented"
 
     @property
     def spacing_seconds(self) -> float:
@@ -111,134 +128,104 @@ class Quota:
 class Cadence:
     """Seconds between checks where this carrier differs from the settings (None: it doesn't)."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     before_first_scan: Annotated[float, Field(gt=0)] | None = None
     in_transit: Annotated[float, Field(gt=0)] | None = None
     in_delivery: Annotated[float, Field(gt=0)] | None = None
     after_end: Annotated[float, Field(gt=0)] | None = None
 
 
-Confidence = Literal["documented", "seen", "assumed"]
-
-
-@dataclass(frozen=True, slots=True)
-class StatusRule:
-    """What one raw code means. ``same_as`` names the scan where several codes stand for it."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    raw: str
-    reading: ReadingList
-    same_as: str = ""
-    confidence: Confidence = "documented"
-
-
-@dataclass(frozen=True, slots=True)
-class WordingRule:
-    """What a wording means where the code is too coarse. Rules are tried in order.
-
-    One of ``match`` must be found in the folded text and none of ``unless``; ``codes`` limits the
-    rule to raw codes, so that a text never overrules a code that says the contrary.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    id: str
-    match: tuple[re.Pattern[str], ...]
-    reading: ReadingList
-    codes: tuple[str, ...] = ()
-    unless: tuple[re.Pattern[str], ...] = ()
-    confidence: Confidence = "seen"
-
-    def applies(self, raw_code: str, folded: str) -> bool:
-        """Whether this rule reads ``folded`` (see ``fold``) under ``raw_code``."""
-        return (
-            (not self.codes or raw_code in self.codes)
-            and any(pattern.search(folded) for pattern in self.match)
-            and not any(pattern.search(folded) for pattern in self.unless)
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Where the carrier is asked, and what documents it."""
+    """Where the carrier is asked and what documents it; for people, ``protocol``, what kind of
+    ``login`` it takes and on which ``terms`` somebody is let in."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    base_url: str
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    base_url: str = ""
     documentation: str = ""
+    protocol: str = ""
+    login: str = ""
+    terms: str = ""
+    confidence: Confidence = "documented"
 
     @property
     def host(self) -> str:
         """The host of ``base_url``, the key of a host route."""
-        return self.base_url.split("//", 1)[1].split("/", 1)[0]
+        return self.base_url.partition("//")[2].split("/", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How the carrier tells by itself: it calls us (``push``) or lays down ``files``."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    kind: Literal["push", "files"]
+    what: str
+    confidence: Confidence = "documented"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One carrier. ``code`` is Sendcloud's code and the folder's name.
+    """One carrier. ``code`` is Sendcloud's code and the folder's name; ``confidence`` says how sure
+    it is who is behind it, ``note`` what people should know.
 
-    ``tracking_pages`` are templates with ``{n}`` (number), ``{pc}`` (postal code), ``{lang}``,
-    ``{cc}`` and ``{CC}`` (country): the first one of which everything is known is used. A
-    ``simulated`` carrier's clock is heeded, and it is served by us (``stories`` names its script).
+    ``tier``: A has a documented API and public answers of it, B an API without such answers, C no
+    API that is known, D is asked through another carrier, ``answered_by``, with the fields
+    ``ask_with`` added to that one's login. Of ``tracking_pages`` the first one of which everything
+    is known is used. A ``simulated`` carrier's clock is heeded, and it is served by us
+    (``stories`` names its script).
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
     name: str
     tier: Literal["A", "B", "C", "D", "simulated"]
     home_zone: Annotated[str, BeforeValidator(_known_zone)]
     countries: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
+    confidence: Confidence = "documented"
+    note: str = ""
+    answered_by: str = ""
+    ask_with: Mapping[str, str] = field(default_factory=dict)
     mapping_version: int = 1
     formats: tuple[NumberFormat, ...] = ()
     test_numbers: tuple[str, ...] = ()
-    tracking_pages: tuple[str, ...] = ()
+    invalid_numbers: tuple[str, ...] = ()
+    tracking_pages: tuple[Annotated[TrackingPage, BeforeValidator(_page)], ...] = ()
     api: Api | None = None
     credential: tuple[CredentialField, ...] = ()
     batch_size: Annotated[int, Field(ge=1)] = 1
     quota: Quota = Quota()
     cadence: Cadence = Cadence()
+    feeds: tuple[Feed, ...] = ()
     simulated: bool = False
     stories: str = ""
     checked_on: date | None = None
-    status: tuple[StatusRule, ...] = ()
-    wording: tuple[WordingRule, ...] = ()
+    status_source: str = ""
+    rules: Rules = field(default_factory=Rules)
 
     @property
     def needs_credential(self) -> bool:
         """Whether nobody can ask without a credential."""
         return any(one.required for one in self.credential)
 
-    @cached_property
+    @property
     def by_code(self) -> Mapping[str, StatusRule]:
         """The status rules by raw code."""
-        return {rule.raw: rule for rule in self.status}
+        return self.rules.by_code
 
     def classify(self, raw_code: str, *texts: str) -> tuple[str, Reading]:
-        """The scan class and the reading of one event (see ``Scan``); UNREAD for an unknown code.
-
-        A wording rule that applies goes first, tried with each of ``texts`` in turn: it is finer
-        than the code it is limited to. An event that only a coarse code reads keeps its words in
-        the class: two scans of one minute stay two where it is the words that tell them apart.
-        """
-        for folded in map(fold, texts):
-            for rule in self.wording:
-                if rule.applies(raw_code, folded):
-                    return rule.id, rule.reading
-        known = self.by_code.get(raw_code)
-        if known and (known.same_as or not self.wording):
-            return known.same_as or known.raw, known.reading
-        words = _words(fold(texts[0])) if self.wording and texts else ""
-        name = f"{raw_code or 'uncoded'}:{words}".rstrip(":")
-        return name, known.reading if known else UNREAD
+        """The scan class and the reading of one event (see ``Rules.classify``)."""
+        return self.rules.classify(raw_code, *texts)
 
     def quota_for(self, credential: Credential) -> Quota:
         """The carrier's quota, or what the credential's owner was granted beyond it.
 
         That is in the optional credential fields ``calls_per_second`` and ``calls_per_day``.
         """
-        return Quota(
-            _granted(credential, "calls_per_second") or self.quota.per_second,
-            self.quota.per_minute,
-            _granted(credential, "calls_per_day") or self.quota.per_day,
+        return dataclasses.replace(
+            self.quota,
+            per_second=_granted(credential, "calls_per_second") or self.quota.per_second,
+            per_day=_granted(credential, "calls_per_day") or self.quota.per_day,
         )
 
 
@@ -246,26 +233,13 @@ _ADAPTER = TypeAdapter(Manifest)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in ``path``. Raises ConfigurationError naming the file and the field."""
-    try:
-        with path.open("rb") as file:
-            return _ADAPTER.validate_python(tomllib.load(file))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+    """The manifest in ``path``. Raises ConfigurationError naming the file and the field.
 
-
-def fold(text: str) -> str:
-    """The form of a wording that rules are matched with: lower case, single blanks, no novel."""
-    return " ".join(text.casefold().split())[:300]
-
-
-def _words(folded: str) -> str:
-    # Without digits: a counter or a postal code in the text doesn't make it another scan.
-    return " ".join(re.findall(r"[^\W\d_]+", folded))[:60]
+    Its rules are read when they are first needed (see ``Rules``).
+    """
+    manifest, rules = parted(path.read_text(encoding="utf-8"))
+    told: Manifest = read_toml(_ADAPTER, manifest, str(path), rules=Rules(rules, str(path)))
+    return told
 
 
 def _granted(credential: Credential, name: str) -> float | None:

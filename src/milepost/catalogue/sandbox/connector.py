@@ -1,5 +1,6 @@
 """Asking the sandbox: the parcel's beginning goes with the question, the answer has a clock."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -137,8 +138,7 @@ def _day(text: str) -> date:
 
 def _path_segment(number: str) -> str:
     # Sandbox numbers hold nothing else; anything else names no story anyway.
-    kept = "".join(character for character in number_key(number) if character in _PLAIN)
-    return kept or "-"
+    return _ODD.sub("", number_key(number)) or "-"
 
 
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_ODD = re.compile("[^A-Z0-9-]+")
