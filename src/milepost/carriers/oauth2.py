@@ -1,11 +1,11 @@
 """OAuth 2 of carriers: access tokens by client credentials (RFC 6749, 4.4)."""
 
-import base64
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from milepost.carriers.answer_tree import read_json
+from milepost.carriers.basic_auth import basic
 from milepost.carriers.connector import Broken, Credential, Refused
 from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.platforms.refusals import credential_refused, refusal_of
@@ -31,11 +31,10 @@ def token_request(
 ) -> Request:
     """The usual question for a token: the client in a Basic header, the rest as a form."""
     # As carriers document it: not percent-encoded, as the RFC would have it.
-    pair = f"{client_id}:{client_secret}"
     return Request(
         url,
         headers={
-            "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
+            "Authorization": basic(client_id, client_secret),
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         },

@@ -7,6 +7,7 @@ from functools import partial
 from urllib.parse import quote
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
+from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import (
     Connector,
     Credential,
@@ -94,12 +95,7 @@ def _scans(manifest: Manifest, shipment: Tree, events: list[Tree]) -> Iterator[S
     Each event sets a status, so the two tell the same scans: the status counts only without events.
     """
     told = events or _filled(shipment, "Status")
-    # The newest is told first, as a rule: so the autumn hour's second run is recognised.
-    timed: list[tuple[Moment, Tree]] = []
-    for event in reversed(told):
-        previous = timed[-1][0].instant if timed else None
-        timed.append((_moment(manifest, event, previous), event))
-    timed.sort(key=lambda pair: pair[0].instant)
+    timed = in_order(told, partial(_moment, manifest), newest_first=True)
     for position, (moment, event) in enumerate(timed):
         yield _scan(manifest, event, moment, position)
 
