@@ -104,7 +104,7 @@ def draw(console: Console, parcel: TrackedParcel, journey: Journey) -> None:
     console.print(
         f"{parcel.monitoring.state}: ", Text(parcel.monitoring.reason), sep="", soft_wrap=True
     )
-    if parcel.expected_delivery_date:
+    if parcel.expected_delivery_date and journey.ended_at is None:
         console.print(f"expected {parcel.expected_delivery_date:%a %d %b %Y}")
     for entry in reversed(journey.entries):
         console.print(_line(entry), soft_wrap=True)
