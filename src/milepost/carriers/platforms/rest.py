@@ -1,4 +1,4 @@
-"""One HTTP request for one parcel, answered with a document: what JSON and XML have in common."""
+"""One HTTP request for a parcel or several, answered with a document, be it JSON or XML."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refused
 from milepost.carriers.exchange import Answer, Asks, Request
+from milepost.carriers.platforms.all_at_once import all_at_once
 from milepost.carriers.platforms.one_by_one import one_by_one
 from milepost.carriers.platforms.refusals import refusal_of
 from milepost.carriers.tokens import Tokens
@@ -22,7 +23,9 @@ class Rest(ABC, Generic[Document]):
     ``read`` gets the document of a 200 and may raise CarrierParseError. ``not_found`` tells whether
     the document of a 404 is the carrier's own "unknown number" and what to make of it: a proxy
     answers 404 too, and that says nothing about a parcel. With ``tokens`` each request carries one
-    as its bearer. ``unknown_statuses`` are those with which the carrier tells an unknown number.
+    as its bearer. ``unknown_statuses`` are those with which the carrier tells an unknown number,
+    ``read_statuses`` those of an answer. With ``batch`` several are asked about in one question,
+    and each reads its own part of the answer; one alone is still asked about with ``request``.
     """
 
     form: ClassVar[str]
@@ -33,6 +36,8 @@ class Rest(ABC, Generic[Document]):
     not_found: Callable[[Document, Item], Outcome]
     tokens: Tokens | None = None
     unknown_statuses: frozenset[int] = frozenset({404})
+    read_statuses: frozenset[int] = frozenset({200})
+    batch: Callable[[Sequence[Item], Credential], Request] | None = None
 
     @abstractmethod
     def document(self, body: bytes) -> Document:
@@ -41,25 +46,38 @@ class Rest(ABC, Generic[Document]):
     async def ask(
         self, items: Sequence[Item], credential: Credential, carrier: Asks
     ) -> Mapping[Item, Outcome]:
-        """Ask one by one; after a refusal that concerns all, the rest is not asked."""
+        """Ask in one question where the carrier has one for several, else one by one."""
 
-        async def fetch(item: Item) -> Answer | Refused | Broken:
+        async def fetch(make: Callable[[], Request]) -> Answer | Refused | Broken:
             if self.tokens is None:
-                return await carrier.fetch(self.request(item, credential))
+                return await carrier.fetch(make())
             # Built anew for each try: some carriers want an id with every request.
             return await self.tokens.fetch(
-                carrier, credential, lambda token: _bearing(self.request(item, credential), token)
+                carrier, credential, lambda token: _bearing(make(), token)
             )
 
-        return await one_by_one(items, fetch, self.outcome)
+        batch = self.batch
+        if batch is not None and len(items) > 1:
+            told = await all_at_once(
+                items, lambda several: fetch(lambda: batch(several, credential)), self.outcome
+            )
+            if told is not None:
+                return told
+        return await one_by_one(
+            items, lambda item: fetch(lambda: self.request(item, credential)), self.outcome
+        )
 
     def outcome(self, item: Item, answer: Answer) -> Outcome:
         """What ``answer`` says about ``item``. Pure; no answer makes it raise."""
-        if answer.status == 200:
+        if answer.status in self.read_statuses:
             return self._outcome_of_body(self.read, item, answer)
         if answer.status in self.unknown_statuses:
             return self._outcome_of_body(self.not_found, item, answer)
         return refusal_of(answer)
+
+    def no_document(self, answer: Answer) -> Outcome:
+        """What another form means: a proxy's or a maintenance page, which everybody gets."""
+        return Broken(f"answered {answer.status} and no {self.form}")
 
     def _outcome_of_body(
         self, read: Callable[[Document, Item], Outcome], item: Item, answer: Answer
@@ -67,8 +85,7 @@ class Rest(ABC, Generic[Document]):
         try:
             document = self.document(answer.body)
         except CarrierParseError:
-            # Not even that: a proxy's or a maintenance page, which everybody gets.
-            return Broken(f"answered {answer.status} and no {self.form}")
+            return self.no_document(answer)
         try:
             return read(document, item)
         except CarrierParseError as error:

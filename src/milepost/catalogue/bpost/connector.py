@@ -32,19 +32,18 @@ from milepost.tracking.vocabulary import Phase
 class Bpost(RestXml):
     """bpost tells an unknown barcode in a plain sentence, not in XML."""
 
-    def outcome(self, item: Item, answer: Answer) -> Outcome:
-        """What ``answer`` says about ``item``. Pure; no answer makes it raise."""
-        if answer.status == 404:
-            # A page is a proxy's, or an old server's word for it: no reason to stop asking.
-            page = answer.body.lstrip().lower().startswith((b"<!doctype html", b"<html"))
-            return Broken("a 404 that is a page", lane_wide=False) if page else NotFound()
-        return RestXml.outcome(self, item, answer)
+    def no_document(self, answer: Answer) -> Outcome:
+        """A sentence says that the number is unknown; a page says nothing, of no other parcel."""
+        if answer.status != 404:
+            return RestXml.no_document(self, answer)
+        page = answer.body.lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        return Broken("a 404 that is a page", lane_wide=False) if page else NotFound()
 
 
 def build(manifest: Manifest) -> Connector:
     """bpost's connector."""
     return Bpost(
-        request=partial(request, manifest), read=partial(read, manifest), not_found=read_fault
+        request=partial(request, manifest), read=partial(read, manifest), not_found=not_found
     )
 
 
@@ -69,6 +68,13 @@ def read(manifest: Manifest, document: XmlTree, item: Item) -> Outcome:
         raise CarrierParseError("another item than the one we asked for")
     scans = tuple(_scans(manifest, document))
     return Found(scans=scans, complete=True, raw_type="text/xml") if scans else NotFound()
+
+
+def not_found(document: XmlTree, item: Item) -> Outcome:
+    """A 404 with one of bpost's exceptions; well-formed HTML is a proxy's."""
+    if document.name.endswith("Exception"):
+        return NotFound()
+    raise CarrierParseError("a 404 that is not bpost's own")
 
 
 def read_fault(document: XmlTree, item: Item) -> Outcome:
