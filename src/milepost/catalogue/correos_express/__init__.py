@@ -1,0 +1,1 @@
+"""Correos Express, by its REST service seguimientoEnvio."""
