@@ -211,6 +211,6 @@ def test_a_wording_is_read_with_care(code: str, text: str, expected: str) -> Non
 
 
 def test_only_the_state_delivered_makes_a_parcel_delivered() -> None:
-    for rule in manifest().wording:
+    for rule in manifest().rules.wording:
         if rule.reading.phase is Phase.DELIVERED:
             assert rule.codes == ("delivered",), rule.id

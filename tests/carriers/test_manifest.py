@@ -6,6 +6,7 @@ import pytest
 
 from milepost.carriers.connector import Credential
 from milepost.carriers.manifest import Manifest, read_manifest
+from milepost.carriers.status_rules import parted
 from milepost.errors import ConfigurationError
 from milepost.tracking.vocabulary import UNREAD, Phase
 
@@ -44,7 +45,6 @@ def manifest(tmp_path: Path, text: str) -> Manifest:
     [
         ("colour = 1", "colour"),
         ("batch_size = 0", "batch_size"),
-        ("[[formats]]\npattern = '('", "formats.0.pattern"),
         ("[[formats]]\npattern = 'a'\ncheck = 'mod11'", "formats.0.check"),
         ("[[status]]\nraw = 'a'\nreading = ['lost', 'none', 'success', 'none']", "status.0"),
         ("[[status]]\nraw = 'a'\nreading = ['pup', 'none', 'success']", "status.0.reading"),
@@ -54,7 +54,7 @@ def manifest(tmp_path: Path, text: str) -> Manifest:
 )
 def test_a_wrong_manifest_names_file_and_field(tmp_path: Path, text: str, field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
-        manifest(tmp_path, text)
+        assert manifest(tmp_path, text).rules.status
 
 
 def test_an_unknown_zone_is_noticed(tmp_path: Path) -> None:
@@ -92,3 +92,53 @@ def test_the_quota_is_kept_with_a_margin_and_can_be_granted(tmp_path: Path) -> N
     for day, second in (("many", "-1"), ("nan", "1e-300"), ("inf", "0")):
         odd = Credential("operator", {"calls_per_day": day, "calls_per_second": second})
         assert rules.quota_for(odd) == rules.quota
+
+
+MIXED = """
+colour = "red"
+status = [
+    { raw = "a", reading = ["pup", "none", "success", "pup"] },
+]
+size = 1
+wording = []
+[api]
+host = "x"
+
+[[status]]
+raw = "b"
+[status.more]
+[[wording]]
+match = [
+    'a',
+]
+[[formats]]
+pattern = 'x'
+"""
+
+
+def test_rules_are_taken_out_line_by_line() -> None:
+    rest, rules = parted(MIXED)
+    kept = [line for line in rest.splitlines() if line]
+    assert kept == [
+        'colour = "red"',
+        "size = 1",
+        "[api]",
+        'host = "x"',
+        "[status.more]",
+        "[[formats]]",
+        "pattern = 'x'",
+    ]
+    lines = MIXED.splitlines()
+    for place, (one, other) in enumerate(
+        zip(rest.splitlines(), (rules + "\n").splitlines(), strict=False)
+    ):
+        assert one + other == lines[place], "each line stays where it was"
+
+
+def test_rules_that_are_wrong_are_told_by_who_reads_them(tmp_path: Path) -> None:
+    rules = manifest(tmp_path, "[[status]]\nraw = 'a'").rules
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"manifest.toml: status.0.reading"):
+            rules.classify("a")
+    with pytest.raises(ConfigurationError, match=r"line 6"):
+        assert manifest(tmp_path, "[[status]]\nraw = oops").rules.status

@@ -1,9 +1,12 @@
 """The catalogue: found by folder, honest about numbers, links only where they can be made."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from milepost.carriers.connector import Credential
 from milepost.carriers.registry import Catalogue
 from milepost.errors import ConfigurationError
 
@@ -12,7 +15,6 @@ code = "{code}"
 name = "Test"
 tier = "C"
 home_zone = "Europe/Paris"
-aliases = ["other_name"]
 tracking_pages = ["https://t.example/{{cc}}/{{n}}?p={{pc}}", "https://t.example/{{lang}}/{{n}}"]
 
 [[formats]]
@@ -32,10 +34,10 @@ def catalogue(tmp_path: Path) -> Catalogue:
     return Catalogue.load(tmp_path)
 
 
-def test_a_carrier_is_found_by_code_and_alias(catalogue: Catalogue) -> None:
+def test_a_carrier_is_found_by_its_code(catalogue: Catalogue) -> None:
     assert [carrier.manifest.code for carrier in catalogue] == ["test_one"]
-    assert catalogue.get("other_name") is catalogue.get("test_one")
     assert catalogue.get("nobody") is None
+    assert catalogue.asked_code("nobody") == "nobody"
 
 
 def test_a_carrier_without_a_connector_is_only_recognised(catalogue: Catalogue) -> None:
@@ -43,7 +45,8 @@ def test_a_carrier_without_a_connector_is_only_recognised(catalogue: Catalogue) 
     assert carrier is not None
     assert not carrier.can_be_asked
     assert carrier.connector() is None
-    assert not carrier.manifest.needs_credential
+    assert not carrier.needs_credential
+    assert carrier.quality == "linked"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,63 @@ def test_a_link_needs_all_its_parts_and_escapes_them(catalogue: Catalogue) -> No
     assert carrier.tracking_url("a{n}") == "https://t.example/en/A%7BN%7D"
 
 
+ALIAS = """
+code = "test_two"
+name = "Second"
+tier = "D"
+home_zone = "Europe/Vienna"
+answered_by = "{answers}"
+ask_with = {{ service = "two" }}
+"""
+
+
+def with_alias(folder: Path, answers: str) -> Catalogue:
+    for code, text in (
+        ("test_one", MANIFEST.format(code="test_one")),
+        ("test_two", ALIAS.format(answers=answers)),
+    ):
+        (folder / code).mkdir()
+        (folder / code / "manifest.toml").write_text(text)
+    return Catalogue.load(folder)
+
+
+def test_a_carrier_that_another_answers_for_keeps_its_name(tmp_path: Path) -> None:
+    catalogue = with_alias(tmp_path, "test_one")
+    first, second = catalogue
+    assert second.asked is first
+    assert first.asked is first
+    assert (second.manifest.name, second.manifest.home_zone) == ("Second", "Europe/Vienna")
+    assert second.number_notice("no format of its own") is None
+    assert catalogue.asked_code("test_two") == "test_one"
+    assert catalogue.codes_asked_as("test_one") == ("test_one", "test_two")
+    login = Credential("operator", {"key": "k", "service": "one"})
+    assert second.asking_with(login) == Credential("operator", {"key": "k", "service": "two"})
+    assert first.asking_with(login) is login
+
+
+@pytest.mark.parametrize("answers", ["nobody", "test_two"])
+def test_who_answers_is_a_carrier_of_its_own(tmp_path: Path, answers: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"test_two.*answered_by.*{answers}"):
+        with_alias(tmp_path, answers)
+
+
+def test_loading_imports_no_connector_and_reads_no_rules() -> None:
+    # In a process of its own: here other tests have asked already.
+    code = (
+        "import sys\n"
+        "from milepost.carriers import status_rules\n"
+        "from milepost.carriers.registry import Catalogue\n"
+        "carriers = list(Catalogue.load())\n"
+        "assert len(carriers) > 5\n"
+        "assert not [name for name in sys.modules if name.endswith('.connector')\n"
+        "            and name.startswith('milepost.catalogue')]\n"
+        "assert not [one for one in carriers if '_tables' in vars(one.manifest.rules)]\n"
+        "assert carriers[0].manifest.rules.status is not None\n"
+        "assert '_tables' in vars(carriers[0].manifest.rules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_folder_is_the_code(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "manifest.toml").write_text(MANIFEST.format(code="two"))
@@ -86,4 +146,4 @@ def test_our_own_catalogue_knows_a_real_and_a_simulated_carrier() -> None:
     assert {"dhl", "sandbox"} <= askable
     assert len(catalogue) > len(askable)
     for carrier in catalogue:
-        assert carrier.connector() is carrier.connector()
+        assert carrier.connector() is carrier.asked.connector()

@@ -102,11 +102,20 @@ async def test_setting_waits_for_a_lane_that_is_being_closed(
 
 @pytest.fixture
 def aliased(house: House) -> House:
-    """The sandbox may be called "playground" too."""
+    """The sandbox answers for a "playground" too."""
     found = house.catalogue.get("sandbox")
     assert found is not None
-    manifest = dataclasses.replace(found.manifest, aliases=("playground",))
-    catalogue = Catalogue({"sandbox": Carrier(manifest, found.folder)})
+    other = dataclasses.replace(
+        found.manifest,
+        code="playground",
+        answered_by="sandbox",
+        ask_with={"speed": "3"},
+        api=None,
+        credential=(),
+        simulated=False,
+    )
+    alias = Carrier(other, found.folder / "playground", answering=found)
+    catalogue = Catalogue({"sandbox": found, "playground": alias})
     house.catalogue = catalogue
     house.checker._catalogue = catalogue
     return house
@@ -122,9 +131,11 @@ async def test_a_login_wakes_the_lanes_of_every_code(
     assert await due_lanes(aliased.pool, 10) == []
     store = CredentialStore(admin_pool, KEYS)
     if shared:
-        await store.set_for_operator("sandbox", {"speed": "2"}, ("playground",))
+        await store.set_for_operator("sandbox", {"speed": "2"}, ("sandbox", "playground"))
     else:
-        await store.set_for_account(aliased.account, "sandbox", {"speed": "2"}, ("playground",))
+        await store.set_for_account(
+            aliased.account, "sandbox", {"speed": "2"}, ("sandbox", "playground")
+        )
     assert (await aliased.lane("playground")).state == "open"
     assert await due_lanes(aliased.pool, 10) == [await aliased.lane("playground")]
 

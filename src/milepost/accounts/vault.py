@@ -92,16 +92,16 @@ class CredentialStore:
         account_id: int,
         carrier_code: str,
         fields: Mapping[str, str] | None,
-        aliases: Sequence[str] = (),
+        lanes: Sequence[str] = (),
     ) -> None:
         """Set, replace or (None) remove an account's own login.
 
-        Wakes the lanes of the carrier; ``aliases`` are the other codes its parcels may bear.
+        Wakes ``lanes``: the codes of the parcels it serves, those of this carrier by default.
         """
         owner = f"account:{account_id}"
         sealed = None if fields is None else self._seal(owner, carrier_code, fields)
         login = {"account_id": account_id, "carrier_code": carrier_code}
-        codes = [carrier_code, *aliases]
+        codes = list(lanes) or [carrier_code]
 
         async def write() -> None:
             async with tenant(self._pool, account_id) as connection:
@@ -142,11 +142,11 @@ class CredentialStore:
         return changed
 
     async def set_for_operator(
-        self, carrier_code: str, fields: Mapping[str, str] | None, aliases: Sequence[str] = ()
+        self, carrier_code: str, fields: Mapping[str, str] | None, lanes: Sequence[str] = ()
     ) -> None:
         """Set, replace or (None) remove the login that serves every account without its own."""
         sealed = None if fields is None else self._seal(OPERATOR, carrier_code, fields)
-        codes = [carrier_code, *aliases]
+        codes = list(lanes) or [carrier_code]
 
         # Platform and tenant tables never share a transaction; each step bears a repeat.
         async def write() -> None:

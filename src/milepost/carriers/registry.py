@@ -1,41 +1,64 @@
 """The catalogue: carriers are found in their folders, nobody lists them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from string import Formatter
 from types import MappingProxyType
-from typing import cast
+from typing import Literal, cast
 from urllib.parse import quote
 
-from milepost.carriers.checksums import CHECKS
-from milepost.carriers.connector import Connector
+from milepost.carriers.connector import Connector, Credential
 from milepost.carriers.manifest import Manifest, read_manifest
 from milepost.errors import ConfigurationError
 from milepost.tracking.parcel import Notice, number_key
 
 PACKAGE = "milepost.catalogue"
+Quality = Literal["recognised", "linked", "sampled"]
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """A carrier of the catalogue: its manifest and, where we can ask it, its connector."""
+    """A carrier of the catalogue: its manifest and, where we can ask it, its connector.
+
+    ``answering`` is the carrier that is asked in its place: with that one's login and quota, and
+    through its connector. Code, name, numbers and pages stay its own.
+    """
 
     manifest: Manifest
     folder: Path
     package: str = PACKAGE
+    answering: "Carrier | None" = None
 
     @property
+    def asked(self) -> "Carrier":
+        """The carrier that is asked: itself, where no other answers for it."""
+        return self.answering or self
+
+    @cached_property
     def can_be_asked(self) -> bool:
         """Whether there is a connector; without one a parcel is ``not_supported``."""
-        return (self.folder / "connector.py").is_file()
+        return (self.asked.folder / "connector.py").is_file()
+
+    @property
+    def needs_credential(self) -> bool:
+        """Whether it can be asked, and by nobody without a credential."""
+        return self.can_be_asked and self.asked.manifest.needs_credential
+
+    @property
+    def quality(self) -> Quality:
+        """What the catalogue has of it: answers to read, a page to lead to, or little more than
+        the code. Whether asking it works here is no matter of the catalogue."""
+        if self.can_be_asked:
+            return "sampled"
+        return "linked" if self.manifest.tracking_pages else "recognised"
 
     def connector(self) -> Connector | None:
-        """The connector (one per process), None for a carrier we only recognise."""
-        return self._connector
+        """The connector (one per process), None for a carrier that can't be asked."""
+        return self.asked._connector
 
     @cached_property
     def _connector(self) -> Connector | None:
@@ -45,13 +68,18 @@ class Carrier:
         build = cast(Callable[[Manifest], Connector], module.build)
         return build(self.manifest)
 
+    def asking_with(self, credential: Credential) -> Credential:
+        """The credential with what the answering carrier is to be told besides."""
+        further = self.manifest.ask_with
+        if not further:
+            return credential
+        return replace(credential, fields={**credential.fields, **further})
+
     def number_notice(self, number: str) -> Notice | None:
         """A warning when ``number`` is unlike this carrier's numbers; it is tracked anyway."""
         key = number_key(number)
-        alike = [form for form in self.manifest.formats if form.pattern.fullmatch(key)]
-        if not self.manifest.formats or any(
-            not form.check or CHECKS[form.check](key) for form in alike
-        ):
+        alike = [form for form in self.manifest.formats if form.fits(key)]
+        if not self.manifest.formats or any(form.checks(key) for form in alike):
             return None
         if alike:
             return Notice(
@@ -77,34 +105,45 @@ class Carrier:
             "CC": country.upper(),
         }
         for page in self.manifest.tracking_pages:
-            if all(known.get(name) for name in _placeholders(page)):
-                return page.format_map({name: quote(text, safe="") for name, text in known.items()})
+            served = not page.countries or known["CC"] in page.countries
+            if served and all(known.get(name) for name in placeholders(page.url)):
+                safe = {name: quote(text, safe="") for name, text in known.items()}
+                return page.url.format_map(safe)
         return ""
 
 
 class Catalogue:
-    """All carriers by code. ``get`` also finds one by an alias of its manifest."""
+    """All carriers by code."""
 
     def __init__(self, carriers: Mapping[str, Carrier]) -> None:
         self._carriers = MappingProxyType(dict(sorted(carriers.items())))
-        self._by_alias = {
-            alias: carrier for carrier in carriers.values() for alias in carrier.manifest.aliases
-        }
 
     @classmethod
     def load(cls, folder: Path | None = None, package: str = PACKAGE) -> "Catalogue":
-        """Read every folder that has a manifest; ConfigurationError for one that is not right."""
-        carriers = {}
-        for path in sorted((folder or _catalogue_folder()).glob("*/manifest.toml")):
+        """Read every folder that has a manifest; ConfigurationError for one that is not right.
+
+        Connectors and the rules of statuses are left for whoever needs them first.
+        """
+        found = {}
+        for path in sorted((folder or catalogue_folder()).glob("*/manifest.toml")):
             manifest = read_manifest(path)
             if manifest.code != path.parent.name:
                 raise ConfigurationError(f"{path}: code {manifest.code!r} is not the folder's name")
-            carriers[manifest.code] = Carrier(manifest, path.parent, package)
-        return cls(carriers)
+            found[manifest.code] = Carrier(manifest, path.parent, package)
+        return cls({code: _answered(carrier, found) for code, carrier in found.items()})
 
     def get(self, code: str) -> Carrier | None:
-        """The carrier with this code or alias."""
-        return self._carriers.get(code) or self._by_alias.get(code)
+        """The carrier with this code."""
+        return self._carriers.get(code)
+
+    def asked_code(self, code: str) -> str:
+        """The code of the carrier that is asked for ``code``: whose quota and login it takes."""
+        carrier = self.get(code)
+        return code if carrier is None else carrier.asked.manifest.code
+
+    def codes_asked_as(self, code: str) -> tuple[str, ...]:
+        """Every code that is asked with the login and quota of ``code``, itself included."""
+        return tuple(one for one in self._carriers if self.asked_code(one) == code)
 
     def __iter__(self) -> Iterator[Carrier]:
         """All carriers, by code."""
@@ -115,11 +154,24 @@ class Catalogue:
         return len(self._carriers)
 
 
-def _placeholders(template: str) -> set[str]:
+def _answered(carrier: Carrier, found: Mapping[str, Carrier]) -> Carrier:
+    code = carrier.manifest.answered_by
+    if not code:
+        return carrier
+    answering = found.get(code)
+    if answering is None or answering.manifest.answered_by:
+        where = carrier.folder / "manifest.toml"
+        raise ConfigurationError(f"{where}: answered_by: {code!r} is no carrier that answers")
+    return replace(carrier, answering=answering)
+
+
+def placeholders(template: str) -> set[str]:
+    """The names in the braces of a tracking page."""
     return {name for _, name, _, _ in Formatter().parse(template) if name}
 
 
-def _catalogue_folder() -> Path:
+def catalogue_folder() -> Path:
+    """Where the carriers' folders lie."""
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError("the carrier catalogue is not installed")

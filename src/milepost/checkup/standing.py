@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import asyncpg
 
+from milepost.carriers.registry import Catalogue
 from milepost.db.migrate import current_revision
 from milepost.db.migration_files import migrations
 from milepost.db.pool import Connection, Role, load_queries, session_settings
@@ -132,7 +133,7 @@ async def _contents(connection: Connection, dsn: str, settings: Settings) -> Con
     fingerprint: str = await QUERIES.fingerprint(connection)
     async with connection.transaction(readonly=True):
         await connection.execute("SET LOCAL ROLE milepost_admin")
-        queues = await read_queues(connection)
+        queues = await read_queues(connection, Catalogue.load().asked_code)
     in_force = [await _in_force(dsn, role, settings) for role in ROLES]
     return Contents(fingerprint, queues, tuple(unmapped), tuple(routes), tuple(in_force))
 

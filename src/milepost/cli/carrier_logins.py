@@ -31,13 +31,17 @@ OfAccount = Annotated[
 def set_(code: Code, account: OfAccount = "", as_json: AsJson = False) -> None:
     """Keep a login, read from the terminal or from standard input.
 
+    A code that another carrier answers for shares that one's login.
     Standard input holds the one secret, or a JSON object with the login's fields. Without an
     account it serves every account that has none of its own, all sharing one quota. Parcels that
     waited for it are asked about at once.
     """
-    manifest = known_carrier(code).manifest
-    if not manifest.credential:
+    carrier = known_carrier(code)
+    manifest = carrier.asked.manifest
+    if not carrier.can_be_asked:
         raise ConfigurationError(f"Milepost can't ask {manifest.name} yet, so it needs no login")
+    if not manifest.credential:
+        raise ConfigurationError(f"{manifest.name} is asked without a login")
     fields = fields_from(manifest, None if sys.stdin.isatty() else sys.stdin.read(LONGEST_INPUT))
     _keep(manifest, account, fields, as_json)
 
@@ -45,7 +49,7 @@ def set_(code: Code, account: OfAccount = "", as_json: AsJson = False) -> None:
 @credential_commands.command()
 def remove(code: Code, account: OfAccount = "", as_json: AsJson = False) -> None:
     """Remove a login; parcels wait for another, if the carrier needs one."""
-    _keep(known_carrier(code).manifest, account, None, as_json)
+    _keep(known_carrier(code).asked.manifest, account, None, as_json)
 
 
 def known_carrier(code: str) -> Carrier:
@@ -81,13 +85,15 @@ def fields_from(manifest: Manifest, piped: str | None) -> dict[str, str]:
 def _keep(
     manifest: Manifest, account: str, fields: Mapping[str, str] | None, as_json: bool
 ) -> None:
+    codes = Catalogue.load().codes_asked_as(manifest.code)
+
     async def work(pool: Pool, keys: SecretKeys) -> str:
         store = CredentialStore(pool, keys)
         if not account:
-            await store.set_for_operator(manifest.code, fields, manifest.aliases)
+            await store.set_for_operator(manifest.code, fields, codes)
             return "every account without its own"
         owner = await find_account(pool, account)
-        await store.set_for_account(owner.account_id, manifest.code, fields, manifest.aliases)
+        await store.set_for_account(owner.account_id, manifest.code, fields, codes)
         return owner.name
 
     facts = {

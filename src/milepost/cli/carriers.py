@@ -11,6 +11,7 @@ from milepost import observe
 from milepost.accounts.keys import find_account
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
+from milepost.carriers.faults import faults_of
 from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.host_routes import host_routes
 from milepost.carriers.registry import Carrier, Catalogue
@@ -116,14 +117,14 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
     async with AsyncExitStack() as stack:
         routes = await stack.enter_async_context(simulator(Catalogue.load()))
         credential, ledger = Credential(owner="operator"), None
-        if account or not carrier.manifest.simulated:
+        if account or not carrier.asked.manifest.simulated:
             session = await stack.enter_async_context(open_session(settings))
             pool = await stack.enter_async_context(
                 await open_pool(session.dsn, "milepost_worker", session.settings, max_size=2)
             )
             credential = await _credential(session, pool, carrier, account)
-            quota = carrier.manifest.quota_for(credential)
-            budget = Budget(carrier.manifest.code, credential.owner, quota)
+            asked = carrier.asked.manifest
+            budget = Budget(asked.code, credential.owner, asked.quota_for(credential))
             ledger = Ledger(pool, DatabaseClock(), budget)
             taken = await ledger.take(1)
             if not taken.granted:
@@ -153,9 +154,9 @@ async def _credential(session: Session, pool: Pool, carrier: Carrier, account: s
     if account:
         async with await open_pool(session.dsn, "milepost_admin", session.settings) as admins:
             account_id = (await find_account(admins, account)).account_id
-    code = carrier.manifest.code
+    code = carrier.asked.manifest.code
     login = await CredentialStore(pool, session.secret_keys).get(account_id, code)
-    if login is None and carrier.manifest.needs_credential:
+    if login is None and carrier.needs_credential:
         raise ConfigurationError(f"no login: milepost carrier credentials set {code}")
     return credential_of(carrier, login, account_id)
 
@@ -164,7 +165,7 @@ def _not_now(carrier: Carrier, why: str, seconds: float) -> str:
     name, wait = carrier.manifest.name, f"{seconds:.0f} s"
     match why:
         case "paused":
-            return f"{name} is paused: milepost carrier resume {carrier.manifest.code}"
+            return f"{name} is paused: milepost carrier resume {carrier.asked.manifest.code}"
         case "open":
             return f"{name} failed and is left alone for {wait}"
     return f"the quota at {name} allows the next question in {wait}"
@@ -176,9 +177,9 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Have nobody ask a carrier, for any account, until it is resumed."""
-    manifest = known_carrier(code).manifest
-    administer(lambda pool, _: pause_carrier(pool, manifest.code))
-    _show_state(manifest.code, "paused", as_json)
+    asked = Catalogue.load().asked_code(known_carrier(code).manifest.code)
+    administer(lambda pool, _: pause_carrier(pool, asked))
+    _show_state(asked, "paused", as_json)
 
 
 @carrier_commands.command()
@@ -187,10 +188,11 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Let a paused carrier be asked again, starting with what waited."""
-    manifest = known_carrier(code).manifest
-    lanes = (manifest.code, *manifest.aliases)
-    administer(lambda pool, _: resume_carrier(pool, manifest.code, lanes))
-    _show_state(manifest.code, "asked", as_json)
+    catalogue = Catalogue.load()
+    asked = catalogue.asked_code(known_carrier(code).manifest.code)
+    lanes = catalogue.codes_asked_as(asked)
+    administer(lambda pool, _: resume_carrier(pool, asked, lanes))
+    _show_state(asked, "asked", as_json)
 
 
 @carrier_commands.command()
@@ -214,11 +216,13 @@ def _show_state(code: str, now: str, as_json: bool) -> None:
 def facts_of(carrier: Carrier) -> dict[str, object]:
     """A carrier as it is listed."""
     manifest = carrier.manifest
+    through = f"as {manifest.answered_by}" if manifest.answered_by else "yes"
     return {
         "code": manifest.code,
         "name": manifest.name,
-        "asked": "yes" if carrier.can_be_asked else "not yet",
-        "login": "needed" if manifest.needs_credential else "",
+        "quality": carrier.quality,
+        "asked": through if carrier.can_be_asked else "not yet",
+        "login": "needed" if carrier.needs_credential else "",
         "example": manifest.test_numbers[0] if manifest.test_numbers else "",
     }
 
@@ -226,8 +230,9 @@ def facts_of(carrier: Carrier) -> dict[str, object]:
 def checks_of(carrier: Carrier, rewriting: bool) -> list[dict[str, str]]:
     """What was checked of a carrier and how it went."""
     code = carrier.manifest.code
-    fine = not any(carrier.number_notice(number) for number in carrier.manifest.test_numbers)
-    rows = [{"carrier": code, "checked": "test numbers", "result": "right" if fine else "WRONG"}]
+    rows = [{"carrier": code, "checked": fault, "result": "WRONG"} for fault in faults_of(carrier)]
+    if not rows:
+        rows.append({"carrier": code, "checked": "manifest", "result": "right"})
     for case in cases(carrier):
         told = read_case(carrier, case)
         result = "right" if told == case.expected else "WRONG"

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from milepost.carriers.registry import Catalogue
 from milepost.checkup.machine import read_disk
 from milepost.cli.metrics_files import fold_the_dead, metrics_folder
 from milepost.cli.metrics_gauges import Gauges, Look, ProcessState
@@ -72,6 +73,7 @@ class Scraper:
         self._dsn = dsn
         self._children = children
         self._folder = folder
+        self._asked_code = Catalogue.load().asked_code
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._asking: asyncio.Task[tuple[Vitals, Queues] | None] | None = None
         self._asked_at = 0.0
@@ -105,7 +107,7 @@ class Scraper:
                 vitals = await read_vitals(connection)
                 async with connection.transaction(readonly=True):
                     await connection.execute("SET LOCAL ROLE milepost_admin")
-                    return vitals, await read_queues(connection)
+                    return vitals, await read_queues(connection, self._asked_code)
         except (*DRIVER_ERRORS, TimeoutError) as error:
             log.warning("metrics of the database could not be read", exc_info=error)
             self._leave()

@@ -107,8 +107,8 @@ async def pause_carrier(pool: Pool, carrier_code: str) -> bool:
 
 
 async def resume_carrier(pool: Pool, carrier_code: str, lanes: Sequence[str]) -> bool:
-    """Let a carrier be asked again, its lanes (by code and aliases) at once; False: it was not
-    paused. As the admin role."""
+    """Let a carrier be asked again, ``lanes`` (every code it is asked for) at once; False: it was
+    not paused. As the admin role."""
     done = await retrying(
         lambda: pool.fetchval(
             "DELETE FROM carrier_pause WHERE carrier_code = $1 RETURNING true", carrier_code

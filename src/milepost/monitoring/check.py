@@ -52,10 +52,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One check of one lane: whom to ask, as whom, and what is held meanwhile."""
+    """One check of one lane: whom to ask, as whom, and what is held meanwhile.
+
+    ``asked`` is the code whose quota and login are taken: another's, where that one answers.
+    """
 
     lane: Lane
     carrier: Carrier
+    asked: str
     login: StoredCredential | None
     credential: Credential
     ledger: slots.Ledger
@@ -91,18 +95,18 @@ class Checker:
         if carrier is None or carrier.connector() is None:
             await pause(self._pool, lane, "not_supported", None)
             return 0
-        code = carrier.manifest.code
+        code = carrier.asked.manifest.code
         login = await self._credentials.get(lane.account_id, code)
-        if login is None and carrier.manifest.needs_credential:
+        if login is None and carrier.needs_credential:
             await self._close(lane, code, "waiting_for_credentials", None, login)
             return 0
         credential = credential_of(carrier, login, lane.account_id)
-        quota = carrier.manifest.quota_for(credential)
+        quota = carrier.asked.manifest.quota_for(credential)
         ledger = slots.Ledger(self._pool, self._clock, slots.Budget(code, credential.owner, quota))
         leases = Leases(self._pool, lane, self._lease)
         finisher = Finisher(self._pool, lane)
         return await self._take_turn(
-            Round(lane, carrier, login, credential, ledger, leases, finisher)
+            Round(lane, carrier, code, login, credential, ledger, leases, finisher)
         )
 
     async def rest(self, lane: Lane) -> None:
@@ -112,7 +116,7 @@ class Checker:
     async def _take_turn(self, turn: Round) -> int:
         """Slots before rows; at the end the unused ones go back, and a lane without any rests."""
         asked = 0
-        size = turn.carrier.manifest.batch_size
+        size = turn.carrier.asked.manifest.batch_size
         taken = await turn.ledger.take(-(-CLAIM // size))
         try:
             if taken.granted:
@@ -129,8 +133,8 @@ class Checker:
 
     async def _is_current(self, turn: Round) -> bool:
         """A login that was just replaced has another quota: its lane has no reason to rest."""
-        code = turn.carrier.manifest.code
-        return await self._credentials.is_current(turn.lane.account_id, code, turn.login)
+        account_id = turn.lane.account_id
+        return await self._credentials.is_current(account_id, turn.asked, turn.login)
 
     async def _ask_due(self, turn: Round, size: int, granted: int) -> int:
         most = min(CLAIM, granted * size)
@@ -157,7 +161,7 @@ class Checker:
             return
         failpoints.reach("poll.after_http")
         for answer in outcomes.values():
-            metrics.checks.labels(turn.carrier.manifest.code, type(answer).__name__.lower()).inc()
+            metrics.checks.labels(turn.asked, type(answer).__name__.lower()).inc()
         async with self._writing:
             await self._keep(turn, items, outcomes)
         turn.leases.let_go(rows)
@@ -214,7 +218,7 @@ class Checker:
     async def _heed(self, turn: Round, outcomes: Sequence[Outcome]) -> Round:
         """Close, pause or open the lane as the carrier's refusals say, never the parcels."""
         refusals = [one for one in outcomes if isinstance(one, Refused)]
-        lane, code = turn.lane, turn.carrier.manifest.code
+        lane, code = turn.lane, turn.asked
         if not refusals:
             if lane.state != "credential_refused" or not any(
                 not isinstance(one, Broken) for one in outcomes

@@ -89,7 +89,7 @@ class Deadlines:
 
     async def _learn(self, lane: Lane) -> None:
         carrier = self._catalogue.get(lane.carrier_code)
-        if carrier is not None and carrier.manifest.simulated:
+        if carrier is not None and carrier.asked.manifest.simulated:
             return
         mine = await retrying(
             lambda: self._pool.fetchval(

@@ -88,7 +88,7 @@ class Planning:
 
     async def expectation(self, lane: Lane, carrier: Carrier, row: Claimed) -> Expectation | None:
         """When the lane's past says that scans come. A simulated carrier's clock is not ours."""
-        if self._histories is None or carrier.manifest.simulated:
+        if self._histories is None or carrier.asked.manifest.simulated:
             return None
         learnt = await self._histories.of(
             lane.account_id, lane.carrier_code, row.origin_country, row.destination_country

@@ -22,7 +22,7 @@ def hash_of(found: Found) -> str:
 
 def carrier_now(carrier: Carrier, outcome: Outcome) -> datetime | None:
     """A simulated carrier lives on its own clock; nobody else's clock is believed."""
-    if not carrier.manifest.simulated:
+    if not carrier.asked.manifest.simulated:
         return None
     return getattr(outcome, "as_of", None)
 
@@ -43,5 +43,6 @@ def credential_of(carrier: Carrier, login: StoredCredential | None, account_id: 
     """What the carrier is asked with. Its owner shares one quota: without a login a real carrier
     counts what comes from us, a simulated one each account by itself."""
     if login is not None:
-        return Credential(login.owner, login.fields)
-    return Credential(f"account:{account_id}" if carrier.manifest.simulated else OPERATOR)
+        return carrier.asking_with(Credential(login.owner, login.fields))
+    counted = carrier.asked.manifest.simulated
+    return carrier.asking_with(Credential(f"account:{account_id}" if counted else OPERATOR))

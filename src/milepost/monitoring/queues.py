@@ -5,7 +5,7 @@ is no less late for that. At most ``MOST`` open and as many closed lanes are loo
 whose turn is next first; ``unread`` says how many were not.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,14 +78,19 @@ class Queues:
     jobs: tuple[Job, ...]
 
 
-async def read_queues(connection: Connection, most: int = MOST) -> Queues:
-    """Look once, in a transaction of ``milepost_admin``; its account setting is overwritten."""
+async def read_queues(
+    connection: Connection, asked_code: Callable[[str], str], most: int = MOST
+) -> Queues:
+    """Look once, in a transaction of ``milepost_admin``; its account setting is overwritten.
+
+    ``asked_code`` gives the code of the carrier that is asked for a lane's, whose quota it is.
+    """
     lanes = [LaneAge(**row) for row in await _rows(connection, "lane_ages", most=most)]
     held = tuple([Held(**row) for row in await _rows(connection, "held_carriers")])
     stopped = tuple([row["carrier_code"] for row in await _rows(connection, "stopped_carriers")])
     count: int = await QUERIES.lane_count(connection)
     return Queues(
-        waiting=waiting(lanes, held, stopped),
+        waiting=waiting(lanes, asked_code, held, stopped),
         lanes=count,
         unread=max(0, count - len(lanes)),
         outbox_seconds=await QUERIES.outbox_age(connection, most=most),
@@ -102,28 +107,33 @@ async def _rows(connection: Connection, name: str, **parameters: Any) -> list[di
 
 
 def waiting(
-    lanes: Iterable[LaneAge], held: Iterable[Held], stopped: Collection[str] = ()
+    lanes: Iterable[LaneAge],
+    asked_code: Callable[[str], str],
+    held: Iterable[Held],
+    stopped: Collection[str] = (),
 ) -> Mapping[str, Waiting]:
     """The lanes with parcels due by what they wait for, every word of ``WAITS`` told."""
     by_owner = {(one.carrier_code, one.owner): one for one in held}
     found = dict.fromkeys(WAITS, Waiting())
     for lane in lanes:
         if lane.due_seconds > 0:
-            what = waits_for(lane, by_owner, stopped)
+            what = waits_for(lane, asked_code(lane.carrier_code), by_owner, stopped)
             known = found[what]
             oldest = max(known.oldest_due_seconds, lane.due_seconds)
             found[what] = Waiting(known.lanes + 1, oldest)
     return found
 
 
-def waits_for(lane: LaneAge, held: Mapping[tuple[str, str], Held], stopped: Collection[str]) -> str:
+def waits_for(
+    lane: LaneAge, asked: str, held: Mapping[tuple[str, str], Held], stopped: Collection[str]
+) -> str:
     """One word of ``WAITS``. Whose login serves a lane is not stored: its own, or ours."""
     if lane.state != "open":
         return lane.state if lane.state in WAITS else "paused"
-    if lane.carrier_code in stopped:
+    if asked in stopped:
         return "stopped"
-    own = held.get((lane.carrier_code, f"account:{lane.account_id}"))
-    holding = own or held.get((lane.carrier_code, "operator"))
+    own = held.get((asked, f"account:{lane.account_id}"))
+    holding = own or held.get((asked, "operator"))
     if holding is not None and holding.breaker_open:
         return "breaker_open"
     if lane.paused:

@@ -35,7 +35,7 @@ async def advance(
                 conn, account_id, code, lambda fields: _moved(fields, step)
             )
             ahead = timedelta(seconds=float(changed[OFFSET]))
-            for name in (code, *carrier.manifest.aliases):
+            for name in catalogue.codes_asked_as(code):
                 await conn.execute("SELECT wake_lane($1, $2)", account_id, name)
     return ahead
 

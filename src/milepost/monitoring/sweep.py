@@ -40,12 +40,7 @@ async def sweep(
     due before the turn; it is found here unless the turn comes before the next sweep anyway.
     """
     opened = 0
-    askable = [
-        code
-        for carrier in catalogue
-        if carrier.connector() is not None
-        for code in (carrier.manifest.code, *carrier.manifest.aliases)
-    ]
+    askable = [carrier.manifest.code for carrier in catalogue if carrier.can_be_asked]
     async for accounts in _by_account(lambda last: closed_lanes(pool, last, PAGE, askable), turn):
         done = await asyncio.gather(
             *(_open(pool, catalogue, credentials, lanes) for lanes in accounts)
@@ -77,8 +72,8 @@ async def _open(
         # "Not supported" is over for all that come here; what else is missing the next check finds.
         if carrier is not None and (
             lane.state == "not_supported"
-            or not carrier.manifest.needs_credential
-            or await credentials.has(lane.account_id, carrier.manifest.code)
+            or not carrier.needs_credential
+            or await credentials.has(lane.account_id, carrier.asked.manifest.code)
         ):
             await wake(pool, lane)
             opened += 1

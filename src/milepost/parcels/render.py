@@ -96,9 +96,9 @@ class Renderer:
     async def lacks_credential(self, account_id: int, carrier_code: str) -> bool:
         """True when the carrier wants a credential and neither account nor operator gave one."""
         carrier = self._catalogue.get(carrier_code)
-        if carrier is None or not carrier.manifest.needs_credential:
+        if carrier is None or not carrier.needs_credential:
             return False
-        return not await self._credentials.has(account_id, carrier.manifest.code)
+        return not await self._credentials.has(account_id, carrier.asked.manifest.code)
 
     def _asks(self, carrier_code: str) -> bool:
         carrier = self._catalogue.get(carrier_code)
