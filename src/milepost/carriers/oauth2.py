@@ -44,6 +44,25 @@ def token_request(
     )
 
 
+def token_form(url: str, client_id: str, client_secret: str) -> Request:
+    """The question for a token of those who want the client in the form, too."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+    }
+    return Request(
+        url,
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        },
+        method="POST",
+        body=urlencode(form).encode(),
+        remember=False,
+    )
+
+
 def read_token(answer: Answer) -> Granted | Refused | Broken:
     """The token in an answer, or why there is none."""
     said, text, lifetime = _read(answer)

@@ -1,0 +1,1 @@
+"""FedEx, by its Track API."""
