@@ -7,6 +7,7 @@ Each function takes a number without blanks in upper case and says whether its c
 from collections.abc import Callable, Mapping
 
 _S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
+_SPANISH_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 _ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -63,6 +64,12 @@ def fedex_12(number: str) -> bool:
     return total % 11 % 10 == int(number[-1])
 
 
+def spanish_letter(number: str) -> bool:
+    """The letter of Spanish identity cards, over the sum of the codes of all characters before."""
+    codes = sum(map(ord, number[:-1]))
+    return number.isascii() and len(number) > 1 and number[-1] == _SPANISH_LETTERS[codes % 23]
+
+
 def _is_digits(text: str) -> bool:
     # str.isdigit() also accepts superscripts and other scripts' digits.
     return text.isascii() and text.isdigit()
@@ -75,4 +82,5 @@ CHECKS: Mapping[str, Callable[[str], bool]] = {
     "iso7064_mod37_36": iso7064_mod37_36,
     "ups_1z": ups_1z,
     "fedex_12": fedex_12,
+    "spanish_letter": spanish_letter,
 }

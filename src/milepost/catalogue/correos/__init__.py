@@ -1,0 +1,1 @@
+"""Correos, by its Trackpub API."""
