@@ -1,8 +1,9 @@
 """Asking about several parcels in one question."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
-from milepost.carriers.connector import Broken, Item, Outcome, Refused
+from milepost.carriers.connector import Broken, Found, Item, Outcome, Refused
 from milepost.carriers.exchange import Answer
 from milepost.errors import CarrierUnreachable
 
@@ -28,4 +29,8 @@ async def all_at_once(
         return dict.fromkeys(items, answer)
     if answer.status in REFUSED_AS_A_WHOLE:
         return None
-    return {item: outcome(item, answer) for item in items}
+    return {item: _nobodys(outcome(item, answer)) for item in items}
+
+
+def _nobodys(told: Outcome) -> Outcome:
+    return replace(told, raw_type="") if isinstance(told, Found) else told

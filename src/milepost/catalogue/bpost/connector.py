@@ -1,12 +1,14 @@
 """bpost's tracking: what to ask, and what an answer says."""
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
 from milepost.carriers.answer_tree import MOST_EVENTS
+from milepost.carriers.basic_auth import basic
+from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import (
     Broken,
     Connector,
@@ -50,11 +52,11 @@ def build(manifest: Manifest) -> Connector:
 def request(manifest: Manifest, item: Item, credential: Credential) -> Request:
     """One barcode with all its states."""
     base = manifest.api.base_url if manifest.api else ""
-    pair = f"{credential.fields.get('account_id', '')}:{credential.fields.get('passphrase', '')}"
+    fields = credential.fields
     return Request(
         f"{base}/item/{quote(number_key(item.number), safe='')}/trackingInfo",
         headers={
-            "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
+            "Authorization": basic(fields.get("account_id", ""), fields.get("passphrase", "")),
             "Accept": "application/xml",
         },
     )
@@ -85,14 +87,10 @@ def read_fault(document: XmlTree, item: Item) -> Outcome:
 
 
 def _scans(manifest: Manifest, document: XmlTree) -> Iterator[Scan]:
-    """The states from the oldest to the newest, as bpost tells them; nothing promises it."""
-    timed = [
-        (_moment(manifest, state), state)
-        for state in document.items("stateInfo", at_most=MOST_EVENTS)
-    ]
-    timed.sort(key=lambda pair: pair[0].instant)
-    for position, (moment, state) in enumerate(timed):
-        code = state.needed_text("stateCode")
+    """The states from the oldest to the newest, as bpost tells them."""
+    states = list(document.items("stateInfo", at_most=MOST_EVENTS))
+    for position, (moment, state) in enumerate(in_order(states, partial(_moment, manifest))):
+        code = state.text("stateCode")
         scan_class, reading = manifest.classify(code)
         waits = reading.phase is Phase.PUP
         yield Scan(
@@ -108,9 +106,9 @@ def _scans(manifest: Manifest, document: XmlTree) -> Iterator[Scan]:
         )
 
 
-def _moment(manifest: Manifest, state: XmlTree) -> Moment:
+def _moment(manifest: Manifest, state: XmlTree, previous: datetime | None) -> Moment:
     home = manifest.home_zone
-    return read_moment(state.needed_text("time"), Zone(home, ZoneSource.ASSUMED), home)
+    return read_moment(state.needed_text("time"), Zone(home, ZoneSource.ASSUMED), home, previous)
 
 
 def _pickup_point(point: XmlTree) -> Place:
