@@ -33,12 +33,13 @@ class Fault:
 class SoapXml:
     """A connector made of three functions: what to ask with a token, what the element in an
     answer's body says (``read``, which may raise CarrierParseError), and what a fault means.
+    Where no login gives a token, the token is empty.
     """
 
     request: Callable[[Item, Credential, str], Request]
     read: Callable[[XmlTree, Item], Outcome]
     fault: Callable[[Fault, Item], Outcome]
-    tokens: Tokens
+    tokens: Tokens | None = None
 
     async def ask(
         self, items: Sequence[Item], credential: Credential, carrier: Asks
@@ -46,6 +47,8 @@ class SoapXml:
         """Ask one by one; after a refusal that concerns all, the rest is not asked."""
 
         async def fetch(item: Item) -> Answer | Refused | Broken:
+            if self.tokens is None:
+                return await carrier.fetch(self.request(item, credential, ""))
             return await self.tokens.fetch(
                 carrier, credential, lambda token: self.request(item, credential, token)
             )
