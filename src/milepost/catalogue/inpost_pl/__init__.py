@@ -1,0 +1,1 @@
+"""InPost Poland, by the public tracking of ShipX."""
