@@ -1,4 +1,4 @@
-"""Quiet checks that become ready while a write is under way share the next one."""
+"""Quiet checks that become ready within a moment, or while a write is under way, share a write."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ import pytest
 
 from milepost.db.pool import Pool
 from milepost.errors import DatabaseUnavailable
+from milepost.monitoring import finish
 from milepost.monitoring.claim import Lane
 from milepost.monitoring.finish import Finisher
 from milepost.monitoring.plan import Quiet
@@ -41,14 +42,46 @@ def quiet(*names: str) -> list[Quiet]:
 
 
 def finisher(pool: Slow) -> Finisher:
-    return Finisher(cast(Pool, pool), Lane(1, "sandbox"))
+    return Finisher(cast(Pool, pool), Lane(1, "sandbox"), asyncio.Semaphore(4))
 
 
-async def test_the_second_write_takes_all_who_wait() -> None:
+async def test_the_answers_of_a_claim_are_written_together() -> None:
     pool = Slow()
     one = finisher(pool)
-    await asyncio.gather(*(one.finish(quiet(name)) for name in "abcd"), one.finish([]))
+    one.expect(4)
+
+    async def answered(*names: str) -> None:
+        await asyncio.sleep(0)
+        one.heard()
+        await one.finish(quiet(*names))
+
+    await asyncio.gather(*(answered(name) for name in "abc"), answered())
+    assert pool.wrote == [["a", "b", "c"]]
+
+
+async def test_what_comes_while_a_write_is_under_way_shares_the_next() -> None:
+    pool = Slow()
+    one = finisher(pool)
+    one.heard()  # nobody else is expected
+    first = asyncio.create_task(one.finish(quiet("a")))
+    while not pool.wrote:
+        await asyncio.sleep(0)
+    await asyncio.gather(first, *(one.finish(quiet(name)) for name in "bcd"))
     assert pool.wrote == [["a"], ["b", "c", "d"]]
+
+
+async def test_an_answer_waits_a_moment_for_the_others_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finish, "LINGER_SECONDS", 0.01)
+    pool = Slow()
+    one = finisher(pool)
+    one.expect(2)
+    one.heard()
+    await one.finish(quiet("a"))
+    one.heard()
+    await one.finish(quiet("b"))
+    assert pool.wrote == [["a"], ["b"]]
 
 
 async def test_all_who_shared_a_failed_write_hear_of_it() -> None:
@@ -61,23 +94,14 @@ async def test_all_who_shared_a_failed_write_hear_of_it() -> None:
     assert pool.wrote[-1] == ["c"]
 
 
-async def test_who_is_cut_off_does_not_leave_the_others_waiting() -> None:
-    one = finisher(Slow())
-    first, leading, following = (
-        asyncio.create_task(one.finish(quiet(name))) for name in ("a", "b", "c")
-    )
-    await first
-    await asyncio.sleep(0.005)
-    leading.cancel()
-    with pytest.raises(DatabaseUnavailable):
-        await asyncio.wait_for(following, 5)
-
-
-async def test_who_is_cut_off_while_waiting_is_written_all_the_same() -> None:
+async def test_who_is_cut_off_is_written_all_the_same_with_the_others() -> None:
     pool = Slow()
     one = finisher(pool)
+    one.expect(3)
     tasks = [asyncio.create_task(one.finish(quiet(name))) for name in "abc"]
-    await asyncio.sleep(0.005)
-    tasks[1].cancel()
-    await tasks[2]
-    assert pool.wrote == [["a"], ["b", "c"]]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    for _ in tasks:
+        one.heard()
+    await asyncio.gather(*tasks[1:])
+    assert pool.wrote == [["a", "b", "c"]]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from milepost.carriers.asked import told_of_requests
+from milepost.carriers.asked import Asked
 from milepost.carriers.exchange import Answer, Request, Slot
 from milepost.errors import CarrierUnreachable
 
@@ -24,7 +24,8 @@ REMEMBERED_BYTES = 16 * 1024 * 1024
 ENTRY_BYTES = 2048
 """What a remembered answer takes beside its own bytes, about."""
 _CHUNK = 64 * 1024
-_slot: ContextVar[Slot | None] = ContextVar("slot", default=None)
+_MANNERS = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+_asked: ContextVar[Asked] = ContextVar("asked")
 
 
 class Fetcher:
@@ -65,13 +66,16 @@ class Fetcher:
         host and never with the query, which may hold a key or a postal code.
         """
         host = urlsplit(request.url).netloc
-        turn = self._turns.setdefault(host, asyncio.Semaphore(self._per_host))
+        turn = self._turns.get(host)
+        if turn is None:
+            turn = self._turns[host] = asyncio.Semaphore(self._per_host)
         if slot is not None:
             await slot.near()
-        _slot.set(slot)
+        asked = Asked(host, slot)
+        _asked.set(asked)
         try:
             async with turn, asyncio.timeout(self._total_seconds):
-                return await self._remembering(request)
+                return await self._remembering(request, asked)
         except TimeoutError as error:
             raise CarrierUnreachable(
                 f"{host} did not answer within {self._total_seconds:g} s"
@@ -100,29 +104,34 @@ class Fetcher:
         """Close."""
         await self.close()
 
-    async def _remembering(self, request: Request) -> Answer:
+    async def _remembering(self, request: Request, asked: Asked) -> Answer:
         if not request.remember or request.method != "GET":
-            return await self._exchange(request)
+            return await self._exchange(request, asked)
         key = _memory_key(request)
         known = self._memory.recall(key)
         if known is not None:
             tag = {"If-None-Match": known.headers["etag"]}
             request = replace(request, headers={**request.headers, **tag})
-        answer = await self._exchange(request)
+        answer = await self._exchange(request, asked)
         if known is not None and answer.status == 304:
             return known
         self._memory.keep(key, answer)
         return answer
 
-    async def _exchange(self, request: Request) -> Answer:
-        async with self._open().request(
-            request.method,
-            self._target(request),
-            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **request.headers},
-            data=request.body or None,
-            allow_redirects=False,
-            trace_request_ctx=urlsplit(request.url).netloc,
-        ) as response:
+    async def _exchange(self, request: Request, asked: Asked) -> Answer:
+        try:
+            response = await self._open().request(
+                request.method,
+                self._target(request),
+                headers={**_MANNERS, **request.headers},
+                data=request.body or None,
+                allow_redirects=False,
+            )
+        except BaseException as failure:
+            asked.failed(failure)
+            raise
+        asked.answered(response.status)
+        async with response:
             headers = {name.lower(): value for name, value in response.headers.items()}
             if headers.get("content-encoding", "identity").lower() != "identity":
                 # We asked for identity; unpacking would need a cap of its own.
@@ -130,7 +139,11 @@ class Fetcher:
             return Answer(response.status, headers, await self._read(response))
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        if (response.content_length or 0) > self._max_bytes:
+        stated = response.content_length
+        if stated is not None and stated <= self._max_bytes and response.content.is_eof():
+            # It came whole with its head, as short answers do.
+            return await response.read()
+        if (stated or 0) > self._max_bytes:
             raise _Unusable(f"the answer is longer than {self._max_bytes} bytes")
         body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
@@ -145,7 +158,7 @@ class Fetcher:
         url = request.url
         if base is not None:
             url = base.rstrip("/") + documented._replace(scheme="", netloc="").geturl()
-        return URL(url).extend_query(request.query)
+        return URL(url).extend_query(request.query) if request.query else URL(url)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -155,7 +168,6 @@ class Fetcher:
                 timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds),
                 trust_env=False,
                 auto_decompress=False,
-                trace_configs=[told_of_requests()],
             )
         return self._session
 
@@ -178,13 +190,11 @@ class _PatientConnector(aiohttp.TCPConnector):
 
     async def connect(self, *told: Any, **more: Any) -> Any:
         connection = await super().connect(*told, **more)
-        slot = _slot.get()
-        if slot is not None:
-            try:
-                await slot.start()
-            except BaseException:
-                connection.release()  # nothing was sent on it
-                raise
+        try:
+            await _asked.get().start()
+        except BaseException:
+            connection.release()  # nothing was sent on it
+            raise
         return connection
 
 

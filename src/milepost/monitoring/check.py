@@ -15,8 +15,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import structlog
+from prometheus_client import Counter
 
 from milepost import failpoints, metrics
 from milepost.accounts.vault import CredentialStore, StoredCredential
@@ -46,6 +48,7 @@ WRITTEN_AT_ONCE = 32
 """Answers of all lanes being kept at a time. The others wait here and not for a connection, where
 waiting counts as trouble of the database's; quiet ones share their statement."""
 SHORTEST_REST = timedelta(seconds=1)
+MOST_SERIES = 512
 
 log = structlog.get_logger(__name__)
 
@@ -83,11 +86,11 @@ class Checker:
         self._pool = pool
         self._catalogue = catalogue
         self._credentials = credentials
-        self._settler = Settler(recorder, planning)
+        self._writing = asyncio.Semaphore(WRITTEN_AT_ONCE)
+        self._settler = Settler(recorder, planning, self._writing)
         self._fetcher = fetcher
         self._lease = lease
         self._clock = DatabaseClock()
-        self._writing = asyncio.Semaphore(WRITTEN_AT_ONCE)
 
     async def check(self, lane: Lane) -> int:
         """Check what is due in ``lane``; the number of parcels asked about."""
@@ -104,7 +107,7 @@ class Checker:
         quota = carrier.asked.manifest.quota_for(credential)
         ledger = slots.Ledger(self._pool, self._clock, slots.Budget(code, credential.owner, quota))
         leases = Leases(self._pool, lane, self._lease)
-        finisher = Finisher(self._pool, lane)
+        finisher = Finisher(self._pool, lane, self._writing)
         return await self._take_turn(
             Round(lane, carrier, code, login, credential, ledger, leases, finisher)
         )
@@ -143,6 +146,7 @@ class Checker:
             failpoints.reach("poll.after_lease")
             batches = [rows[start : start + size] for start in range(0, len(rows), size)]
             await turn.ledger.keep(len(batches))
+            turn.finisher.expect(len(batches))
             # All to their end: one that fails must not leave the others running unattended.
             ended = await asyncio.gather(
                 *(self._check_batch(turn, batch) for batch in batches), return_exceptions=True
@@ -152,23 +156,29 @@ class Checker:
         return len(rows)
 
     async def _check_batch(self, turn: Round, rows: Sequence[Claimed]) -> None:
-        items = {item_of(row): row for row in rows}
         try:
-            outcomes = await self._ask(turn, items)
+            quiet = await self._settled(turn, rows)
         except ClaimLost as lost:
             # Another asks about them, or will: whatever we wrote would be refused.
             _tell("leases lost", turn.lane, str(lost))
             return
+        finally:
+            turn.finisher.heard()
+        await turn.finisher.finish(quiet)
+        turn.leases.let_go(rows)
+
+    async def _settled(self, turn: Round, rows: Sequence[Claimed]) -> list[Quiet]:
+        """Ask and keep the news; what is left to be written in the schedule's rows."""
+        items = {item_of(row): row for row in rows}
+        outcomes = await self._ask(turn, items)
         failpoints.reach("poll.after_http")
         for answer in outcomes.values():
-            metrics.checks.labels(turn.asked, type(answer).__name__.lower()).inc()
-        async with self._writing:
-            await self._keep(turn, items, outcomes)
-        turn.leases.let_go(rows)
+            _counted(turn.asked, type(answer).__name__.lower()).inc()
+        return await self._keep(turn, items, outcomes)
 
     async def _keep(
         self, turn: Round, items: Mapping[Item, Claimed], outcomes: Mapping[Item, Outcome]
-    ) -> None:
+    ) -> list[Quiet]:
         """What the answers mean for the carrier, the lane and each parcel."""
         rests = await self._weigh(turn, list(outcomes.values()))
         turn = await self._heed(turn, list(outcomes.values()))
@@ -183,7 +193,7 @@ class Checker:
                 quiet.append(self._settler.unasked(row))
             elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
                 quiet.append(settled)
-        await turn.finisher.finish(quiet)
+        return quiet
 
     async def _ask(self, turn: Round, items: Mapping[Item, Claimed]) -> Mapping[Item, Outcome]:
         connector = turn.carrier.connector()
@@ -258,6 +268,11 @@ class Checker:
         # one wakes the lanes after that, so one of us is the later.
         if not await self._credentials.is_current(lane.account_id, code, login):
             await wake(self._pool, lane)
+
+
+@lru_cache(maxsize=MOST_SERIES)
+def _counted(carrier_code: str, outcome: str) -> Counter:
+    return metrics.checks.labels(carrier_code, outcome)
 
 
 def _tell(event: str, lane: Lane, why: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 
 from milepost.db.pool import Pool, all_rows, load_queries, retrying
+from milepost.tracking.codec import to_reading
 from milepost.tracking.journey import Journey
-from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
 
 QUERIES: Any = load_queries(Path(__file__).with_name("monitoring.sql"))
 
@@ -159,12 +159,7 @@ def _key(lane: Lane) -> dict[str, Any]:
 
 
 def _claimed(row: asyncpg.Record) -> Claimed:
-    reading = Reading(
-        Phase(row["phase"]),
-        ExceptionCode(row["exception"]),
-        StatusType(row["status_type"]),
-        SubStatus(row["sub_status"]),
-    )
+    reading = to_reading(row["phase"], row["exception"], row["status_type"], row["sub_status"])
     journey = Journey(
         entries=(),
         hidden=(),

@@ -67,6 +67,7 @@ class Planning:
 
     def __init__(self, settings: Settings, histories: LaneHistories | None = None) -> None:
         self._histories = histories
+        self._policies: dict[str, CadencePolicy] = {}
         self._policy = CadencePolicy(
             before_first_scan=timedelta(seconds=settings.check_before_first_scan),
             in_transit=timedelta(seconds=settings.check_in_transit),
@@ -79,12 +80,17 @@ class Planning:
 
     def policy(self, manifest: Manifest) -> CadencePolicy:
         """The settings' cadence with what the carrier's manifest puts in its place."""
+        known = self._policies.get(manifest.code)
+        if known is not None:
+            return known
         own = {
             name: timedelta(seconds=seconds)
             for name, seconds in dataclasses.asdict(manifest.cadence).items()
             if seconds is not None
         }
-        return dataclasses.replace(self._policy, **own)
+        policy = dataclasses.replace(self._policy, **own)
+        self._policies[manifest.code] = policy
+        return policy
 
     async def expectation(self, lane: Lane, carrier: Carrier, row: Claimed) -> Expectation | None:
         """When the lane's past says that scans come. A simulated carrier's clock is not ours."""

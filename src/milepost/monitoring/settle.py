@@ -1,5 +1,6 @@
 """What becomes of a parcel when its carrier has answered: news, a later check, or another try."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import assert_never
 
@@ -13,7 +14,7 @@ from milepost.monitoring.claim import Claimed, Lane
 from milepost.monitoring.plan import Planning, Quiet
 from milepost.monitoring.question import carrier_now, hash_of
 from milepost.parcels.apply import News
-from milepost.parcels.record import Recorder, WatchPlan
+from milepost.parcels.record import Planner, Recorder, WatchPlan
 from milepost.parcels.stored import StoredParcel
 from milepost.tracking.events import Observation
 from milepost.tracking.journey import Journey
@@ -24,9 +25,11 @@ log = structlog.get_logger(__name__)
 class Settler:
     """Settles claimed rows, each under its fence."""
 
-    def __init__(self, recorder: Recorder, planning: Planning) -> None:
+    def __init__(self, recorder: Recorder, planning: Planning, writing: asyncio.Semaphore) -> None:
+        """``writing`` bounds how many are recorded at a time."""
         self._recorder = recorder
         self._planning = planning
+        self._writing = writing
 
     async def settle(
         self, lane: Lane, carrier: Carrier, row: Claimed, outcome: Outcome
@@ -81,20 +84,13 @@ class Settler:
                 carrier.manifest, journey, row.registered_at, now, answer_hash, expectation
             )
 
-        await self._recorder.record(
-            lane.account_id,
-            row.parcel_id,
-            observation,
-            datetime.now(UTC),
-            plan,
-            news=News(
-                found.estimate,
-                {"signed_by": found.signed_by, "service": found.service},
-                found.raw,
-                found.raw_type,
-            ),
-            fence=row.fence,
+        news = News(
+            found.estimate,
+            {"signed_by": found.signed_by, "service": found.service},
+            found.raw,
+            found.raw_type,
         )
+        await self._record(row, lane, observation, plan, news)
         return None
 
     async def _quiet(
@@ -120,12 +116,24 @@ class Settler:
         if not (plan.stop_reason or overdue or answered_first):
             return Quiet(row, plan, checked)
         nothing = Observation(lane.carrier_code, "poll", now, (), complete=checked)
-        await self._recorder.record(
-            lane.account_id,
-            row.parcel_id,
-            nothing,
-            datetime.now(UTC),
-            lambda _journey, _parcel: plan,
-            fence=row.fence,
-        )
+        await self._record(row, lane, nothing, lambda _journey, _parcel: plan)
         return None
+
+    async def _record(
+        self,
+        row: Claimed,
+        lane: Lane,
+        observation: Observation,
+        plan: Planner,
+        news: News | None = None,
+    ) -> None:
+        async with self._writing:
+            await self._recorder.record(
+                lane.account_id,
+                row.parcel_id,
+                observation,
+                datetime.now(UTC),
+                plan,
+                news=news,
+                fence=row.fence,
+            )

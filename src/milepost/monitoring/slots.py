@@ -86,6 +86,11 @@ class Ledger:
         self.denied: NoSlot | None = None
         self._first: Grant | None = None
         self._starts: deque[float] = deque()
+        # Asked for several times for every request.
+        self.late = budget.late_seconds
+        self.early = budget.early_seconds
+        self.further_horizon = budget.further_horizon
+        self.unlimited = not budget.gap
 
     async def take(self, most: int) -> Grant:
         """Up to ``most`` slots within the horizon."""
@@ -116,9 +121,9 @@ class Ledger:
             raise self.denied
         while self._starts:
             start = self._starts.popleft()
-            if self._clock.now() <= start + self.budget.late_seconds:
+            if self._clock.now() <= start + self.late:
                 return start
-        if not self.budget.gap:
+        if self.unlimited:
             return self._clock.now()
         grant = await self._take(horizon, 1)
         if not grant.granted:
@@ -196,8 +201,8 @@ class OneSlot:
 
     async def near(self) -> None:
         """Shortly before its time."""
-        self._start = await self._ledger.next(self._ledger.budget.further_horizon)
-        await self._until(self._start - self._ledger.budget.early_seconds)
+        self._start = await self._ledger.next(self._ledger.further_horizon)
+        await self._until(self._start - self._ledger.early)
 
     async def start(self) -> None:
         """Its time. A slot that is over is forfeited: late, it would lie in another's window."""
@@ -209,7 +214,7 @@ class OneSlot:
             await self._until(start)
             self._may_ask()
             self._start = None
-            if self._clock.now() <= start + self._ledger.budget.late_seconds:
+            if self._clock.now() <= start + self._ledger.late:
                 return
         raise self._ledger.deny("this process is too slow", HORIZON.total_seconds())
 

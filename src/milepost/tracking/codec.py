@@ -121,7 +121,7 @@ def _to_wording(document: Mapping[str, Any]) -> Wording:
         raw_fields=document.get("fields", {}),
         place=Place(**document["place"]) if "place" in document else _NOWHERE,
         moment=_to_moment(document["moment"]),
-        reading=_to_reading(*document["reading"]),
+        reading=to_reading(*document["reading"]),
         leg=leg,
         position=document.get("position", 0),
         mapping_version=document["mapping"],
@@ -136,7 +136,8 @@ _EVENT_TYPES = {member.value: member for member in EventType}
 
 
 @lru_cache(maxsize=1024)
-def _to_reading(phase: str, exception: str, status_type: str, sub_status: str) -> Reading:
+def to_reading(phase: str, exception: str, status_type: str, sub_status: str) -> Reading:
+    """The reading that is stored as these words. ValueError if one is none of ours."""
     return Reading(
         Phase(phase), ExceptionCode(exception), StatusType(status_type), SubStatus(sub_status)
     )
