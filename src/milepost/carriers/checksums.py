@@ -23,11 +23,12 @@ def s10(number: str) -> bool:
 
 def gs1_mod10(number: str) -> bool:
     """GS1 (SSCC, GTIN): weights 3 and 1 from the right, over all digits of the number."""
-    if len(number) < 2 or not _is_digits(number):
-        return False
-    body = reversed(number[:-1])
-    total = sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(body))
-    return (10 - total % 10) % 10 == int(number[-1])
+    return _three_and_one(number, 0)
+
+
+def gls(number: str) -> bool:
+    """GLS: as GS1, with one added to the sum."""
+    return _three_and_one(number, 1)
 
 
 def mod7(number: str) -> bool:
@@ -70,6 +71,14 @@ def spanish_letter(number: str) -> bool:
     return number.isascii() and len(number) > 1 and number[-1] == _SPANISH_LETTERS[codes % 23]
 
 
+def _three_and_one(number: str, added: int) -> bool:
+    if len(number) < 2 or not _is_digits(number):
+        return False
+    body = reversed(number[:-1])
+    total = sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(body)) + added
+    return (10 - total % 10) % 10 == int(number[-1])
+
+
 def _is_digits(text: str) -> bool:
     # str.isdigit() also accepts superscripts and other scripts' digits.
     return text.isascii() and text.isdigit()
@@ -78,6 +87,7 @@ def _is_digits(text: str) -> bool:
 CHECKS: Mapping[str, Callable[[str], bool]] = {
     "s10": s10,
     "gs1_mod10": gs1_mod10,
+    "gls": gls,
     "mod7": mod7,
     "iso7064_mod37_36": iso7064_mod37_36,
     "ups_1z": ups_1z,
