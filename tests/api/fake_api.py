@@ -107,7 +107,7 @@ class Parcels:
         self.kept[key] = parcel, journey
         if registration.tracking_identifier:
             self.kept[number_key(registration.tracking_identifier)] = parcel, journey
-        return Registered(parcel, journey)
+        return Registered(parcel.parcel_id, journey, lambda: parcel)
 
     async def load(
         self, account_id: int, number: str, carrier_code: str | None = None

@@ -9,7 +9,8 @@ from tests.api.own_api import PARCELS, own_api
 from tests.api.test_milepost_changes import patch, registered, rows
 
 from milepost.db.pool import Pool
-from milepost.parcels.register import Ready, Registrar
+from milepost.parcels.draft import Ready
+from milepost.parcels.register import Registrar
 from milepost.parcels.statements import CHANGES
 from milepost.tracking.parcel import Registration
 

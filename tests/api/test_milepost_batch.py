@@ -19,7 +19,8 @@ from milepost.api.bodies import Refused
 from milepost.api.streamed_body import StreamedBody
 from milepost.db.pool import Pool, tenant
 from milepost.errors import DatabaseUnavailable, TooManyRequests
-from milepost.parcels.register import Ready, Registrar
+from milepost.parcels.draft import Ready
+from milepost.parcels.register import Registrar
 from milepost.settings import Settings
 from milepost.tracking.parcel import Registration
 

@@ -27,7 +27,8 @@ from milepost.api.row_stream import RowSplitter
 from milepost.api.streamed_body import StreamedBody
 from milepost.api.v3_models import read_registration
 from milepost.errors import Conflict, InvalidInput, MilepostError, TooManyRequests
-from milepost.parcels.register import Ready, Registered
+from milepost.parcels.draft import Ready
+from milepost.parcels.register import Registered
 from milepost.tracking.parcel import MonitoringState
 from milepost.wire.own import CheckTimes, Described, parcel_document
 from milepost.wiring import ApiParts
@@ -208,9 +209,10 @@ def _result(index: int, told: Registered | Conflict | Problem, now: datetime) ->
     result: dict[str, Any] = {"index": index}
     match told:
         case Registered():
-            watched = told.parcel.monitoring.state is MonitoringState.WATCHING
-            checks = CheckTimes(None, told.parcel.created_at if watched else None)
-            described = Described(told.parcel, told.journey, checks)
+            parcel = told.describe()
+            watched = parcel.monitoring.state is MonitoringState.WATCHING
+            checks = CheckTimes(None, parcel.created_at if watched else None)
+            described = Described(parcel, told.journey, checks)
             result |= {"status": 200, "parcel": parcel_document(described, now, events=False)}
         case Conflict():
             holder = None if told.parcel_id is None else str(told.parcel_id)

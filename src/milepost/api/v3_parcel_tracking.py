@@ -30,7 +30,7 @@ async def register_parcel(request: Request) -> Response:
 
     async def register(connection: "Connection | None") -> Written:
         stored = await core.registrar.store(account_id, ready, conn=connection)
-        return Written(stored.answer, stored.parcel.parcel_id)
+        return Written(stored.answer, stored.parcel_id)
 
     return await write_once(
         request, core.pool, register, keep_hours=core.settings.idempotency_hours

@@ -36,13 +36,16 @@ class Part(BaseModel):
     def document(self) -> dict[str, Any]:
         """The fields that were given (and defaults), nested, ready for JSON."""
         # Walked for every registration, so the fields are taken where pydantic keeps them.
+        given = self.__pydantic_fields_set__
         document: dict[str, Any] = {}
         for name, value in self.__dict__.items():
             if value is None:
-                if name in self.nullable and name in self.model_fields_set:
+                if name in given and name in self.nullable:
                     document[name] = None
-            elif value != "" or name not in self.never_empty:
-                document[name] = value if type(value) is str else _plain(value)
+            elif type(value) is not str:
+                document[name] = _plain(value)
+            elif value or name not in self.never_empty:
+                document[name] = value
         return document
 
 

@@ -4,11 +4,11 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -21,11 +21,15 @@ from milepost.cli.import_columns import Column, read_fixed, read_header, read_ro
 from milepost.cli.import_verdicts import Fingerprints, Verdict, VerdictFile
 from milepost.cli.parcels import Desk, open_desk
 from milepost.errors import ConfigurationError, DatabaseUnavailable, MilepostError
-from milepost.parcels.register import Ready
+from milepost.parcels.draft import Drafted
 from milepost.tracking.parcel import Registration
+
+T = TypeVar("T")
 
 CHUNK = 500
 """Rows of one statement."""
+BREATH = 25
+"""After so many rows what comes from the database gets its turn."""
 PATIENCE_SECONDS = 60.0
 """How long an import waits for a database that is away."""
 EXIT_REFUSED = 3
@@ -198,16 +202,15 @@ class _Advance:
 
 
 async def _work(desk: Desk, sheet: Sheet, file: VerdictFile, advance: _Advance) -> Counter[str]:
-    """Chunk by chunk: while one is stored the next is read."""
+    """Chunk by chunk: while one is stored the next is read and drafted."""
     counted: Counter[str] = Counter()
     storing: asyncio.Task[list[Verdict]] | None = None
     try:
-        for asked in _chunks(sheet, file, counted):
+        async for asked in _chunks(sheet, file, counted):
+            drafts = await _drafted(desk, asked)
             if storing is not None:
                 _settle(file, counted, await storing)
-            storing = asyncio.create_task(_store(desk, asked))
-            # It has to begin before this loop goes on reading.
-            await asyncio.sleep(0)
+            storing = asyncio.create_task(_stored(desk, asked, drafts))
             advance(counted.total())
         if storing is not None:
             _settle(file, counted, await storing)
@@ -226,10 +229,14 @@ def _settle(file: VerdictFile, counted: Counter[str], verdicts: Sequence[Verdict
     file.flush()
 
 
-def _chunks(sheet: Sheet, file: VerdictFile, counted: Counter[str]) -> Iterator[list[Asked]]:
+async def _chunks(
+    sheet: Sheet, file: VerdictFile, counted: Counter[str]
+) -> AsyncIterator[list[Asked]]:
     """Rows to register; what can be said about the others is said at once."""
     asked: list[Asked] = []
-    for row in sheet.rows:
+    for place, row in enumerate(sheet.rows, start=1):
+        if place % BREATH == 0:
+            await asyncio.sleep(0)
         fingerprint = sheet.fingerprints.of(row.cells)
         word = file.earlier.word(row.line, fingerprint)
         if word is not None:
@@ -249,26 +256,37 @@ def _chunks(sheet: Sheet, file: VerdictFile, counted: Counter[str]) -> Iterator[
         yield asked
 
 
-async def _store(desk: Desk, asked: Sequence[Asked]) -> list[Verdict]:
-    """Register them all and say what became of each; waits for a database that is away.
+async def _drafted(desk: Desk, asked: Sequence[Asked]) -> list[Drafted]:
+    """The rows as they will be stored."""
+    registrar = desk.core.registrar
+
+    async def work() -> list[Drafted]:
+        readies = [await registrar.prepare(desk.account_id, one.registration) for one in asked]
+        return registrar.draft(desk.account_id, readies)
+
+    return await _patiently(work)
+
+
+async def _stored(desk: Desk, asked: Sequence[Asked], drafts: Sequence[Drafted]) -> list[Verdict]:
+    """Register them all and say what became of each.
 
     After a failure in the middle some may be there already: those are then told as existing.
     """
     registrar = desk.core.registrar
+    answers = await _patiently(lambda: registrar.store_drafts(desk.account_id, drafts))
+    return [_verdict(one, answer) for one, answer in zip(asked, answers, strict=True)]
+
+
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """What ``work`` gives; waits for a database that is away."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            readies: list[Ready] = [
-                await registrar.prepare(desk.account_id, one.registration) for one in asked
-            ]
-            answers = await registrar.register_many(desk.account_id, readies)
+            return await work()
         except DatabaseUnavailable:
             if time.monotonic() > give_up:
                 raise
             await asyncio.sleep(1)
-        else:
-            pairs = zip(asked, answers, strict=True)
-            return [_verdict(one, answer) for one, answer in pairs]
 
 
 def _verdict(asked: Asked, answer: object) -> Verdict:

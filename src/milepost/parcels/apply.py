@@ -147,9 +147,7 @@ def _numbered(events: tuple[Event, ...], counted: int, now: datetime) -> tuple[E
     room = max(0, MAX_EVENTS - counted)
     numbers = {event.key: counted + place for place, event in enumerate(fresh[:room], start=1)}
     return tuple(
-        dataclasses.replace(event, sequence=numbers[event.key], recorded_at=now)
-        if event.sequence == 0
-        else event
+        event.recorded(numbers[event.key], now) if event.sequence == 0 else event
         for event in events
         if event.sequence or event.key in numbers
     )

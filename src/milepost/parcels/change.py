@@ -13,7 +13,8 @@ import asyncpg
 
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.errors import Conflict, DatabaseUnavailable, NotFoundError
-from milepost.parcels.register import FIELDS, TAKEN, Ready, identifier_key
+from milepost.parcels.draft import Ready, identifier_key
+from milepost.parcels.register import FIELDS, TAKEN
 from milepost.parcels.render import Renderer
 from milepost.parcels.search import lexemes
 from milepost.parcels.statements import CHANGES
@@ -265,7 +266,7 @@ async def _write(
 async def _rename(
     conn: Connection, which: dict[str, Any], after: StoredParcel, *, is_current: bool
 ) -> None:
-    key, alias = number_key(after.tracking_number), identifier_key(after)
+    key, alias = number_key(after.tracking_number), identifier_key(after.document)
     named = {**which, "carrier_code": after.carrier_code}
     await CHANGES.give_up_numbers(conn, **which, number_key=key)
     await CHANGES.take_number(conn, **named, number_key=key, is_current=is_current)
@@ -284,4 +285,4 @@ def _claims(parcel: StoredParcel) -> tuple[str, str, str]:
 
 
 def _names(parcel: StoredParcel) -> tuple[str, str, str]:
-    return *_asked(parcel), identifier_key(parcel)
+    return *_asked(parcel), identifier_key(parcel.document)

@@ -59,6 +59,12 @@ class Renderer:
         """
         if credential_missing is None:
             credential_missing = await self.lacks_credential(parcel.account_id, parcel.carrier_code)
+        return self.described(parcel, journey, credential_missing=credential_missing)
+
+    def described(
+        self, parcel: StoredParcel, journey: Journey, *, credential_missing: bool
+    ) -> TrackedParcel:
+        """``tracked`` for who knows about the credential."""
         monitoring = monitoring_of(
             carrier_known=self._catalogue.get(parcel.carrier_code) is not None,
             carrier_asked=self._asks(parcel.carrier_code),

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 MOST_LETTERS = 100
@@ -51,11 +50,12 @@ def lexemes(
     )
     names = (to_address.get(name) for name in ("name", "company_name", "city"))
     apart = [_parts(code) for code in codes if code]
-    words = (
-        *map(_whole, apart),
-        *chain.from_iterable(apart),
-        *chain.from_iterable(_parts(name) for name in names if name),
-    )
+    words = dict.fromkeys(map(_whole, apart))
+    for parts in apart:
+        words |= dict.fromkeys(parts)
+    for name in names:
+        if name:
+            words |= dict.fromkeys(_parts(name))
     kept = list(dict.fromkeys(word[:MOST_LETTERS] for word in words if word))[:MOST_WORDS]
     countries = (
         named_lexeme(account_id, side, address["country_code"])

@@ -147,6 +147,22 @@ class Event:
     withdrawn_at: datetime | None = None
     replaced: tuple["Event", ...] = ()
 
+    def recorded(self, sequence: int, at: datetime) -> "Event":
+        """It as row ``sequence`` of its parcel, first stored ``at`` (UTC)."""
+        return Event(
+            self.key,
+            self.carrier_code,
+            self.event_type,
+            self.scan_class,
+            self.wording,
+            self.sightings,
+            self.revisions,
+            sequence,
+            at,
+            self.withdrawn_at,
+            self.replaced,
+        )
+
     @property
     def first_seen(self) -> datetime:
         """The earliest time any source told it."""

@@ -66,6 +66,9 @@ def merge(events: Sequence[Event], observation: Observation) -> tuple[Event, ...
         ledger[key] = (
             told_again(known, scan, observation) if known else first_told(key, scan, observation)
         )
+    if len(ledger) < 2:
+        # As a parcel begins: nothing there that could be in the place of another.
+        return tuple(ledger.values())
     return tuple(sorted(_settled(ledger), key=place_of))
 
 
