@@ -19,7 +19,8 @@ async def all_at_once(
     """What one answer says about each of ``items``; None where the question itself was refused.
 
     Then one number may be to blame, and the others are to be asked about by themselves. The raw
-    answer is nobody's: it tells of all, and is erased with none of them.
+    answer is nobody's, for it tells of all and is erased with none of them; a connector that finds
+    a parcel's part of it gives that.
     """
     try:
         answer = await fetch(items)
@@ -33,4 +34,4 @@ async def all_at_once(
 
 
 def _nobodys(told: Outcome) -> Outcome:
-    return replace(told, raw_type="") if isinstance(told, Found) else told
+    return replace(told, raw_type="") if isinstance(told, Found) and not told.raw else told

@@ -36,5 +36,5 @@ async def _one(item: Item, fetch: Fetch, outcome: Callable[[Item, Answer], Outco
         return answer
     told = outcome(item, answer)
     if isinstance(told, Found) and told.raw_type:
-        return replace(told, raw=answer.body)
+        return replace(told, raw=told.raw or answer.body)
     return told

@@ -1,0 +1,1 @@
+"""GLS, by the Track and Trace API of the group."""
