@@ -1,0 +1,1 @@
+"""Chronopost, by its public tracking service."""
