@@ -44,12 +44,18 @@ def token_request(
     )
 
 
-def token_form(url: str, client_id: str, client_secret: str) -> Request:
-    """The question for a token of those who want the client in the form, too."""
+def token_form(
+    url: str, client_id: str, client_secret: str, more: Mapping[str, str] | None = None
+) -> Request:
+    """The question for a token of those who want the client in the form, too.
+
+    ``more`` goes into the form, or in the place of what is there.
+    """
     form = {
         "grant_type": "client_credentials",
         "client_id": client_id,
         "client_secret": client_secret,
+        **(more or {}),
     }
     return Request(
         url,

@@ -1,13 +1,13 @@
 """Correos's Trackpub: what to ask, with a token of CorreosID beside the application's key."""
 
 from functools import partial
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from milepost.carriers.answer_tree import read_json
 from milepost.carriers.connector import Broken, Connector, Credential, Item, Refused
 from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.manifest import Manifest
-from milepost.carriers.oauth2 import is_token, read_token
+from milepost.carriers.oauth2 import is_token, read_token, token_form
 from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.tokens import Granted, Tokens
 from milepost.catalogue.correos.reading import not_found, read
@@ -33,22 +33,11 @@ def build(manifest: Manifest) -> Connector:
 def ask_token(credential: Credential) -> Request:
     """The question for a token, all of it as a form."""
     fields = credential.fields
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": fields.get("client_id", ""),
-        "client_secret": fields.get("client_secret", ""),
-        "scope": fields.get("scope", "").strip() or SCOPE,
-    }
-    return Request(
+    return token_form(
         TOKEN_URL,
-        headers={
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-            "Accept-Language": "es",
-        },
-        method="POST",
-        body=urlencode(form).encode(),
-        remember=False,
+        fields.get("client_id", ""),
+        fields.get("client_secret", ""),
+        {"scope": fields.get("scope", "").strip() or SCOPE},
     )
 
 

@@ -1,0 +1,1 @@
+"""Hermes Germany, by the HSI (Hermes Shipping Interface)."""
