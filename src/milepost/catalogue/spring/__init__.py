@@ -1,0 +1,1 @@
+"""Spring GDS, by the TrackShipment command of its XBS API."""
