@@ -80,12 +80,19 @@ def envelope(url: str, action: str, body: str, header: str = "") -> Request:
     )
 
 
-def element(name: str, content: str | dict[str, str], namespace: str = "") -> str:
+def element(
+    name: str, content: str | dict[str, str], namespace: str = "", *, qualified: bool = False
+) -> str:
     """One element as XML. A dict makes children with texts, which are escaped; a str is text.
 
-    Only the element itself is in ``namespace``, as services with unqualified parts want it.
+    Only the element itself is in ``namespace``, as services with unqualified parts want it; with
+    ``qualified`` its children are, too.
     """
-    opened, closed = (f'n:{name} xmlns:n="{namespace}"', f"n:{name}") if namespace else (name, name)
+    opened = closed = name
+    if namespace and qualified:
+        opened = f'{name} xmlns="{namespace}"'
+    elif namespace:
+        opened, closed = f'n:{name} xmlns:n="{namespace}"', f"n:{name}"
     if isinstance(content, dict):
         inner = "".join(element(child, text) for child, text in content.items())
     else:
