@@ -1,0 +1,1 @@
+"""Poste Italiane, by the tracking of Poste Delivery Business."""
