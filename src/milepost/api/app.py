@@ -16,6 +16,7 @@ from milepost.api import (
     health,
     json_schemas,
     milepost_batch,
+    milepost_carriers,
     milepost_changes,
     milepost_parcels,
     milepost_v1,
@@ -130,6 +131,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
     api.include_router(statuses.router)
     api.include_router(milepost_v1.router)
     api.include_router(milepost_batch.router)
+    api.include_router(milepost_carriers.router)
     api.include_router(milepost_changes.router)
     api.include_router(milepost_parcels.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))

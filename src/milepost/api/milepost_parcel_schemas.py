@@ -220,7 +220,7 @@ def reading(summary: str, answer: Schema, *parameters: Schema, **more: Any) -> S
         done["headers"] = more["headers"]
     return {
         "get": {
-            "tags": ["Parcels"],
+            "tags": [more.get("tag", "Parcels")],
             "summary": summary,
             "parameters": list(parameters),
             "responses": {
