@@ -133,11 +133,12 @@ def _measure(*, above_zero: bool) -> Callable[[Any], float]:
 
 
 def _read_amount(value: Any) -> str:
-    """A price as text, whether it was sent as text or as a number."""
+    """A price as text, whether it was sent as text or as a number; the text can be read again."""
     if isinstance(value, str) and _AMOUNT.fullmatch(value):
         return value
     if _finite(value) and abs(value) <= MAX_INTEGER:
-        return format(Decimal(repr(value)), "f")
+        # 0.1 + 0.2 has a digit more than the text of a price may have.
+        return format(Decimal(repr(round(value, 16))), "f")
     raise PydanticCustomError("price_value", "Input should be a number or a numeric string")
 
 
