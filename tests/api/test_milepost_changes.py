@@ -169,6 +169,7 @@ async def test_a_name_is_free_again_as_registration_has_it(
         ({"carrier_code": 5}, ["body", "tracking_number", "carrier_code"]),
         ({"parcel_items": [{}]}, ["body", "parcel_items", 0, "description"]),
         ({"account_id": 2}, ["body", "account_id"]),
+        ({"shipment": {"order_number": "7"}}, ["body", "shipment", "order_number"]),
     ],
 )
 async def test_a_wrong_change_names_the_field(

@@ -40,12 +40,18 @@ _BATCH_ANSWER = closed(
         "error": {"anyOf": [{"type": "null"}, _ref("Problem")]},
     }
 )
-_given = RegistrationRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+_given = RegistrationRequest.model_json_schema(ref_template="#/components/schemas/Changed{model}")
+# A registration passes over fields it does not know, a change refuses them.
+_parts: Schema = {
+    name: {key: rule for key, rule in part.items() if key != "propertyNames"}
+    | {"additionalProperties": False}
+    for name, part in _given["$defs"].items()
+}
 
 
 def _merged(name: str) -> Schema:
     """A part that every parcel has: what a change leaves out stays as it is."""
-    return {key: rule for key, rule in _given["$defs"][name].items() if key != "required"}
+    return {key: rule for key, rule in _parts[name].items() if key != "required"}
 
 
 def _number() -> Schema:
@@ -79,6 +85,11 @@ COMPONENTS: Schema = {
     **_told.pop("$defs"),
     "OwnEvents": _told,
     "Change": _CHANGE,
+    **{
+        f"Changed{name}": part
+        for name, part in _parts.items()
+        if name not in ("Address", "TrackingNumber")  # merged where they stand
+    },
     "Receipt": _RECEIPT,
     "BatchResult": _RESULT,
     "BatchAnswer": _BATCH_ANSWER,

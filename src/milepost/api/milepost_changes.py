@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -12,12 +13,13 @@ from milepost.api.authentication import current_caller
 from milepost.api.bodies import JSON_KEY, Refused
 from milepost.api.idempotent import Written, write_again
 from milepost.api.own_events import read_events
-from milepost.api.problems import FieldProblem, Problem, invalid
-from milepost.api.v3_models import RegistrationRequest, read_registration, with_insured_value
+from milepost.api.problems import Problem, invalid
+from milepost.api.unknown_fields import unknown_fields
+from milepost.api.v3_models import MOST_PROBLEMS, read_registration, with_insured_value
 from milepost.api.v3_parcel_tracking import json_of
 from milepost.errors import InvalidInput, NotFoundError
+from milepost.parcels.draft import Ready
 from milepost.parcels.erase import Receipt, erase, receipt_of
-from milepost.parcels.register import Ready
 from milepost.parcels.stored import StoredParcel
 from milepost.wire.moments import v3_moment
 from milepost.wire.own import parcel_document
@@ -27,7 +29,6 @@ HOME_ZONE = "UTC"
 """The clock of a carrier we know nothing of."""
 MOST_REASON = 255
 _PARCEL_ID = re.compile(r"[1-9][0-9]{0,17}")
-_FIELDS = frozenset(RegistrationRequest.model_fields)
 
 
 @router.patch("/parcels/{parcel_id}", include_in_schema=False)
@@ -136,11 +137,8 @@ def _patch(given: Any) -> dict[str, Any]:
     spelled wrong would be told as done."""
     if not isinstance(given, dict):
         raise InvalidInput("Input should be an object", ("body",), "dict_type")
-    unknown = [name for name in given if name not in _FIELDS]
-    if unknown:
-        raise Refused(
-            invalid(*(FieldProblem(("body", name), "Unknown field", "unknown") for name in unknown))
-        )
+    if unknown := list(islice(unknown_fields(given), MOST_PROBLEMS)):
+        raise Refused(invalid(*unknown))
     # The flat form would be read past where the parcel has the other already.
     patch = {
         name: with_insured_value(value) if name == "insurance" else value
