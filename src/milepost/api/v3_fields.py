@@ -55,6 +55,9 @@ _MOMENT = re.compile(MOMENT_PATTERN)
 AMOUNT_PATTERN = r"^-?[0-9]{1,16}([.][0-9]{1,16})?$"
 _AMOUNT = re.compile(AMOUNT_PATTERN)
 
+_FIRST = datetime(1990, 1, 1, tzinfo=UTC)
+_LAST = datetime(2100, 12, 31, 23, 59, 59, 999_999, UTC)
+
 NO_NUL = "^[^\\u0000]*$"
 
 
@@ -83,13 +86,18 @@ def _read_carrier(value: str) -> str:
 
 
 def read_moment(value: Any) -> datetime:
-    """A stated time as UTC; without an offset it is UTC, without a clock it is midnight."""
+    """A stated time as UTC; without an offset it is UTC, without a clock it is midnight.
+
+    Where its offset puts it outside the years that may be stated it is their first or last moment:
+    what is kept can be stated again.
+    """
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         raise PydanticCustomError(
             "datetime_parsing", "Not an ISO 8601 date and time from 1990 to 2100"
         )
     moment = datetime.fromisoformat(value.upper())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return min(max(utc, _FIRST), _LAST)
 
 
 def _read_day(value: str) -> str:
