@@ -1,0 +1,1 @@
+"""GEODIS, by the tracking of its customer area (Zoom)."""
