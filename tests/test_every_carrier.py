@@ -133,7 +133,8 @@ def test_a_recording_is_read(carrier: Carrier, path: Path) -> None:
 def _texts(path: Path) -> list[str]:
     if path.suffix == ".json":
         return list(_strings(orjson.loads(path.read_bytes())))
-    return re.findall(r">([^<>]+)<", path.read_text())
+    told = re.findall(r'>([^<>]+)<|="([^"<>]+)"', path.read_text())
+    return [text or attribute for text, attribute in told]
 
 
 # Mutations: whatever comes, a parser gives an outcome, soon. ------------------------------------

@@ -29,7 +29,7 @@ def mutated_body(body: bytes, dice: random.Random, rate: float) -> bytes:
 
 
 def mutated_xml(body: bytes, dice: random.Random, rate: float) -> bytes:
-    """Elements lost, told twice or given another text."""
+    """Elements lost, told twice or given another text; attributes lost or changed."""
     root = etree.fromstring(body)
     for parent in list(root.iter()):
         for child in list(parent):
@@ -37,10 +37,19 @@ def mutated_xml(body: bytes, dice: random.Random, rate: float) -> bytes:
                 parent.remove(child)
             elif dice.random() < rate / 4:
                 parent.append(copy.deepcopy(child))
+        for name in list(parent.attrib):
+            if dice.random() < rate / 4:
+                del parent.attrib[name]
+            elif dice.random() < rate:
+                parent.set(name, nasty_text(dice))
         if dice.random() < rate:
-            text = dice.choice(NASTY)
-            parent.text = text if isinstance(text, str) and "\x00" not in text else repr(text)
+            parent.text = nasty_text(dice)
     return etree.tostring(root)
+
+
+def nasty_text(dice: random.Random) -> str:
+    text = dice.choice(NASTY)
+    return text if isinstance(text, str) and "\x00" not in text else repr(text)
 
 
 def mutated(value: Any, dice: random.Random, rate: float) -> Any:

@@ -40,6 +40,14 @@ def test_a_number_of_repeats_is_bounded() -> None:
         list(read_xml(ENVELOPE).items("Body", "answer", "step", at_most=1))
 
 
+def test_attributes_and_the_source_of_a_part() -> None:
+    part = read_xml(b'<a xmlns="urn:x"><b c=" d&#10;e "><f/></b></a>').child("b")
+    assert (part.attribute("c"), part.attribute("g")) == ("d e", "")
+    assert read_xml(part.source()).attribute("c") == "d e"
+    missing = part.child("nowhere")
+    assert (missing.attribute("c"), missing.source()) == ("", b"")
+
+
 def test_neither_true_nor_false_is_no_flag() -> None:
     with pytest.raises(CarrierParseError, match="not true or false"):
         read_xml(b"<a><b>perhaps</b></a>").flag("b")

@@ -90,6 +90,14 @@ class XmlTree:
             raise CarrierParseError(f"{self.child(*names).path} is missing")
         return text
 
+    def attribute(self, name: str) -> str:
+        """An attribute's text, cleaned; ``""`` where there is none."""
+        return "" if self.element is None else clean_text(str(self.element.get(name, "")))
+
+    def source(self) -> bytes:
+        """The element and all below it, as XML."""
+        return b"" if self.element is None else etree.tostring(self.element)
+
     def flag(self, *names: str) -> bool:
         """``true`` or ``1``; False for anything else that is documented, or nothing."""
         text = self.text(*names)

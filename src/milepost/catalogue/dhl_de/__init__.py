@@ -1,0 +1,1 @@
+"""DHL Paket, by the Parcel DE tracking API."""
