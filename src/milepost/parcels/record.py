@@ -224,7 +224,8 @@ def _timing_row(before: StoredParcel, journey: Journey) -> dict[str, Any] | None
         return None
     origin, destination = countries(before)
     names = {"origin_country": origin, "destination_country": destination}
-    return names | dataclasses.asdict(reached)
+    # asdict() would copy each moment.
+    return names | {each.name: getattr(reached, each.name) for each in dataclasses.fields(reached)}
 
 
 _RECORD = (

@@ -18,7 +18,8 @@ from milepost.settings import Settings
 from milepost.wiring import WorkerParts, worker_parts
 from milepost.worker import retention
 
-LANES_AT_ONCE = 16
+LANES_AT_ONCE = 24
+"""Of 50 parcels each at most: 1,200 in hand."""
 IDLE_SECONDS = 0.5
 DEADLINE_SECONDS = 5
 MONTHS_SECONDS = 3600
