@@ -1,0 +1,1 @@
+"""TIPSA, by the DinaPaq web services."""
