@@ -69,7 +69,7 @@ def unmapped(codes: tuple[Unmapped, ...]) -> Verdict:
     if not codes:
         return well("unmapped codes", "none within a week")
     most = ", ".join(f"{one.carrier_code} {one.raw_code} ({one.seen})" for one in codes[:5])
-    todo = "add them to the carrier's manifest.toml (docs: how a carrier is added)"
+    todo = "add them to the carrier's manifest.toml (docs/add-a-carrier.md)"
     return warning("unmapped codes", f"{len(codes)} within a week: {most}", todo)
 
 

@@ -26,6 +26,7 @@ from milepost.cli.administer import (
     print_table,
 )
 from milepost.cli.carrier_logins import credential_commands, known_carrier
+from milepost.cli.carrier_new import new
 from milepost.cli.session import Session, open_session
 from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, NoSlot
@@ -38,6 +39,7 @@ from milepost.tracking.events import Scan
 
 carrier_commands = typer.Typer(no_args_is_help=True, help="Carriers and their logins.")
 carrier_commands.add_typer(credential_commands, name="credentials")
+carrier_commands.command()(new)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,0 +1,1 @@
+"""A carrier that does not exist: what ``milepost carrier new`` starts from."""
