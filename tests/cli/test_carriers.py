@@ -62,8 +62,8 @@ def shell(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 def catalogue_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The catalogue in a folder that may be written to."""
     copy = tmp_path / "catalogue"
-    shutil.copytree(registry._catalogue_folder(), copy)
-    monkeypatch.setattr(registry, "_catalogue_folder", lambda: copy)
+    shutil.copytree(registry.catalogue_folder(), copy)
+    monkeypatch.setattr(registry, "catalogue_folder", lambda: copy)
     return copy
 
 
@@ -147,8 +147,8 @@ async def test_a_removed_login_is_gone(shell: Shell, admin_pool: Pool) -> None:
     ("words", "piped", "line"),
     [
         (("check", "nobody"), "", "no carrier 'nobody' is known"),
-        (("try", "bpost", "3SDEVC288882229"), "", "can't ask bpost yet"),
-        (("credentials", "set", "bpost"), "x", "needs no login"),
+        (("try", "hurby", "3SDEVC288882229"), "", "can't ask Hurby yet"),
+        (("credentials", "set", "hurby"), "x", "needs no login"),
         (("credentials", "set", "dhl"), "", "api_key is missing"),
         (("credentials", "set", "dhl"), '{"api_key": "x", "pin": "1"}', "no field 'pin'"),
         (("credentials", "set", "dhl"), '{"api_key": ', "not a JSON object"),
