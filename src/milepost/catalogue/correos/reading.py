@@ -14,6 +14,7 @@ from milepost.carriers.zones import Zone, zone_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan
 from milepost.tracking.parcel import number_key
+from milepost.tracking.vocabulary import Phase
 
 RETURNS = frozenset({"ADV0000V"})
 """Events of a parcel's way back that look like those of its way out."""
@@ -48,11 +49,12 @@ def _shipment(manifest: Manifest, shipment: Tree) -> Outcome:
     scans = tuple(_scans(manifest, shipment))
     if not scans:
         return _nothing([*_errors(shipment), ("", "sin información")])
+    delivered = any(scan.reading.phase is Phase.DELIVERED for scan in scans)
     return Found(
         scans=scans,
         complete=True,
         # Who took it; the addressee stands in other fields.
-        signed_by=shipment.text("receiverName"),
+        signed_by=shipment.text("receiverName") if delivered else "",
         service=shipment.text("codProduct"),
     )
 

@@ -1,0 +1,1 @@
+"""DHL Parcel Iberia, by the cimapi of its customers."""
