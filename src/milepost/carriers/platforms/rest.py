@@ -16,16 +16,22 @@ from milepost.errors import CarrierParseError
 Document = TypeVar("Document")
 
 
+def bearing(request: Request, token: str) -> Request:
+    """The request with a token as most want it (RFC 6750)."""
+    return replace(request, headers={**request.headers, "Authorization": f"Bearer {token}"})
+
+
 @dataclass(frozen=True, slots=True)
 class Rest(ABC, Generic[Document]):
     """A connector made of two functions: what to ask, and what a document says.
 
     ``read`` gets the document of a 200 and may raise CarrierParseError. ``not_found`` tells whether
     the document of a 404 is the carrier's own "unknown number" and what to make of it: a proxy
-    answers 404 too, and that says nothing about a parcel. With ``tokens`` each request carries one
-    as its bearer. ``unknown_statuses`` are those with which the carrier tells an unknown number,
-    ``read_statuses`` those of an answer. With ``batch`` several are asked about in one question,
-    and each reads its own part of the answer; one alone is still asked about with ``request``.
+    answers 404 too, and that says nothing about a parcel. ``unknown_statuses`` are those with which
+    the carrier tells an unknown number, ``read_statuses`` those of an answer. With ``tokens`` each
+    request carries one, as ``carrying`` puts it there. With ``batch`` several are asked about in
+    one question, and each reads its own part of the answer; one alone is still asked about with
+    ``request``.
     """
 
     form: ClassVar[str]
@@ -38,6 +44,7 @@ class Rest(ABC, Generic[Document]):
     unknown_statuses: frozenset[int] = frozenset({404})
     read_statuses: frozenset[int] = frozenset({200})
     batch: Callable[[Sequence[Item], Credential], Request] | None = None
+    carrying: Callable[[Request, str], Request] = bearing
 
     @abstractmethod
     def document(self, body: bytes) -> Document:
@@ -53,7 +60,7 @@ class Rest(ABC, Generic[Document]):
                 return await carrier.fetch(make())
             # Built anew for each try: some carriers want an id with every request.
             return await self.tokens.fetch(
-                carrier, credential, lambda token: _bearing(make(), token)
+                carrier, credential, lambda token: self.carrying(make(), token)
             )
 
         batch = self.batch
@@ -90,7 +97,3 @@ class Rest(ABC, Generic[Document]):
             return read(document, item)
         except CarrierParseError as error:
             return Broken(f"unreadable: {error}", lane_wide=False)
-
-
-def _bearing(request: Request, token: str) -> Request:
-    return replace(request, headers={**request.headers, "Authorization": f"Bearer {token}"})

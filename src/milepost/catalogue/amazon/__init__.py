@@ -1,0 +1,1 @@
+"""Amazon Shipping, by version 2 of its API in the Selling Partner API."""
