@@ -27,8 +27,7 @@ def openapi() -> dict[str, Any]:
         reader=None, pool=None, secret_keys=None, settings=Settings(), registrar=None
     )
     parts: Any = SimpleNamespace(core=core, gatekeeper=None, budgets=None)
-    reader: Any = None
-    return describe(build_api(parts, Settings(), reader))
+    return describe(build_api(parts, Settings()))
 
 
 # The skill -------------------------------------------------------------------------------------

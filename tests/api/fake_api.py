@@ -26,6 +26,7 @@ from milepost.errors import (
     NotAuthenticated,
     TooManyRequests,
 )
+from milepost.parcels import find
 from milepost.parcels.register import Registered
 from milepost.settings import Settings
 from milepost.tracking.events import Event, Moment, Place, Sighting, Wording, ZoneSource
@@ -120,14 +121,19 @@ class Parcels:
         return found
 
     async def read(
-        self, account_id: int, number: str, carrier_code: str | None, epoch: int
-    ) -> Any | None:
+        self,
+        account_id: int,
+        number: str,
+        carrier_code: str | None,
+        epoch: int,
+        form: find.Form = "v3",
+    ) -> find.Answer | None:
         found = await self.load(account_id, number, carrier_code)
         if found is None:
             return None
         body = v3.tracking_answer(*found)
         tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-        return SimpleNamespace(v3=body, v2=v2.tracking_answer(*found), etag=tag)
+        return find.Answer(v2.tracking_answer(*found) if form == "v2" else body, tag)
 
     async def _meet_fate(self) -> None:
         await asyncio.sleep(self.slow_seconds)
@@ -274,7 +280,7 @@ async def started(app: Application) -> AsyncIterator[Application]:
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     outbox: asyncio.Queue[Any] = asyncio.Queue()
     inbox.put_nowait({"type": "lifespan.startup"})
-    task = asyncio.create_task(app({"type": "lifespan"}, inbox.get, outbox.put))
+    task = asyncio.ensure_future(app({"type": "lifespan"}, inbox.get, outbox.put))
     assert (await outbox.get())["type"] == "lifespan.startup.complete"
     try:
         yield app

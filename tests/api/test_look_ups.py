@@ -1,5 +1,6 @@
 """Registering and looking up, as a client meets them."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +8,8 @@ import orjson
 import pytest
 from tests.api.fake_api import OLDEST_FIRST, Client, Parcels
 from tests.api.samples import POST, V2, registration
+
+from milepost.api.v3_fields import NUMBER_PATTERN, trimmed_number
 
 
 async def test_register_and_read_back(client: Client) -> None:
@@ -103,3 +106,8 @@ async def test_status_lists(client: Client) -> None:
     v3 = await client.get("/api/v3/parcels/statuses")
     assert v3.document["data"][0]["code"] == "READY_TO_SEND"
     assert (await client.get("/api/v3/parcel-statuses")).body == v3.body
+
+
+@pytest.mark.parametrize("number", ["A", "0" * 255, "A" * 256, "", "a b", " a", "\u00e9", "\u0661"])
+def test_plain_numbers_are_judged_like_all_others(number: str) -> None:
+    assert (trimmed_number(number) is not None) is bool(re.fullmatch(NUMBER_PATTERN, number))

@@ -57,6 +57,7 @@ SELECT create_distributed_function('keep_seen(bigint,bigint,bigint,jsonb)', 'p_a
 SELECT create_distributed_function('lane_samples(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_parcels(bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_tracked(bigint,bigint[])', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('look_up(bigint,text,text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('pause_lane(bigint,text,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('pause_lane(bigint,text,text,interval,text,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('plan_deadline(bigint,text,timestamp with time zone)', 'p_account', colocate_with => 'account');

@@ -114,7 +114,7 @@ async def test_register_claim_record_and_read(house: House) -> None:
             assert recorded.new_events >= 1
         found = await house.reader.read(account, wanted.tracking_number, None, epoch=1)
         assert found is not None
-        told = [one["event_type"] for one in json.loads(found.v3)["events"]]
+        told = [one["event_type"] for one in json.loads(found.body)["events"]]
         assert told.count("carrier") == 2
         again = await house.recorder.record(
             account,

@@ -67,7 +67,7 @@ async def told(house: House, number: str = NUMBER) -> dict[str, Any]:
         epoch = await conn.fetchval("SELECT render_epoch FROM account")
     found = await house.reader.read(house.account, number, None, epoch)
     assert found is not None
-    answer: dict[str, Any] = orjson.loads(found.v3)
+    answer: dict[str, Any] = orjson.loads(found.body)
     return answer
 
 

@@ -27,7 +27,7 @@ async def start(house: House, number: str) -> None:
 async def told(house: House, number: str) -> dict[str, Any]:
     found = await house.reader.read(house.account, number, None, 10**9)
     assert found is not None
-    answer: dict[str, Any] = orjson.loads(found.v3)
+    answer: dict[str, Any] = orjson.loads(found.body)
     return answer
 
 

@@ -66,7 +66,7 @@ class House:
     async def monitoring(self, number: str) -> str:
         found = await self.reader.read(self.account, number, None, await self.epoch())
         assert found is not None
-        return str(json.loads(found.v3)["monitoring"]["state"])
+        return str(json.loads(found.body)["monitoring"]["state"])
 
 
 @dataclass

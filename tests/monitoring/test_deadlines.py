@@ -33,7 +33,7 @@ def ago(days: float) -> datetime:
 async def answer(house: House, number: str) -> dict[str, Any]:
     found = await house.reader.read(house.account, number, None, await house.epoch())
     assert found is not None
-    document: dict[str, Any] = json.loads(found.v3)
+    document: dict[str, Any] = json.loads(found.body)
     return document
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.parcels.conftest import registration
 
 from milepost.db.pool import Pool
-from milepost.parcels.find import Reader
+from milepost.parcels.find import LOOK_UP, Reader
 from milepost.parcels.register import Registrar
 
 
@@ -16,7 +16,7 @@ async def test_blanks_and_case_do_not_matter(
     await registrar.register(account, registration(tracking_number="jD 014600X"))
     snapshot = await reader.read(account, asked, None, 1)
     assert snapshot is not None
-    (number,) = orjson.loads(snapshot.v3)["tracking_numbers"]
+    (number,) = orjson.loads(snapshot.body)["tracking_numbers"]
     assert number["tracking_number"] == "jD 014600X"
 
 
@@ -37,9 +37,9 @@ async def test_two_carriers_the_newest_wins_unless_one_is_named(
         await registrar.register(account, registration(tracking_number="TWO", carrier_code=carrier))
 
     async def carrier_of(code: str | None) -> str:
-        snapshot = await reader.read(account, "TWO", code, 1)
+        snapshot = await reader.read(account, "TWO", code, 1, "v2")
         assert snapshot is not None
-        found: str = orjson.loads(snapshot.v2)["carrier_code"]
+        found: str = orjson.loads(snapshot.body)["carrier_code"]
         return found
 
     assert await carrier_of(None) == "postnl"
@@ -68,7 +68,7 @@ async def test_reads_of_one_turn_share_queries_and_get_their_own_answers(
     numbers = [one.tracking_number for one in given] + ["UNKNOWN"] * 3
     snapshots = await asyncio.gather(*(reader.read(account, n, None, 1) for n in numbers))
     told = [
-        orjson.loads(s.v3)["tracking_numbers"][0]["tracking_number"] if s else "UNKNOWN"
+        orjson.loads(s.body)["tracking_numbers"][0]["tracking_number"] if s else "UNKNOWN"
         for s in snapshots
     ]
     assert told == numbers
@@ -83,10 +83,8 @@ async def test_a_raised_epoch_renders_again_and_keeps_it(
     await app_pool.execute("SELECT raise_render_epoch($1)", account)
     again = await reader.read(account, given.tracking_number, None, 2)
     assert again == first
-    row = await app_pool.fetchrow("SELECT * FROM read_answers($1, $2)", account, ["X"])
+    row = await app_pool.fetchrow(LOOK_UP, account, "v3", ["X"])
     assert row is None
-    stored = await app_pool.fetchrow(
-        "SELECT * FROM read_answers($1, $2)", account, [given.tracking_number]
-    )
+    stored = await app_pool.fetchrow(LOOK_UP, account, "v3", [given.tracking_number])
     assert stored is not None
     assert stored["render_epoch"] == 2

@@ -226,9 +226,14 @@ class Budgets:
         )
 
     def _worth_leasing(self, tally: _Tally, now: float) -> int:
-        """As much as was spent since a recent call: more would only travel forth and back."""
-        recent = now - tally.asked_at < 2 * self._windows.lease_seconds
-        return min(MOST_LEASED, tally.spent_since) if recent and not tally.burst else 0
+        """What a lease's time will need at the pace since a recent call, but at most twice what
+        was spent: a pace measured over a few requests is no pace."""
+        lease_seconds = self._windows.lease_seconds
+        since = max(now - tally.asked_at, 0.001)
+        if tally.burst or since >= 2 * lease_seconds:
+            return 0
+        needed = math.ceil(tally.spent_since * lease_seconds / since)
+        return min(MOST_LEASED, 2 * tally.spent_since, needed)
 
     def _lease(self, tally: _Tally, units: int, bucket: int, asked_at: float) -> None:
         tally.leased, tally.lease_bucket = units, bucket

@@ -1,6 +1,6 @@
-"""The API as one ASGI app: guard in front, hot look-ups and health plain, FastAPI behind."""
+"""The API as one ASGI app: guard in front, hot look-ups in it, health plain, FastAPI behind."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import version
 
@@ -27,7 +27,7 @@ from milepost.api import (
 from milepost.api.authentication import App, Door, Receive, Scope, Send
 from milepost.api.client_address import TrustedProxies
 from milepost.api.guard import Guard, refusal
-from milepost.api.hot_reads import HotReads, is_hot
+from milepost.api.hot_reads import HotReads
 from milepost.api.json_input import storable
 from milepost.api.traced import Traced
 from milepost.api.watching import watch_of
@@ -54,14 +54,15 @@ class Application:
         self._parts_of = parts_of
         self._guard: App | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """ASGI."""
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif self._guard is not None:
-            await self._guard(scope, receive, send)
+        if self._guard is None or scope["type"] == "lifespan":
+            return self._live(scope, receive, send)
+        return self._guard(scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return
         await receive()
         async with AsyncExitStack() as stack:
             try:
@@ -81,23 +82,21 @@ class Application:
 def guarded(parts: ApiParts, chosen: Settings) -> Guard:
     """Everything behind the guard, on these parts."""
     door = Door(parts.gatekeeper, parts.budgets)
-    return Guard(Doors(parts, chosen), door, chosen, watch_of(chosen))
+    quick = HotReads(parts.core.reader)
+    return Guard(Doors(parts, chosen), door, chosen, watch_of(chosen), quick)
 
 
 class Doors:
     """Leads a request that was let in to what answers it."""
 
     def __init__(self, parts: ApiParts, chosen: Settings) -> None:
-        self._hot = HotReads(parts.core.reader)
         self._health = health.Health(parts.core.pool)
-        self._api = build_api(parts, chosen, self._hot)
+        self._api = build_api(parts, chosen)
         (self._registering,) = v3_parcel_tracking.router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, for requests only."""
-        if is_hot(scope):
-            await self._hot(scope, receive, send)
-        elif scope["method"] == "POST" and scope["path"] == v3_parcel_tracking.PATH:
+        if scope["method"] == "POST" and scope["path"] == v3_parcel_tracking.PATH:
             # Straight to the endpoint: FastAPI's way there costs as much as judging the body.
             scope.update(app=self._api, route=self._registering)
             answer = await v3_parcel_tracking.register_parcel(Request(scope, receive))
@@ -110,7 +109,7 @@ class Doors:
             await self._api(scope, receive, send)
 
 
-def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
+def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     """What is not hot: routes, their errors, the docs."""
     api = FastAPI(
         title="Milepost",
@@ -126,7 +125,7 @@ def build_api(parts: ApiParts, chosen: Settings, hot: HotReads) -> FastAPI:
         api.add_exception_handler(kind, _refuse)
     # Reached with other methods only, to be told 405 and what is allowed.
     for path in ("/api/v3/parcels/tracking/{number:path}", "/api/v2/tracking/{number:path}"):
-        api.router.routes.append(Route(path, hot, methods=["GET"]))
+        api.router.routes.append(Route(path, _spelled_otherwise, methods=["GET"]))
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
     api.include_router(milepost_v1.router)
@@ -151,6 +150,11 @@ def _token_parts(parts: ApiParts, chosen: Settings) -> Callable[[Request], oauth
         proxies=TrustedProxies(chosen.trusted_proxies),
     )
     return lambda _request: found
+
+
+async def _spelled_otherwise(_request: Request) -> Response:
+    """The path of a look-up with letters of its beginning escaped: nobody's."""
+    raise NotFoundError
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -5,9 +5,10 @@ Which published API answers in which form is the business of ``family_of``; what
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from http import HTTPStatus
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import orjson
@@ -30,8 +31,7 @@ class Family(Enum):
     MILEPOST = "milepost"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A whole answer: status, headers (names in lower case, ready for ASGI) and body."""
 
     status: int

@@ -1,15 +1,17 @@
 """Finding parcels by number: reads that arrive together share one query.
 
-Together means: in the same turn of the loop, or while a query of their account is under way. So a
-busy account's queries grow instead of multiplying, which halved the cost of a read when measured.
+Together means: in the same turn of the loop, or while a query of their account and form is under
+way. So a busy account's queries grow instead of multiplying, which halved the cost of a read when
+measured, and they follow each other on one connection.
 """
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import asyncpg
 
+from milepost.db.line import Line
 from milepost.db.pool import Pool, load_queries, retrying, tenant
 from milepost.parcels.render import Renderer, Snapshot
 from milepost.parcels.stored import StoredParcel, load
@@ -17,12 +19,25 @@ from milepost.tracking.journey import Journey
 from milepost.tracking.parcel import TrackedParcel, number_key
 
 QUERIES: Any = load_queries(Path(__file__).with_name("parcels.sql"))
+LOOK_UP = "SELECT place, parcel_id, render_epoch, etag, answer FROM look_up($1, $2, $3)"
 MAX_SHARED = 200
 """Numbers asked in one shared query."""
 PATIENCE_SECONDS = 0.01
 """The longest that reads wait for the query before theirs: it may be the one that hangs."""
 
-_Waiting = dict[str, list["asyncio.Future[asyncpg.Record | None]"]]
+Form = Literal["v3", "v2"]
+"""Of which API an answer is."""
+_Asked: TypeAlias = tuple[int, Form]
+"""An account and a form: what one query is about."""
+_Row: TypeAlias = "asyncpg.Record | None"
+_Waiting: TypeAlias = dict[str, list["asyncio.Future[_Row]"]]
+
+
+class Answer(NamedTuple):
+    """A finished answer, newest event first, and the tag of the parcel's v3 answer, quoted."""
+
+    body: bytes
+    etag: str
 
 
 class Reader:
@@ -31,12 +46,12 @@ class Reader:
     def __init__(self, pool: Pool, renderer: Renderer) -> None:
         self._pool = pool
         self._renderer = renderer
-        self._waiting: dict[int, _Waiting] = {}
-        self._running: dict[int, set[asyncio.Task[None]]] = {}
+        self._waiting: dict[_Asked, _Waiting] = {}
+        self._running: dict[_Asked, set[asyncio.Task[None]]] = {}
 
     async def read(
-        self, account_id: int, number: str, carrier_code: str | None, epoch: int
-    ) -> Snapshot | None:
+        self, account_id: int, number: str, carrier_code: str | None, epoch: int, form: Form = "v3"
+    ) -> Answer | None:
         """The newest parcel of ``number`` (at ``carrier_code``, if given), or None.
 
         ``epoch`` is the caller's render epoch: an older snapshot is rendered again and kept.
@@ -46,13 +61,14 @@ class Reader:
             return None
         if carrier_code is not None:
             parcel_id = await self.parcel_id(account_id, number, carrier_code)
-            return None if parcel_id is None else await self._render(account_id, parcel_id)
-        row = await self._shared(account_id, key)
+            return None if parcel_id is None else await self._anew(account_id, parcel_id, form)
+        row = await self._shared((account_id, form), key)
         if row is None:
             return None
-        if row["render_epoch"] < epoch:
-            return await self._render(account_id, row["parcel_id"])
-        return Snapshot(row["parcel_id"], row["v3_answer"], row["v2_answer"], row["etag"])
+        _, parcel_id, rendered, etag, body = row
+        if rendered < epoch:
+            return await self._anew(account_id, parcel_id, form)
+        return Answer(body, etag)
 
     async def load(
         self, account_id: int, number: str, carrier_code: str | None = None
@@ -86,6 +102,12 @@ class Reader:
         found = await retrying(lambda: load(self._pool, account_id, [parcel_id]))
         return found.get(parcel_id)
 
+    async def _anew(self, account_id: int, parcel_id: int, form: Form) -> Answer | None:
+        snapshot = await self._render(account_id, parcel_id)
+        if snapshot is None:
+            return None
+        return Answer(snapshot.v2 if form == "v2" else snapshot.v3, snapshot.etag)
+
     async def _render(self, account_id: int, parcel_id: int) -> Snapshot | None:
         stored = await self._stored(account_id, parcel_id)
         if stored is None:
@@ -105,60 +127,73 @@ class Reader:
         )
         return snapshot
 
-    def _shared(self, account_id: int, key: str) -> "asyncio.Future[asyncpg.Record | None]":
+    def _shared(self, asked: _Asked, key: str) -> "asyncio.Future[_Row]":
         """The answer of the next query of the account, which all who wait meanwhile share."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[asyncpg.Record | None] = loop.create_future()
-        waiting = self._waiting.get(account_id)
+        answer: asyncio.Future[_Row] = loop.create_future()
+        waiting = self._waiting.get(asked)
         if waiting is None:
-            waiting = self._waiting[account_id] = {}
-            if account_id in self._running:
-                loop.call_later(PATIENCE_SECONDS, self._start, account_id, waiting)
+            waiting = self._waiting[asked] = {}
+            if asked in self._running:
+                loop.call_later(PATIENCE_SECONDS, self._start, asked, waiting)
             else:
-                loop.call_soon(self._start, account_id, waiting)
+                loop.call_soon(self._start, asked, waiting)
         alike = waiting.get(key)
         if alike is None:
             waiting[key] = [answer]
             if len(waiting) >= MAX_SHARED:
-                self._start(account_id, waiting)
+                self._start(asked, waiting)
         else:
             alike.append(answer)
         return answer
 
-    def _start(self, account_id: int, waiting: _Waiting) -> None:
-        if self._waiting.get(account_id) is not waiting:
+    def _start(self, asked: _Asked, waiting: _Waiting) -> None:
+        if self._waiting.get(asked) is not waiting:
             return
-        del self._waiting[account_id]
-        task = asyncio.create_task(self._ask(account_id, waiting))
-        self._running.setdefault(account_id, set()).add(task)
-        task.add_done_callback(lambda done: self._ended(account_id, done))
+        del self._waiting[asked]
+        task = asyncio.create_task(self._serve(asked, waiting))
+        self._running.setdefault(asked, set()).add(task)
+        task.add_done_callback(lambda done: self._ended(asked, done))
 
-    def _ended(self, account_id: int, task: "asyncio.Task[None]") -> None:
-        running = self._running[account_id]
+    def _ended(self, asked: _Asked, task: "asyncio.Task[None]") -> None:
+        running = self._running[asked]
         running.discard(task)
         if not running:
-            del self._running[account_id]
-        waiting = self._waiting.get(account_id)
+            del self._running[asked]
+        # They came while the connection was given back.
+        waiting = self._waiting.get(asked)
         if waiting is not None:
-            self._start(account_id, waiting)
+            self._start(asked, waiting)
 
-    async def _ask(self, account_id: int, waiting: _Waiting) -> None:
+    async def _serve(self, asked: _Asked, waiting: _Waiting) -> None:
+        """Ask for these, then for those who came meanwhile, until nobody did."""
+        line = Line(self._pool)
+        next_ones: _Waiting | None = waiting
         try:
-            rows = await retrying(
-                lambda: self._pool.fetch(
-                    "SELECT * FROM read_answers($1, $2)", account_id, list(waiting)
-                )
-            )
+            while next_ones is not None:
+                if not await self._ask(line, asked, next_ones):
+                    return
+                next_ones = self._waiting.pop(asked, None)
+        finally:
+            await line.close()
+
+    async def _ask(self, line: Line, asked: _Asked, waiting: _Waiting) -> bool:
+        """Whether there was an answer; after a failure the line is not to be used again."""
+        account_id, form = asked
+        try:
+            rows = await retrying(lambda: line.rows_of(LOOK_UP, account_id, form, list(waiting)))
         except BaseException as failure:
             _fail(waiting, failure)
             if not isinstance(failure, Exception):
                 raise
-            return
-        found = {row["number_key"]: row for row in rows}
-        for key, answers in waiting.items():
+            return False
+        found = {row[0]: row for row in rows}
+        for place, answers in enumerate(waiting.values(), 1):
+            row = found.get(place)
             for answer in answers:
                 if not answer.done():
-                    answer.set_result(found.get(key))
+                    answer.set_result(row)
+        return True
 
 
 def _fail(waiting: _Waiting, failure: BaseException) -> None:
