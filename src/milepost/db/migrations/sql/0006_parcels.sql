@@ -323,7 +323,8 @@ CREATE POLICY own_account ON check_day USING
     (account_id = nullif(current_setting('milepost.account_id', true), '')::bigint);
 GRANT SELECT, INSERT, UPDATE, DELETE ON check_day TO milepost_app, milepost_worker, milepost_admin;
 
--- claim_watches (0003) with what is due beside the check: the next deadline, and who was asked for.
+-- In place of claim_watches (0003): no entry of the schedule's index is read twice, the next deadline
+-- goes with it, and who is asked is counted.
 CREATE FUNCTION claim_checks(
     p_account bigint, p_carrier text, p_limit integer, p_lease interval
 ) RETURNS TABLE (
@@ -336,19 +337,75 @@ CREATE FUNCTION claim_checks(
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    taken integer;
+    waiting bigint[];
+    taken bigint[];
+    more bigint[];
+    -- By urgency, counted from 1: the latest due time of those taken, where the index is read on.
+    latest timestamptz[] := array_fill('-infinity'::timestamptz, ARRAY[4]);
+    last_due timestamptz;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
+    -- One urgency at a time, so that the index gives the rows in order and only those due are read.
+    waiting := ARRAY(
+        SELECT due.parcel_id FROM generate_series(1, 3) AS level (urgency)
+        CROSS JOIN LATERAL (
+            SELECT w.parcel_id FROM watch w
+            WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+              AND w.urgency = level.urgency AND w.due_at <= now()
+            ORDER BY w.due_at LIMIT p_limit / 4
+        ) AS due);
+    SELECT coalesce(array_agg(t.parcel_id), '{}'),
+           ARRAY[latest[1], coalesce(max(t.due_at) FILTER (WHERE t.urgency = 1), latest[2]),
+                 coalesce(max(t.due_at) FILTER (WHERE t.urgency = 2), latest[3]),
+                 coalesce(max(t.due_at) FILTER (WHERE t.urgency = 3), latest[4])]
+    INTO taken, latest
+    FROM (SELECT w.parcel_id, w.due_at, w.urgency FROM watch w
+          WHERE w.account_id = p_account AND w.parcel_id = ANY (waiting) AND w.due_at <= now()
+          ORDER BY w.due_at LIMIT p_limit / 4 FOR UPDATE SKIP LOCKED) AS t;
+    FOR level IN 0..3 LOOP
+        EXIT WHEN cardinality(taken) >= p_limit;
+        SELECT coalesce(array_agg(t.parcel_id), '{}'), max(t.due_at) INTO more, last_due
+        FROM (SELECT w.parcel_id, w.due_at FROM watch w
+              WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+                AND w.urgency = level AND w.due_at >= latest[level + 1] AND w.due_at <= now()
+                AND w.parcel_id <> ALL (taken)
+              ORDER BY w.due_at LIMIT p_limit - cardinality(taken) FOR UPDATE SKIP LOCKED) AS t;
+        taken := taken || more;
+        latest[level + 1] := greatest(latest[level + 1], last_due);
+    END LOOP;
     RETURN QUERY
-    WITH claimed AS MATERIALIZED (
-        SELECT c.* FROM claim_watches(p_account, p_carrier, p_limit, p_lease) c
+    WITH claimed AS (
+        UPDATE watch w SET fence = w.fence + 1, lease_until = now() + p_lease,
+                           due_at = now() + p_lease
+        WHERE w.account_id = p_account AND w.parcel_id = ANY (taken)
+        RETURNING w.account_id, w.parcel_id, w.fence, w.misses, w.answer_hash, w.last_checked_at,
+                  w.next_deadline_at
     )
-    SELECT c.*, nullif(w.next_deadline_at, 'infinity') FROM claimed c
-    JOIN watch w ON w.account_id = p_account AND w.parcel_id = c.parcel_id;
-    GET DIAGNOSTICS taken = ROW_COUNT;
-    IF taken > 0 THEN
+    SELECT c.parcel_id, c.fence, c.misses, c.answer_hash, p.tracking_number,
+           coalesce(p.request -> 'from_address' ->> 'country_code', ''),
+           coalesce(p.request -> 'to_address' ->> 'country_code', ''),
+           coalesce(p.request -> 'to_address' ->> 'postal_code', ''),
+           p.announced_at, p.created_at, p.phase, p.exception, p.status_type, p.sub_status,
+           p.status, p.status_at, p.first_scan_at, p.last_scan_at, p.ended_at, c.last_checked_at,
+           nullif(c.next_deadline_at, 'infinity')
+    FROM claimed c JOIN parcel p ON p.account_id = p_account AND p.parcel_id = c.parcel_id;
+
+    -- Read on from where the claim ended: the entries before are of rows that were just taken, or
+    -- that others hold, who see to the turn themselves. With a lock, so that the newest is seen.
+    PERFORM FROM lane l WHERE l.account_id = p_account AND l.carrier_code = p_carrier FOR UPDATE;
+    SELECT min(rest.due_at) INTO last_due FROM generate_series(0, 3) AS level (urgency)
+    CROSS JOIN LATERAL (
+        SELECT w.due_at FROM watch w
+        WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+          AND w.urgency = level.urgency AND w.due_at >= latest[level.urgency + 1]
+        ORDER BY w.due_at LIMIT 1
+    ) AS rest;
+    UPDATE lane l SET turn_at = greatest(coalesce(last_due, 'infinity'), now(), l.paused_until)
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier
+      AND l.state IN ('open', 'credential_refused');
+    IF cardinality(taken) > 0 THEN
         INSERT INTO check_day AS d (account_id, day, carrier_code, checks)
-        VALUES (p_account, (now() AT TIME ZONE 'UTC')::date, p_carrier, taken)
+        VALUES (p_account, (now() AT TIME ZONE 'UTC')::date, p_carrier, cardinality(taken))
         ON CONFLICT (account_id, day, carrier_code) DO UPDATE
         SET checks = d.checks + excluded.checks;
     END IF;
