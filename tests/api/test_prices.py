@@ -1,12 +1,26 @@
 """Prices as they are kept: text that can be read again."""
 
+import re
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.api.test_v3_models import changed, taken
 
+from milepost.api.json_input import MAX_INTEGER
 
-@given(st.floats(min_value=-(2.0**53), max_value=2.0**53) | st.integers(-(2**53), 2**53))
+
+@pytest.mark.parametrize("value", ["12.65", 12.65, 500, "500", 1e3, -3.5, "-3.5", 1e-7])
+def test_prices_are_told_as_text(value: Any) -> None:
+    document = taken(changed("return_price", {"value": value, "currency": "eur"})).document
+    told = document["return_price"]
+    assert told["currency"] == "EUR"
+    assert float(told["value"]) == float(value)
+    assert re.fullmatch(r"-?[\d]+(\.[\d]+)?", told["value"])
+
+
+@given(st.floats(-MAX_INTEGER, MAX_INTEGER) | st.integers(-MAX_INTEGER, MAX_INTEGER))
 @example(0.1 + 0.2)
 @example(5e-324)
 @example(-1e-17)

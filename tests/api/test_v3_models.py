@@ -192,15 +192,6 @@ def test_plain_number_with_carrier_beside_it() -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["12.65", 12.65, 500, "500", 1e3, -3.5, "-3.5", 1e-7])
-def test_prices_are_told_as_text(value: Any) -> None:
-    document = taken(changed("return_price", {"value": value, "currency": "eur"})).document
-    told = document["return_price"]
-    assert told["currency"] == "EUR"
-    assert float(told["value"]) == float(value)
-    assert re.fullmatch(r"-?[\d]+(\.[\d]+)?", told["value"])
-
-
 @pytest.mark.parametrize(
     ("stated", "kept"),
     [
