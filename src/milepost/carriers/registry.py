@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,8 +106,9 @@ class Carrier:
         }
         for page in self.manifest.tracking_pages:
             served = not page.countries or known["CC"] in page.countries
-            if served and all(known.get(name) for name in placeholders(page.url)):
-                safe = {name: quote(text, safe="") for name, text in known.items()}
+            names = placeholders(page.url)
+            if served and all(known.get(name) for name in names):
+                safe = {name: quote(known[name], safe="") for name in names}
                 return page.url.format_map(safe)
         return ""
 
@@ -165,9 +166,11 @@ def _answered(carrier: Carrier, found: Mapping[str, Carrier]) -> Carrier:
     return replace(carrier, answering=answering)
 
 
-def placeholders(template: str) -> set[str]:
+@cache
+def placeholders(template: str) -> frozenset[str]:
     """The names in the braces of a tracking page."""
-    return {name for _, name, _, _ in Formatter().parse(template) if name}
+    # There are few pages, and a parcel's is made each time the parcel is told.
+    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
 def catalogue_folder() -> Path:
