@@ -1,0 +1,1 @@
+"""PostNord, by its Track and Trace API."""
