@@ -14,7 +14,7 @@ REFUSED_AS_A_WHOLE = frozenset({400, 404, 413, 414, 422})
 async def all_at_once(
     items: Sequence[Item],
     fetch: Callable[[Sequence[Item]], Awaitable[Answer | Refused | Broken]],
-    outcome: Callable[[Item, Answer], Outcome],
+    outcomes: Callable[[Sequence[Item], Answer], Mapping[Item, Outcome]],
 ) -> Mapping[Item, Outcome] | None:
     """What one answer says about each of ``items``; None where the question itself was refused.
 
@@ -30,7 +30,7 @@ async def all_at_once(
         return dict.fromkeys(items, answer)
     if answer.status in REFUSED_AS_A_WHOLE:
         return None
-    return {item: _nobodys(outcome(item, answer)) for item in items}
+    return {item: _nobodys(told) for item, told in outcomes(items, answer).items()}
 
 
 def _nobodys(told: Outcome) -> Outcome:

@@ -66,7 +66,7 @@ class Rest(ABC, Generic[Document]):
         batch = self.batch
         if batch is not None and len(items) > 1:
             told = await all_at_once(
-                items, lambda several: fetch(lambda: batch(several, credential)), self.outcome
+                items, lambda several: fetch(lambda: batch(several, credential)), self.outcomes
             )
             if told is not None:
                 return told
@@ -76,24 +76,29 @@ class Rest(ABC, Generic[Document]):
 
     def outcome(self, item: Item, answer: Answer) -> Outcome:
         """What ``answer`` says about ``item``. Pure; no answer makes it raise."""
-        if answer.status in self.read_statuses:
-            return self._outcome_of_body(self.read, item, answer)
-        if answer.status in self.unknown_statuses:
-            return self._outcome_of_body(self.not_found, item, answer)
-        return refusal_of(answer)
+        return self.outcomes([item], answer)[item]
+
+    def outcomes(self, items: Sequence[Item], answer: Answer) -> Mapping[Item, Outcome]:
+        """What one answer, which is taken apart once, says about each of ``items``."""
+        answered = answer.status in self.read_statuses
+        if not answered and answer.status not in self.unknown_statuses:
+            return dict.fromkeys(items, refusal_of(answer))
+        try:
+            document = self.document(answer.body)
+        except CarrierParseError:
+            return dict.fromkeys(items, self.no_document(answer))
+        read = self.read if answered else self.not_found
+        return {item: _read_with_care(read, document, item) for item in items}
 
     def no_document(self, answer: Answer) -> Outcome:
         """What another form means: a proxy's or a maintenance page, which everybody gets."""
         return Broken(f"answered {answer.status} and no {self.form}")
 
-    def _outcome_of_body(
-        self, read: Callable[[Document, Item], Outcome], item: Item, answer: Answer
-    ) -> Outcome:
-        try:
-            document = self.document(answer.body)
-        except CarrierParseError:
-            return self.no_document(answer)
-        try:
-            return read(document, item)
-        except CarrierParseError as error:
-            return Broken(f"unreadable: {error}", lane_wide=False)
+
+def _read_with_care(
+    read: Callable[[Document, Item], Outcome], document: Document, item: Item
+) -> Outcome:
+    try:
+        return read(document, item)
+    except CarrierParseError as error:
+        return Broken(f"unreadable: {error}", lane_wide=False)
