@@ -1,32 +1,83 @@
 """TIPSA's DinaPaq web services: what to ask, in a session of a customer."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from milepost.carriers.connector import Broken, Connector, Credential, Item, Refused
-from milepost.carriers.exchange import Answer, Request
+from milepost.carriers.connector import (
+    Broken,
+    Connector,
+    Credential,
+    Found,
+    Item,
+    Outcome,
+    Refused,
+)
+from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import is_token
 from milepost.carriers.platforms.refusals import credential_refused, refusal_of
 from milepost.carriers.platforms.soap_xml import Fault, SoapXml, body_of, element, envelope
 from milepost.carriers.tokens import Granted, Tokens
-from milepost.carriers.xml_tree import read_xml
+from milepost.carriers.xml_tree import XmlTree, read_xml
+from milepost.catalogue.tipsa.incidences import explained, has_incidences
 from milepost.catalogue.tipsa.reading import is_lost_session, read, read_fault
-from milepost.errors import CarrierParseError
+from milepost.errors import CarrierParseError, CarrierUnreachable
 from milepost.tracking.parcel import number_key
 
 NAMESPACE = "http://tempuri.org/"
-WRONG_LOGIN = "1:"
+WRONG_LOGIN = ("1:", "2:", "4:")
+"""How its texts begin about a wrong password, no right to the services, a customer who left."""
+BLOCKED, BLOCKED_SECONDS = "3:", 600.0
 SESSION_SECONDS = 600.0
 """TIPSA does not say how long a session lasts; one that it has lost is replaced."""
 
 
+@dataclass(frozen=True)
+class Tipsa(SoapXml):
+    """Asks a second time about a parcel with incidences: its states do not say what they are."""
+
+    ask_incidences: Callable[[Item, Credential, str], Request] | None = None
+    explained: Callable[[Found, XmlTree], Found] | None = None
+
+    async def ask(
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
+    ) -> Mapping[Item, Outcome]:
+        """Ask one by one, in two questions where it takes them."""
+        outcomes = dict(await SoapXml.ask(self, items, credential, carrier))
+        for item, told in outcomes.items():
+            if isinstance(told, Found) and has_incidences(told):
+                outcomes[item] = await self._explained(item, told, credential, carrier)
+        return outcomes
+
+    async def _explained(
+        self, item: Item, told: Found, credential: Credential, carrier: Asks
+    ) -> Found:
+        """``told`` with its incidences explained; as it is where nothing explains them now."""
+        make, explain, tokens = self.ask_incidences, self.explained, self.tokens
+        if make is None or explain is None or tokens is None:
+            return told
+        try:
+            answer = await tokens.fetch(
+                carrier, credential, lambda session: make(item, credential, session)
+            )
+            if not isinstance(answer, Answer) or answer.status != 200:
+                return told
+            body = body_of(answer)
+            return told if isinstance(body, Fault) else explain(told, body)
+        except (CarrierUnreachable, CarrierParseError):
+            return told
+
+
 def build(manifest: Manifest) -> Connector:
     """TIPSA's connector."""
-    return SoapXml(
-        request=partial(request, manifest),
+    return Tipsa(
+        request=partial(request, manifest, "ConsEnvEstados"),
         read=partial(read, manifest),
         fault=read_fault,
         tokens=Tokens(partial(ask_session, manifest), read_session, refuses_session),
+        ask_incidences=partial(request, manifest, "ConsEnvIncidencias"),
+        explained=partial(explained, manifest),
     )
 
 
@@ -49,8 +100,7 @@ def read_session(answer: Answer) -> Granted | Refused | Broken:
     except CarrierParseError as error:
         return Broken(f"no session: {error}")
     if isinstance(told, Fault):
-        why = f"no session: {told.code or 'a fault'}"
-        return credential_refused(why) if _names_the_login(answer) else Broken(why)
+        return _refusal(answer, f"no session: {told.code or 'a fault'}")
     session = told.text("strSesion")
     if told.text("Result").lower() == "true" and is_token(session):
         return Granted(session, SESSION_SECONDS)
@@ -59,10 +109,14 @@ def read_session(answer: Answer) -> Granted | Refused | Broken:
     return Broken("no session: the answer holds none")
 
 
-def _names_the_login(answer: Answer) -> bool:
-    """TIPSA's own errors begin with a number; the first is a wrong customer or password."""
+def _refusal(answer: Answer, why: str) -> Refused | Broken:
+    """What a fault of the login means: TIPSA's own texts begin with a number."""
     text = read_xml(answer.body).child("Body", "Fault").text("faultstring")
-    return text.startswith(WRONG_LOGIN)
+    if text.startswith(WRONG_LOGIN):
+        return credential_refused(why)
+    if text.startswith(BLOCKED):
+        return Refused(BLOCKED_SECONDS, "no session: TIPSA has blocked our address for a while")
+    return Broken(why)
 
 
 def refuses_session(answer: Answer) -> bool:
@@ -76,8 +130,10 @@ def refuses_session(answer: Answer) -> bool:
     return isinstance(told, Fault) and is_lost_session(told)
 
 
-def request(manifest: Manifest, item: Item, credential: Credential, session: str) -> Request:
-    """One waybill. A long number has its two agencies in front."""
+def request(
+    manifest: Manifest, method: str, item: Item, credential: Credential, session: str
+) -> Request:
+    """A question about one waybill. A long number has its two agencies in front."""
     number, agency = number_key(item.number), credential.fields.get("agency", "")
     long = len(number) == 22 and number.isdecimal()
     question = {
@@ -85,7 +141,7 @@ def request(manifest: Manifest, item: Item, credential: Credential, session: str
         "strCodAgeOri": number[6:12] if long else agency,
         "strAlbaran": number[12:] if long else number,
     }
-    return _question(manifest, "WebServService", "ConsEnvEstados", question, session)
+    return _question(manifest, "WebServService", method, question, session)
 
 
 def _question(

@@ -24,7 +24,7 @@ def read(manifest: Manifest, told: XmlTree, item: Item) -> Outcome:
     """What TIPSA knows about ``item``. It tells states alone: whose they are, the question says."""
     if told.name != ANSWER:
         raise CarrierParseError(f"{told.path} is not an answer about states")
-    table = _table(told)
+    table = table_in(told)
     scans = () if table is None else tuple(_scans(manifest, table))
     return Found(scans=scans, complete=True, raw_type="text/xml") if scans else NotFound()
 
@@ -41,9 +41,9 @@ def is_lost_session(fault: Fault) -> bool:
     return LOST_SESSION in (fault.code, fault.detail)
 
 
-def _table(told: XmlTree) -> XmlTree | None:
-    """The table of states: a document of its own, as a text. None where nothing is told."""
-    element = told.child("strEnvEstados").element
+def table_in(told: XmlTree) -> XmlTree | None:
+    """The table an answer holds: a document of its own, as a text. None where nothing is told."""
+    element = next((one.element for one in told.children()), None)
     text = "" if element is None else "".join(map(str, element.itertext())).strip()
     return read_xml(text.encode()) if text else None
 
