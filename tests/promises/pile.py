@@ -1,0 +1,40 @@
+"""Many parcels like one that was registered, each with its first event and its next check."""
+
+import asyncpg
+
+TABLES = ("parcel", "event", "tracked_number", "watch")
+
+
+async def pile_up(
+    connection: "asyncpg.Connection[asyncpg.Record]", number: str, count: int, due: str = "now()"
+) -> int:
+    """Copies of the parcel with that number: ``n`` has the id returned + n, and is due at ``due``.
+
+    ``n`` is 1 to ``count``.
+    """
+    (row,) = await connection.fetch(
+        "SELECT parcel_id, (SELECT max(parcel_id) FROM parcel) FROM parcel"
+        " WHERE tracking_number = $1",
+        number,
+    )
+    parcel, last = row
+    for table in TABLES:
+        changed = f"jsonb_build_object('parcel_id', {last} + n"
+        if table in ("parcel", "tracked_number"):
+            column = "tracking_number" if table == "parcel" else "number_key"
+            changed += f", '{column}', 'JVGL6' || lpad(n::text, 13, '0')"
+        if table == "parcel":
+            changed += f", 'source_id', 'pile-{parcel}-' || n"
+        if table == "watch":
+            changed += f", 'due_at', {due}"
+        kind = " AND t.kind = 'number'" if table == "tracked_number" else ""
+        await connection.execute(
+            f"INSERT INTO {table} SELECT (jsonb_populate_record(t, {changed}))).*"
+            f" FROM {table} t, generate_series(1, {count}) AS n"
+            f" WHERE t.parcel_id = {parcel}{kind}"
+        )
+    await connection.execute(
+        "SELECT setval('parcel_parcel_id_seq', (SELECT max(parcel_id) FROM parcel));"
+        "UPDATE lane SET turn_at = now()"
+    )
+    return int(last)
