@@ -74,28 +74,31 @@ def _refusal(code: str) -> Outcome:
 def _entry_of(document: Tree, item: Item) -> Tree:
     """The entry that is meant. An unknown number is not always repeated."""
     wanted = number_key(item.number)
+    named: list[Tree] = []
     unnamed: list[Tree] = []
     for entry in document.items():
         number = number_key(entry.text("shipment", "idShip") or entry.text("idShip"))
         if number == wanted:
-            return entry
-        if not number and entry.text("returnCode") not in ANSWERED:
+            named.append(entry)
+        elif not number and entry.text("returnCode") not in ANSWERED:
             unnamed.append(entry)
-    if not unnamed:
+    # Of two about one number the one that was answered counts.
+    told = sorted(named, key=lambda entry: entry.text("returnCode") not in ANSWERED) or unnamed
+    if not told:
         raise CarrierParseError("no entry has the number we asked for")
-    return unnamed[0]
+    return told[0]
 
 
 def _scans(manifest: Manifest, shipment: Tree, events: list[Tree]) -> Iterator[Scan]:
     timed = in_order(events, partial(_moment, manifest), newest_first=True)
     for position, (moment, event) in enumerate(timed):
-        code = event.text("code")
-        scan_class, reading = manifest.classify(code)
+        code, label = event.text("code"), event.text("label")
+        scan_class, reading = manifest.classify(code, label)
         waits = reading.phase is Phase.PUP
         yield Scan(
             scan_class=scan_class,
             raw_code=code,
-            raw_text=event.text("label"),
+            raw_text=label,
             moment=moment,
             reading=reading,
             # The point is told of the whole shipment; what happened elsewhere has no place.
