@@ -183,7 +183,7 @@ async def test_a_given_contract_id_is_kept(account: int, registrar: Registrar) -
     ("carrier", "state"),
     [
         ("dhl", "waiting_for_credentials"),
-        ("bpost", "not_supported"),
+        ("yodel", "not_supported"),
         ("somebody_new", "not_supported"),
         ("sandbox", "watching"),
     ],
