@@ -40,6 +40,7 @@ PLATFORM = {
     "operator_credential",
     "carrier_budget",
     "carrier_pause",
+    "carrier_live",
     "host_route",
     "job",
     "unmapped_code",

@@ -55,6 +55,7 @@ WRITERS = {
     "check_day": {"monitoring"},
     "carrier_budget": {"monitoring"},
     "carrier_pause": {"monitoring"},
+    "carrier_live": {"monitoring"},
     "host_route": {"carriers"},
     "unmapped_code": {"parcels"},
     "installation": {"accounts"},

@@ -36,6 +36,7 @@ def test_the_list_has_every_carrier_in_short(client: Client) -> None:
         "is_asked": False,
         "answered_by": None,
         "is_simulated": False,
+        "live_since": None,
     }
     schema = described(client, "CarrierSummary")
     assert [found for one in data for found in mismatches(schema, one)] == []

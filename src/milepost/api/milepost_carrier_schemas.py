@@ -3,7 +3,7 @@
 from typing import get_args
 
 from milepost.api.milepost_parcel_schemas import reading
-from milepost.api.v3_schemas import TEXT, TEXT_OR_NULL, Schema, closed, listed, one_of_words
+from milepost.api.v3_schemas import MOMENT, TEXT, TEXT_OR_NULL, Schema, closed, listed, one_of_words
 from milepost.carriers.checksums import CHECKS
 from milepost.carriers.registry import Quality
 from milepost.carriers.status_rules import Confidence
@@ -27,6 +27,7 @@ _SUMMARY: Schema = {
     "is_asked": _YES_OR_NO,
     "answered_by": TEXT_OR_NULL,
     "is_simulated": _YES_OR_NO,
+    "live_since": {"anyOf": [{"type": "null"}, MOMENT]},
 }
 _LOGIN = closed(
     {

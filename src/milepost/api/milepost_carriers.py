@@ -1,6 +1,7 @@
 """``/api/milepost/v1/carriers``: whom Milepost knows, and how sure what it knows is."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -10,6 +11,8 @@ from milepost.api.authentication import current_caller
 from milepost.api.query_string import parameters
 from milepost.carriers.registry import Carrier
 from milepost.errors import InvalidInput, NotFoundError
+from milepost.monitoring.live import live_since
+from milepost.wire.moments import v3_moment
 
 router = APIRouter(prefix="/api/milepost/v1/carriers")
 
@@ -18,8 +21,9 @@ router = APIRouter(prefix="/api/milepost/v1/carriers")
 async def list_of_carriers(request: Request) -> Response:
     """Every carrier of the catalogue, in short."""
     _takes_nothing(request)
-    catalogue = request.app.state.parts.core.catalogue
-    return _json({"data": [summary(carrier) for carrier in catalogue]})
+    core = request.app.state.parts.core
+    live = await live_since(core.pool)
+    return _json({"data": [summary(one, live.get(one.manifest.code)) for one in core.catalogue]})
 
 
 @router.get("/{code}", include_in_schema=False)
@@ -32,11 +36,12 @@ async def one_carrier(request: Request, code: str) -> Response:
         raise NotFoundError
     account_id = current_caller(request).account_id
     given = await core.credentials.has(account_id, carrier.asked.manifest.code)
-    return _json(document(carrier, login_given=given))
+    live = await live_since(core.pool)
+    return _json(summary(carrier, live.get(code)) | details(carrier, login_given=given))
 
 
-def summary(carrier: Carrier) -> dict[str, Any]:
-    """A carrier as it is listed."""
+def summary(carrier: Carrier, live: datetime | None) -> dict[str, Any]:
+    """A carrier as it is listed. ``live`` is since when it has answered this installation."""
     manifest = carrier.manifest
     return {
         "code": manifest.code,
@@ -47,13 +52,14 @@ def summary(carrier: Carrier) -> dict[str, Any]:
         "is_asked": carrier.can_be_asked,
         "answered_by": manifest.answered_by or None,
         "is_simulated": manifest.simulated,
+        "live_since": None if live is None else v3_moment(live),
     }
 
 
-def document(carrier: Carrier, *, login_given: bool) -> dict[str, Any]:
-    """All of it. Of who answers for it: the login, the quota, the API and what codes mean."""
+def details(carrier: Carrier, *, login_given: bool) -> dict[str, Any]:
+    """The rest. Of who answers for it: the login, the quota, the API and what codes mean."""
     manifest, asked = carrier.manifest, carrier.asked.manifest
-    return summary(carrier) | {
+    return {
         "note": manifest.note,
         "home_zone": manifest.home_zone,
         "number_formats": [

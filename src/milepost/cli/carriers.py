@@ -32,6 +32,7 @@ from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, NoSlot
 from milepost.monitoring.breaker import pause_carrier, resting, resume_carrier, weigh
 from milepost.monitoring.database_clock import DatabaseClock
+from milepost.monitoring.live import LiveCarriers
 from milepost.monitoring.question import credential_of
 from milepost.monitoring.slots import Budget, Ledger
 from milepost.settings import Settings, load
@@ -148,6 +149,7 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
         failed = isinstance(outcome, Broken) and outcome.lane_wide
         # It may have been the one question that a carrier left alone is asked.
         await weigh(pool, ledger, answered=not failed, failed=failed, why="carrier try")
+        await LiveCarriers(pool).note(carrier.manifest.code, [outcome])
         return outcome
 
 

@@ -33,6 +33,7 @@ from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, 
 from milepost.monitoring.database_clock import DatabaseClock
 from milepost.monitoring.finish import Finisher
 from milepost.monitoring.leases import Leases
+from milepost.monitoring.live import LiveCarriers
 from milepost.monitoring.plan import Planning, Quiet
 from milepost.monitoring.question import credential_of, item_of
 from milepost.monitoring.settle import Settler
@@ -91,6 +92,7 @@ class Checker:
         self._fetcher = fetcher
         self._lease = lease
         self._clock = DatabaseClock()
+        self._live = LiveCarriers(pool)
 
     async def check(self, lane: Lane) -> int:
         """Check what is due in ``lane``; the number of parcels asked about."""
@@ -193,6 +195,7 @@ class Checker:
                 quiet.append(self._settler.unasked(row))
             elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
                 quiet.append(settled)
+        await self._live.note(turn.lane.carrier_code, outcomes.values())
         return quiet
 
     async def _ask(self, turn: Round, items: Mapping[Item, Claimed]) -> Mapping[Item, Outcome]:
