@@ -65,17 +65,25 @@ check: $(BIN)/.installed-dev
 LONG := CI=true PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}" \
     CHAOS_KILLS="$${CHAOS_KILLS:-200}" CHAOS_PAUSE_SECONDS="$${CHAOS_PAUSE_SECONDS:-60}" \
     FULL_DISK_SECONDS="$${FULL_DISK_SECONDS:-20}" WRONG_CLOCK_SECONDS="$${WRONG_CLOCK_SECONDS:-30}" \
-    BAD_CARRIER_SECONDS="$${BAD_CARRIER_SECONDS:-60}" P6_BACKLOG="$${P6_BACKLOG:-100000}" \
-    P6_SECONDS="$${P6_SECONDS:-60}" P7_SECONDS="$${P7_SECONDS:-60}" P8_FACTOR="$${P8_FACTOR:-3}" \
-    P8_ANSWER_SECONDS="$${P8_ANSWER_SECONDS:-3}" P9_SECONDS="$${P9_SECONDS:-300}"
-WHICH = $(if $(P),$(wildcard tests/promises/test_$(P)_*.py tests/promises/test_$(P).py))
+    BAD_CARRIER_SECONDS="$${BAD_CARRIER_SECONDS:-60}" \
+    MODEL_RUNS="$${MODEL_RUNS:-2000}" MODEL_STEPS="$${MODEL_STEPS:-50}" \
+    P6_BACKLOG="$${P6_BACKLOG:-1000000}" P6_SECONDS="$${P6_SECONDS:-60}" \
+    P7_PARCELS="$${P7_PARCELS:-1000000}" P7_SECONDS="$${P7_SECONDS:-600}" \
+    P8_FACTOR="$${P8_FACTOR:-3}" P8_ANSWER_SECONDS="$${P8_ANSWER_SECONDS:-3}" \
+    P9_SECONDS="$${P9_SECONDS:-300}" P10_KEYS="$${P10_KEYS:-200}" P10_AT_ONCE="$${P10_AT_ONCE:-100}" \
+    P13_SECONDS="$${P13_SECONDS:-180}" P13_SERVERS="$${P13_SERVERS:-4}" \
+    P19_PARCELS="$${P19_PARCELS:-1000000}" UPGRADE_PARCELS="$${UPGRADE_PARCELS:-1000000}"
+# P1 is tested in tests/chaos, one half of P19 in tests/upgrade.
+BESIDE_p1 := tests/chaos
+BESIDE_p19 := tests/upgrade
+WHICH = $(if $(P),$(wildcard tests/promises/test_$(P)_*.py tests/promises/test_$(P).py) $(BESIDE_$(P)))
 
 chaos: $(BIN)/.installed-dev
 	$(LONG) $(BIN)/python -m pytest -m promise tests/chaos $(PYTEST_ARGS)
 
-# make promises P=p8 for one of them; P1 is make chaos.
+# make promises P=p8 for one of them.
 promises: $(BIN)/.installed-dev
-	@if [ -n "$(P)" ] && [ -z "$(WHICH)" ]; then echo "no test of promise $(P) in tests/promises" >&2; exit 2; fi
+	@if [ -n "$(P)" ] && [ -z "$(strip $(WHICH))" ]; then echo "no test of promise $(P) in tests/promises" >&2; exit 2; fi
 	$(LONG) $(BIN)/python -m pytest -m promise $(WHICH) $(PYTEST_ARGS)
 
 bench: $(BIN)/.installed-dev

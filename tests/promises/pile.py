@@ -3,6 +3,8 @@
 import asyncpg
 
 TABLES = ("parcel", "event", "tracked_number", "watch")
+NUMBER = "JVGL6{:013}"
+"""The number of copy ``n``."""
 
 
 async def pile_up(
@@ -24,7 +26,8 @@ async def pile_up(
             column = "tracking_number" if table == "parcel" else "number_key"
             changed += f", '{column}', 'JVGL6' || lpad(n::text, 13, '0')"
         if table == "parcel":
-            changed += f", 'source_id', 'pile-{parcel}-' || n"
+            # Answers are rendered when they are read first.
+            changed += f", 'source_id', 'pile-{parcel}-' || n, 'v3_answer', NULL, 'v2_answer', NULL"
         if table == "watch":
             changed += f", 'due_at', {due}"
         kind = " AND t.kind = 'number'" if table == "tracked_number" else ""
