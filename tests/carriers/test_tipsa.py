@@ -65,7 +65,8 @@ class Tipsa:
         self.asked.append((method, *(part.text() for part in question.children())))
         if method == "ConsEnvEstados":
             return web.Response(body=sample("tipsa", "incidence-then-point.xml"))
-        return self.told or fault("EConvertError", "no")
+        told = self.told or fault("EConvertError", "no")
+        return web.Response(status=told.status, body=told.body)  # one is sent once only
 
     def _login(self, told: tuple[str, ...]) -> web.Response:
         if self.login is not None:
