@@ -1,66 +1,44 @@
 """DHL Express over a real socket: waybills and pieces are two questions; and its odd answers."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
 import pytest
 from aiohttp import web
+from tests.carriers.loopback import connector, sample, serving
 
 from milepost.carriers.basic_auth import basic
-from milepost.carriers.connector import Connector, Credential, Found, Item, NotFound, Refused
+from milepost.carriers.connector import Credential, Found, Item, NotFound, Refused
 from milepost.carriers.exchange import Answer
 from milepost.carriers.fetcher import Fetcher
-from milepost.carriers.registry import Catalogue
 from milepost.carriers.samples import ReadsAnswers
 from milepost.tracking.events import Scan
 
-CARRIER = Catalogue.load().get("dhl_express")
-assert CARRIER is not None
-SAMPLES = CARRIER.folder / "samples"
 LOGIN = Credential("operator", {"username": "apK1", "password": "s^3cret"})
 DELIVERED, UNKNOWN, PIECE = "4823100170", "4823100214", "JD014600003828450011"
 
 
-def connector() -> Connector:
-    assert CARRIER is not None
-    made = CARRIER.connector()
-    assert made is not None
-    return made
-
-
-@asynccontextmanager
-async def serving(asked: list[list[str]]) -> AsyncIterator[Fetcher]:
+def serving_express(asked: list[list[str]]) -> AbstractAsyncContextManager[Fetcher]:
     async def track(request: web.Request) -> web.Response:
         if request.headers["Authorization"] != basic("apK1", "s^3cret"):
-            return web.Response(body=(SAMPLES / "login-refused.json").read_bytes(), status=401)
+            return web.Response(body=sample("dhl_express", "login-refused.json"), status=401)
         assert request.query["trackingView"] == "all-checkpoints"
         assert request.query["requestGMTOffsetPerEvent"] == "true"
         pieces = request.query.getall("pieceTrackingNumber", [])
         asked.append([request.query["levelOfDetail"], *pieces])
         asked[-1] += request.query.getall("shipmentTrackingNumber", [])
         name = "one-piece-of-two.json" if pieces else "delivered-in-a-batch.json"
-        return web.Response(body=(SAMPLES / name).read_bytes())
+        return web.Response(body=sample("dhl_express", name))
 
-    app = web.Application()
-    app.router.add_get("/mydhlapi/tracking", track)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    route = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with Fetcher(routes={"express.api.dhl.com": route}) as fetcher:
-            yield fetcher
-    finally:
-        await runner.cleanup()
+    return serving([web.get("/mydhlapi/tracking", track)], "express.api.dhl.com")
 
 
 async def test_waybills_are_one_question_and_pieces_another() -> None:
     asked: list[list[str]] = []
     waybill, piece, unknown = Item("1", DELIVERED), Item("2", PIECE.lower()), Item("3", UNKNOWN)
-    async with serving(asked) as fetcher:
-        told = await connector().ask([waybill, piece, unknown], LOGIN, fetcher)
+    async with serving_express(asked) as fetcher:
+        told = await connector("dhl_express").ask([waybill, piece, unknown], LOGIN, fetcher)
     assert asked == [["shipment", DELIVERED, UNKNOWN], ["all", PIECE]]
     found, part = told[waybill], told[piece]
     assert isinstance(found, Found)
@@ -72,15 +50,15 @@ async def test_waybills_are_one_question_and_pieces_another() -> None:
 
 async def test_a_wrong_login_is_told() -> None:
     item = Item("1", DELIVERED)
-    async with serving([]) as fetcher:
+    async with serving_express([]) as fetcher:
         wrong = Credential("operator", {**LOGIN.fields, "password": "no"})
-        refused = (await connector().ask([item], wrong, fetcher))[item]
+        refused = (await connector("dhl_express").ask([item], wrong, fetcher))[item]
     assert isinstance(refused, Refused)
     assert refused.credential_refused
 
 
 def read(event: dict[str, Any]) -> Scan:
-    made = connector()
+    made = connector("dhl_express")
     assert isinstance(made, ReadsAnswers)
     document = {"shipments": {"shipmentTrackingNumber": DELIVERED, "events": event}}
     told = made.outcome(Item("1", DELIVERED), Answer(200, {}, orjson.dumps(document)))

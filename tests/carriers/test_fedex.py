@@ -1,16 +1,15 @@
 """FedEx over a real socket: one question about several numbers, and a token of its own."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
 import pytest
 from aiohttp import web
+from tests.carriers.loopback import connector, sample, serving
 
 from milepost.carriers.connector import (
     Broken,
-    Connector,
     Credential,
     Found,
     Item,
@@ -20,20 +19,9 @@ from milepost.carriers.connector import (
 from milepost.carriers.exchange import Answer
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.platforms.rest_json import RestJson
-from milepost.carriers.registry import Catalogue
 
-CARRIER = Catalogue.load().get("fedex")
-assert CARRIER is not None
-SAMPLES = CARRIER.folder / "samples"
 LOGIN = Credential("operator", {"client_id": "shop & co", "client_secret": "s3cret="})
 DELIVERED, UNKNOWN, UNDER_WAY = "771300001018", "771300004040", "771300002025"
-
-
-def connector() -> Connector:
-    assert CARRIER is not None
-    made = CARRIER.connector()
-    assert made is not None
-    return made
 
 
 class FedEx:
@@ -55,39 +43,31 @@ class FedEx:
 
     async def track(self, request: web.Request) -> web.Response:
         if request.headers["Authorization"] != f"Bearer {self.good}":
-            return web.Response(body=(SAMPLES / "token-refused.json").read_bytes(), status=401)
+            return web.Response(body=sample("fedex", "token-refused.json"), status=401)
         question = orjson.loads(await request.read())
         assert question["includeDetailedScans"] is True
         told = question["trackingInfo"]
         numbers = [one["trackingNumberInfo"]["trackingNumber"] for one in told]
         self.asked.append(numbers)
         if not all(map(str.isdigit, numbers)):
-            return web.Response(body=(SAMPLES / "question-refused.json").read_bytes(), status=400)
-        return web.Response(body=(SAMPLES / "delivered-in-a-batch.json").read_bytes())
+            return web.Response(body=sample("fedex", "question-refused.json"), status=400)
+        return web.Response(body=sample("fedex", "delivered-in-a-batch.json"))
 
 
-@asynccontextmanager
-async def serving(side: FedEx) -> AsyncIterator[Fetcher]:
-    app = web.Application()
-    app.router.add_post("/oauth/token", side.token)
-    app.router.add_post("/track/v1/trackingnumbers", side.track)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    route = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with Fetcher(routes={"apis.fedex.com": route}) as fetcher:
-            yield fetcher
-    finally:
-        await runner.cleanup()
+def serving_fedex(side: FedEx) -> AbstractAsyncContextManager[Fetcher]:
+    routes = [
+        web.post("/oauth/token", side.token),
+        web.post("/track/v1/trackingnumbers", side.track),
+    ]
+    return serving(routes, "apis.fedex.com")
 
 
 async def test_several_numbers_are_one_question_and_each_has_its_own_outcome() -> None:
     side = FedEx()
     items = [Item("1", "7713 0000 1018"), Item("2", UNKNOWN), Item("3", UNDER_WAY)]
     missing = Item("4", "771300005057")
-    async with serving(side) as fetcher:
-        told = await connector().ask([*items, missing], LOGIN, fetcher)
+    async with serving_fedex(side) as fetcher:
+        told = await connector("fedex").ask([*items, missing], LOGIN, fetcher)
     assert side.asked == [[DELIVERED, UNKNOWN, UNDER_WAY, missing.number]]
     found, unknown, on_its_way = (told[item] for item in items)
     assert isinstance(found, Found)
@@ -106,8 +86,8 @@ async def test_several_numbers_are_one_question_and_each_has_its_own_outcome() -
 async def test_one_number_that_spoils_a_question_keeps_no_other_from_its_answer() -> None:
     side = FedEx()
     odd, good = Item("1", "NOTANUMBER"), Item("2", DELIVERED)
-    async with serving(side) as fetcher:
-        told = await connector().ask([odd, good], LOGIN, fetcher)
+    async with serving_fedex(side) as fetcher:
+        told = await connector("fedex").ask([odd, good], LOGIN, fetcher)
     assert side.asked == [["NOTANUMBER", DELIVERED], ["NOTANUMBER"], [DELIVERED]]
     assert told[odd] == NotFound()
     assert isinstance(told[good], Found)
@@ -115,19 +95,19 @@ async def test_one_number_that_spoils_a_question_keeps_no_other_from_its_answer(
 
 async def test_a_token_that_ran_out_is_replaced_and_a_wrong_login_is_told() -> None:
     side, item = FedEx(), Item("1", DELIVERED)
-    async with serving(side) as fetcher:
-        assert isinstance((await connector().ask([item], LOGIN, fetcher))[item], Found)
+    async with serving_fedex(side) as fetcher:
+        assert isinstance((await connector("fedex").ask([item], LOGIN, fetcher))[item], Found)
         side.good = "another"
-        assert isinstance((await connector().ask([item], LOGIN, fetcher))[item], Found)
+        assert isinstance((await connector("fedex").ask([item], LOGIN, fetcher))[item], Found)
         assert side.tokens == 2
         wrong = Credential("operator", {**LOGIN.fields, "client_secret": "no"})
-        refused = (await connector().ask([item], wrong, fetcher))[item]
+        refused = (await connector("fedex").ask([item], wrong, fetcher))[item]
     assert isinstance(refused, Refused)
     assert refused.credential_refused
 
 
 def read(result: dict[str, Any], number: str = DELIVERED) -> Any:
-    made = connector()
+    made = connector("fedex")
     assert isinstance(made, RestJson)
     complete = {"trackingNumber": number, "trackResults": [result]}
     document = {"output": {"completeTrackResults": [complete]}}

@@ -1,29 +1,18 @@
 """GLS over a real socket: ten numbers in one address, and a gateway that refuses in HTML."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import orjson
 from aiohttp import web
+from tests.carriers.loopback import connector, sample, serving
 
-from milepost.carriers.connector import Connector, Credential, Found, Item, NotFound, Refused
+from milepost.carriers.connector import Credential, Found, Item, NotFound, Refused
 from milepost.carriers.exchange import Answer
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.platforms.rest_json import RestJson
-from milepost.carriers.registry import Catalogue
 
-CARRIER = Catalogue.load().get("gls_eu")
-assert CARRIER is not None
-SAMPLES = CARRIER.folder / "samples"
 LOGIN = Credential("operator", {"client_id": "shop", "client_secret": "s3cret"})
 DELIVERED, UNKNOWN, WAITING = "60483170011", "60483170044", "60483170022"
-
-
-def connector() -> Connector:
-    assert CARRIER is not None
-    made = CARRIER.connector()
-    assert made is not None
-    return made
 
 
 class Gls:
@@ -44,37 +33,29 @@ class Gls:
         if request.headers["Authorization"] != f"Bearer token-{self.tokens}":
             return _page()
         self.asked.append(request.match_info["numbers"])
-        return web.Response(body=(SAMPLES / "delivered-in-a-batch.json").read_bytes())
+        return web.Response(body=sample("gls_eu", "delivered-in-a-batch.json"))
 
 
 def _page() -> web.Response:
     return web.Response(text="<html><body>Authorization failed</body></html>", status=401)
 
 
-@asynccontextmanager
-async def serving(side: Gls) -> AsyncIterator[Fetcher]:
-    app = web.Application()
-    app.router.add_post("/oauth2/v2/token", side.token)
-    app.router.add_get("/track-and-trace-v1/tracking/simple/trackids/{numbers}", side.track)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    route = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with Fetcher(routes={"api.gls-group.net": route}) as fetcher:
-            yield fetcher
-    finally:
-        await runner.cleanup()
+def serving_gls(side: Gls) -> AbstractAsyncContextManager[Fetcher]:
+    routes = [
+        web.post("/oauth2/v2/token", side.token),
+        web.get("/track-and-trace-v1/tracking/simple/trackids/{numbers}", side.track),
+    ]
+    return serving(routes, "api.gls-group.net")
 
 
 async def test_several_numbers_are_one_question_and_each_reads_its_own_parcel() -> None:
-    side = Gls()
+    side, made = Gls(), connector("gls_eu")
     items = [Item("1", "604 8317 0011"), Item("2", UNKNOWN), Item("3", WAITING)]
-    async with serving(side) as fetcher:
-        told = await connector().ask(items, LOGIN, fetcher)
+    async with serving_gls(side) as fetcher:
+        told = await made.ask(items, LOGIN, fetcher)
         found, unknown, waiting = (told[item] for item in items)
         side.tokens += 1  # the gateway forgot ours
-        again = (await connector().ask(items[:1], LOGIN, fetcher))[items[0]]
+        again = (await made.ask(items[:1], LOGIN, fetcher))[items[0]]
     assert side.asked == [f"{DELIVERED},{UNKNOWN},{WAITING}", DELIVERED]
     assert isinstance(found, Found)
     assert found.scans[-1].raw_code == "DELIVD.NORMAL"
@@ -87,14 +68,14 @@ async def test_several_numbers_are_one_question_and_each_reads_its_own_parcel() 
 
 async def test_a_login_refused_with_a_page_is_told() -> None:
     wrong, item = Credential("operator", {**LOGIN.fields, "client_secret": "no"}), Item("1", "1")
-    async with serving(Gls()) as fetcher:
-        refused = (await connector().ask([item], wrong, fetcher))[item]
+    async with serving_gls(Gls()) as fetcher:
+        refused = (await connector("gls_eu").ask([item], wrong, fetcher))[item]
     assert isinstance(refused, Refused)
     assert refused.credential_refused
 
 
 def test_no_record_is_no_parcel() -> None:
-    made = connector()
+    made = connector("gls_eu")
     assert isinstance(made, RestJson)
     parcel = {"requested": DELIVERED, "unitno": DELIVERED, "status": "NORECORD", "events": []}
     answer = Answer(200, {}, orjson.dumps({"parcels": parcel}))
