@@ -136,6 +136,34 @@ async def test_try_asks_a_real_carrier_with_the_login_that_was_set(
     assert b"not the key" not in kept
 
 
+async def test_a_code_of_another_is_asked_with_its_login_and_more(
+    shell: Shell, admin_pool: Pool
+) -> None:
+    """``dhl_ecommerce`` is a part of DHL's unified interface."""
+    async with dhl_server() as server:
+        server.shipments["3318810025"] = SHIPMENT
+        await admin_pool.execute(
+            "INSERT INTO host_route (host, base_url) VALUES ($1, $2)", HOST, server.base_url
+        )
+        login = json.dumps({"api_key": API_KEY, "service": "express", "calls_per_day": "1e6"})
+        done = await shell.run(
+            "carrier", "credentials", "set", "dhl_ecommerce", "--json", piped=login
+        )
+        assert json.loads(done.stdout)["carrier"] == "dhl"
+        found = await shell.run("carrier", "try", "dhl_ecommerce", "3318810025", "--json")
+        assert json.loads(found.stdout)["kind"] == "Found"
+        assert [asked["service"] for asked in server.asked] == ["ecommerce"]
+        budgets = await admin_pool.fetch("SELECT carrier_code, owner FROM carrier_budget")
+        assert [tuple(row) for row in budgets] == [("dhl", "operator")]
+        live = await admin_pool.fetch("SELECT carrier_code FROM carrier_live")
+        assert [row["carrier_code"] for row in live] == ["dhl_ecommerce"]
+        waits = await shell.run("carrier", "try", "dhl", "3318810025")
+        assert "the quota at DHL" in str(waits.exception), "one quota for both"
+    assert (await shell.run("carrier", "pause", "dhl_ecommerce")).exit_code == 0
+    (row,) = json.loads((await shell.run("carrier", "state", "--json")).stdout)
+    assert row["carrier_code"] == "dhl"
+
+
 async def test_a_removed_login_is_gone(shell: Shell, admin_pool: Pool) -> None:
     await shell.run("carrier", "credentials", "set", "dhl", piped="key")
     assert await admin_pool.fetchval("SELECT count(*) FROM operator_credential") == 1

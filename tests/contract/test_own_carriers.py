@@ -81,3 +81,21 @@ def test_who_is_not_in_the_catalogue_is_not_found(client: Client, code: str) -> 
 def test_a_parameter_nobody_knows_is_refused(client: Client) -> None:
     assert client.get(f"{V1}?quality=linked").status == 422
     assert client.get(f"{V1}/dhl?x=1").status == 422
+
+
+def test_a_parcel_of_anothers_code_keeps_its_own_page(
+    client: Client, minimal: dict[str, Any]
+) -> None:
+    body = minimal | {
+        "tracking_number": {"carrier_code": "gls_nl", "tracking_number": "604831862623"},
+        "to_address": {"country_code": "NL", "postal_code": "3511 AB"},
+    }
+    assert client.post("/api/v3/parcels/tracking", body).status == 200
+    query = "carrier_code=gls_nl"
+    told = client.get(f"/api/v2/tracking/604831862623?{query}").document
+    assert told["carrier_code"] == "gls_nl"
+    assert told["carrier_tracking_url"] == (
+        "https://www.gls-info.nl/tracking?trackid=604831862623&zipcode=3511AB"
+    )
+    (parcel,) = client.get(f"/api/milepost/v1/parcels?{query}").document["data"]
+    assert parcel["monitoring"]["state"] == "waiting_for_credentials"
