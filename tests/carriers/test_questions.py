@@ -15,7 +15,7 @@ CEX = {"username": "u_WS", "password": "pw", "customer_code": "U54321"}
 
 def correos_express(asked: Mapping[str, Any]) -> bool:
     question = {"codigoCliente": "U54321", "dato": "3230001800123456", "idioma": "ES"}
-    return asked["body"] == question and asked["authorization"] == "Basic dV9XUzpwdw=="
+    return bool(asked["body"] == question and asked["authorization"] == "Basic dV9XUzpwdw==")
 
 
 def spring(asked: Mapping[str, Any]) -> bool:
@@ -25,7 +25,8 @@ def spring(asked: Mapping[str, Any]) -> bool:
 
 
 def inpost(asked: Mapping[str, Any]) -> bool:
-    return asked["path"] == "/v1/tracking/630400904100000000000017" and not asked["authorization"]
+    wanted = "/v1/tracking/630400904100000000000017"
+    return bool(asked["path"] == wanted and not asked["authorization"])
 
 
 Check = Callable[[Mapping[str, Any]], bool]
