@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milepost.carriers.moments import EARLIEST, LATEST, is_clamped, read_moment
-from milepost.carriers.zones import Zone, zone_of, zones_by_country
+from milepost.carriers.zones import Zone, zone_of, zone_of_spanish, zones_by_country
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Precision, ZoneSource
 
@@ -122,3 +122,9 @@ def test_a_places_clock(country: str, postal_code: str, expected: tuple[str, str
 def test_every_country_has_a_known_zone() -> None:
     for names in zones_by_country().values():
         assert ZoneInfo(names[0]).key == names[0]
+
+
+def test_a_province_of_spain_on_the_islands_has_their_clock() -> None:
+    assert zone_of_spanish("LAS PALMAS", "UTC") == Zone("Atlantic/Canary", ZoneSource.PLACE)
+    assert zone_of_spanish("Burgos", "UTC") == Zone("Europe/Madrid", ZoneSource.PLACE)
+    assert zone_of_spanish("", "UTC") == Zone("Europe/Madrid", ZoneSource.PLACE)

@@ -43,6 +43,8 @@ _ISLANDS = {
         (("90", "91", "92", "93", "94"), "Atlantic/Madeira"),
     ),
 }
+# How the postal codes of Spain's provinces on islands with a clock of their own begin.
+_ISLAND_PROVINCES = {"las palmas": "35", "santa cruz de tenerife": "38", "tenerife": "38"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ def zone_of(country_code: str, postal_code: str, home_zone: str) -> Zone:
         return Zone(_island(postal_code, islands, names[0]), ZoneSource.PLACE)
     source = ZoneSource.PLACE if _one_clock(names) or islands else ZoneSource.ASSUMED
     return Zone(names[0], source)
+
+
+def zone_of_spanish(province: str, home_zone: str) -> Zone:
+    """The zone of a province of Spain, where carriers tell it and no postal code."""
+    return zone_of("ES", _ISLAND_PROVINCES.get(province.casefold().strip(), ""), home_zone)
 
 
 @lru_cache(maxsize=1)

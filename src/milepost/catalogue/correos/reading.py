@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -10,7 +11,7 @@ from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import Broken, Found, Item, NotFound, Outcome
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
-from milepost.carriers.zones import Zone, zone_of
+from milepost.carriers.zones import Zone, zone_of, zone_of_spanish
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan
 from milepost.tracking.parcel import number_key
@@ -21,8 +22,6 @@ RETURNS = frozenset({"ADV0000V"})
 NO_ERROR = frozenset({"", "0"})
 # Correos publishes no list of its errors; this is how it words an unknown code elsewhere.
 _UNKNOWN = re.compile(r"no (se )?(ha )?encontrad|no existe|sin informaci|not found", re.IGNORECASE)
-# The provinces with a clock of their own, and how their postal codes begin.
-_ISLANDS = {"LAS PALMAS": "35", "SANTA CRUZ DE TENERIFE": "38", "TENERIFE": "38"}
 _SPAIN = frozenset({"", "ES", "ESP", "ESPAÑA"})
 
 
@@ -36,7 +35,7 @@ def not_found(document: Tree, item: Item) -> Outcome:
 def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     """What Correos knows about ``item``: one shipment, or a list that holds it."""
     # A list is answered where several codes are asked for, and by some gateways.
-    told = list(Tree({"": document.value}, "answer").items(""))
+    told = list(document.items())
     wanted = number_key(item.number)
     for shipment in told:
         if number_key(shipment.text("code")) == wanted:
@@ -102,7 +101,9 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         raw_text=event.text("summaryText") or fields["text"] or fields["long_text"],
         moment=moment,
         reading=reading,
-        place=_place(event),
+        place=replace(
+            _place(event), service_point_id=fields["unit"] if reading.phase is Phase.PUP else ""
+        ),
         position=position,
         leg="return" if code in RETURNS else "",
         raw_fields={name: text for name, text in fields.items() if text},
@@ -130,4 +131,6 @@ def _moment(manifest: Manifest, event: Tree, previous: datetime | None) -> Momen
 
 def _zone(manifest: Manifest, event: Tree) -> Zone:
     place = _place(event)
-    return zone_of(place.country_code, _ISLANDS.get(place.city.upper(), ""), manifest.home_zone)
+    if place.country_code == "ES":
+        return zone_of_spanish(place.city, manifest.home_zone)
+    return zone_of(place.country_code, "", manifest.home_zone)

@@ -25,16 +25,14 @@ from milepost.carriers.oauth2 import is_token
 from milepost.carriers.platforms.refusals import credential_refused, refusal_of
 from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.tokens import Granted, Tokens
-from milepost.carriers.zones import zone_of
+from milepost.carriers.zones import Zone, zone_of_spanish
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan
+from milepost.tracking.events import Moment, Place, Scan, ZoneSource
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import Phase
 
 TOKEN_SECONDS = 900.0
 """How long a token lasts is not documented; one that ran out is replaced."""
-# The provinces with a clock of their own, and how their postal codes begin.
-_ISLANDS = {"LAS PALMAS": "35", "SANTA CRUZ DE TENERIFE": "38", "TENERIFE": "38"}
 NO_SUCH_PATH = "HTTP resource"
 """How the server's own 404 begins to say that nothing is there."""
 
@@ -102,10 +100,11 @@ def not_found(document: Tree, item: Item) -> Outcome:
 
 def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     """What DHL Parcel Iberia knows about ``item``."""
-    shipments = list(Tree({"": document.value}, "answer").items("", at_most=MOST_EVENTS))
+    shipments = list(document.items(at_most=MOST_EVENTS))
     if all(one.text("DateTime") and not one.text("Tracking") for one in shipments):
         # The events alone, as public programs have met them: whose they are the question says.
-        return _shipment(manifest, Tree({"Events": document.value}, "answer"))
+        scans = tuple(_scans(manifest, shipments))
+        return Found(scans=scans, complete=True) if scans else NotFound()
     wanted = number_key(item.number)
     for shipment in shipments:
         if wanted in {number_key(shipment.text(name)) for name in ("Tracking", "AWB")}:
@@ -114,7 +113,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
 
 
 def _shipment(manifest: Manifest, shipment: Tree) -> Outcome:
-    scans = tuple(_scans(manifest, shipment))
+    scans = tuple(_scans(manifest, list(shipment.items("Events", at_most=MOST_EVENTS))))
     if not scans:
         return NotFound()
     delivered = any(scan.reading.phase is Phase.DELIVERED for scan in scans)
@@ -127,9 +126,8 @@ def _shipment(manifest: Manifest, shipment: Tree) -> Outcome:
     )
 
 
-def _scans(manifest: Manifest, shipment: Tree) -> Iterator[Scan]:
+def _scans(manifest: Manifest, events: list[Tree]) -> Iterator[Scan]:
     """The events from the oldest to the newest."""
-    events = list(shipment.items("Events", at_most=MOST_EVENTS))
     for position, (moment, event) in enumerate(in_order(events, partial(_moment, manifest))):
         code, text = event.text("Code"), event.text("Status")
         scan_class, reading = manifest.classify(code, text)
@@ -147,7 +145,8 @@ def _scans(manifest: Manifest, shipment: Tree) -> Iterator[Scan]:
 
 
 def _moment(manifest: Manifest, event: Tree, previous: datetime | None) -> Moment:
-    """On the clock of the province. No country is told, so others than the islands are assumed."""
-    islands = _ISLANDS.get(event.text("Ubication").upper(), "")
-    zone = zone_of("ES" if islands else "", islands, manifest.home_zone)
+    """On the clock of the province, where it is one of Spain's islands. No country is told."""
+    zone = zone_of_spanish(event.text("Ubication"), manifest.home_zone)
+    if zone.name == manifest.home_zone:
+        zone = Zone(zone.name, ZoneSource.ASSUMED)  # it may as well be in Portugal
     return read_moment(event.needed_text("DateTime"), zone, manifest.home_zone, previous)
