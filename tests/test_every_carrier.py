@@ -103,7 +103,11 @@ def test_a_changed_reading_is_noticed() -> None:
 
 
 # Answers to other questions than the ones we ask.
-OF_ANOTHER_CALL = {"status-v2-official-updatedshipments.json": "a feed of changed parcels"}
+OF_ANOTHER_CALL = {
+    "status-v2-official-updatedshipments.json": "a feed of changed parcels",
+    "seguimiento-envios.xml": "an older service that speaks XML",
+    "seguimiento-envios-2.xml": "an older service that speaks XML",
+}
 STATUSES = (200, 400, 401, 404, 500)
 
 
@@ -242,3 +246,13 @@ def test_a_megabyte_is_read_in_time(carrier: Carrier) -> None:
             body = swollen(case.body, many)
             if len(body) <= 1_048_576:
                 check(carrier, case, 200, body)
+
+
+@pytest.mark.parametrize("carrier", ASKABLE, ids=name_of)
+def test_depth_that_can_be_read_and_not_written_gives_an_outcome(carrier: Carrier) -> None:
+    deep = b'{"deep":' + b"[" * 600 + b"]" * 600 + b","
+    for case in cases(carrier):
+        if not is_xml(case.body):
+            body = orjson.dumps(orjson.loads(case.body)).replace(b'{"', deep + b'"')
+            for status in {200, case.status}:
+                check(carrier, case, status, body)

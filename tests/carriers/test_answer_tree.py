@@ -48,3 +48,10 @@ def test_lists_have_an_end() -> None:
         list(read_json(body).items("a"))
     (alone,) = read_json(b'{"a": {"b": 1}}').items("a")
     assert alone.text("b") == "1"
+
+
+def test_a_value_is_written_by_itself_and_too_deep_a_one_is_an_error() -> None:
+    tree = read_json(b'{"a": {"b": [1, "\xc3\xa9", null]}}').child("a")
+    assert orjson.loads(tree.as_json()) == {"b": [1, "é", None]}
+    with pytest.raises(CarrierParseError, match=r"answer\.a is nested too deep"):
+        read_json(b'{"a": %s}' % (b"[" * 600 + b"]" * 600)).child("a").as_json()

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from milepost.carriers.connector import (
     Broken,
@@ -59,7 +59,7 @@ class LaPoste:
         return web.json_response(entries, status=207)
 
 
-def routes_to(server: TestServer) -> dict[str, str]:
+def routes_to(server: BaseTestServer) -> dict[str, str]:
     return {"api.laposte.fr": str(server.make_url("/"))}
 
 

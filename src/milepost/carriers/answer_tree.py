@@ -101,3 +101,11 @@ class Tree:
             raise CarrierParseError(f"{found.path} is not a list of at most {at_most}")
         for place, member in enumerate(members):
             yield Tree(member, (found, f"[{place}]"))
+
+    def as_json(self) -> bytes:
+        """The value by itself, as it is kept."""
+        try:
+            return orjson.dumps(self.value)
+        except orjson.JSONEncodeError as error:
+            # What is read may be four times as deep as what is written.
+            raise CarrierParseError(f"{self.path} is nested too deep") from error

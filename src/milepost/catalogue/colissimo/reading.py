@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
-import orjson
-
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import (
@@ -50,7 +48,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, shipment),
         service=shipment.text("product"),
         further_numbers=(partner,) if partner else (),
-        raw=orjson.dumps(entry.value),
+        raw=entry.as_json(),
     )
 
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import orjson
-
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import DeliveryEstimate, Found, Item, NotFound, Outcome
@@ -40,7 +38,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, shipment),
         signed_by=_signed_by(manifest, events),
         service=_service(shipment),
-        raw=orjson.dumps(shipment.value),
+        raw=shipment.as_json(),
     )
 
 

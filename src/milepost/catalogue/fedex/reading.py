@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-import orjson
-
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import Broken, DeliveryEstimate, Found, Item, NotFound, Outcome
@@ -44,7 +42,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         signed_by=delivery.text("receivedByName") or delivery.text("signedByName"),
         service=result.text("serviceDetail", "description"),
         further_numbers=_further_numbers(result, item),
-        raw=orjson.dumps(result.value),
+        raw=result.as_json(),
     )
 
 

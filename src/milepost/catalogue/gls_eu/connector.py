@@ -5,8 +5,6 @@ from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
-import orjson
-
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import (
@@ -79,7 +77,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         scans=scans,
         complete=bool(events),
         further_numbers=(unit,) if unit and unit != number_key(item.number) else (),
-        raw=orjson.dumps(parcel.value),
+        raw=parcel.as_json(),
     )
 
 
