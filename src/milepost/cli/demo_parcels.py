@@ -50,7 +50,8 @@ class Move:
 
 
 def demo_parcels(catalogue: Catalogue, start: int) -> list[DemoParcel]:
-    """What the ``start``-th start registers: one of each real carrier, and the simulated ones."""
+    """What the ``start``-th start registers: one of each carrier that waits for a login of its own,
+    and the simulated ones. Who needs none would be asked, and a demo bothers nobody."""
     now = datetime.now(UTC).replace(microsecond=0)
     numbers = [NUMBER.format(story=story, speed=speed, serial="") for story, speed in ONCE]
     numbers += [
@@ -59,7 +60,7 @@ def demo_parcels(catalogue: Catalogue, start: int) -> list[DemoParcel]:
     real = [
         DemoParcel(carrier.manifest.code, number, country_of(carrier), now - REAL_AGE, False)
         for carrier in catalogue
-        if not carrier.manifest.simulated
+        if carrier.needs_credential and carrier.answering is None
         for number in carrier.manifest.test_numbers[:1]
     ]
     return real + [
