@@ -15,15 +15,23 @@ from milepost.carriers.registry import Carrier, Catalogue
 @asynccontextmanager
 async def serving(routes: Sequence[web.RouteDef], *hosts: str) -> AsyncIterator[Fetcher]:
     """A fetcher for which all of ``hosts`` are served with ``routes``."""
+    async with (
+        listening(routes) as base_url,
+        Fetcher(routes=dict.fromkeys(hosts, base_url)) as fetcher,
+    ):
+        yield fetcher
+
+
+@asynccontextmanager
+async def listening(routes: Sequence[web.RouteDef]) -> AsyncIterator[str]:
+    """Where ``routes`` are served."""
     app = web.Application()
     app.add_routes(routes)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with Fetcher(routes=dict.fromkeys(hosts, base_url)) as fetcher:
-            yield fetcher
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

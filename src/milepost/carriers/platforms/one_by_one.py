@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from milepost.carriers.connector import Broken, Found, Item, Outcome, Refused
 from milepost.carriers.exchange import Answer
-from milepost.errors import CarrierUnreachable
+from milepost.errors import CarrierUnreachable, NoSlot
 
 Fetch = Callable[[Item], Awaitable[Answer | Refused | Broken]]
 
@@ -17,11 +17,18 @@ async def one_by_one(
 ) -> Mapping[Item, Outcome]:
     """Ask item by item; after a refusal or a fault that concerns all, the rest is not asked.
 
-    ``fetch`` gives an answer, or the outcome where there is none (no token could be had).
+    ``fetch`` gives an answer, or the outcome where there is none (no token could be had). Items
+    beyond the quota have no outcome, and those before keep theirs: asked about again and again,
+    a number in the middle would never have its answer. Raises NoSlot where nothing was asked.
     """
     outcomes: dict[Item, Outcome] = {}
     for item in items:
-        outcomes[item] = told = await _one(item, fetch, outcome)
+        try:
+            outcomes[item] = told = await _one(item, fetch, outcome)
+        except NoSlot:
+            if not outcomes:
+                raise
+            return outcomes
         if isinstance(told, Refused) or (isinstance(told, Broken) and told.lane_wide):
             return {one: outcomes.get(one, told) for one in items}
     return outcomes
