@@ -34,6 +34,7 @@ def _known_check(name: str) -> str:
     return name
 
 
+@cache
 def _known_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
