@@ -84,6 +84,16 @@ def test_two_scans_told_apart_by_words_alone_stay_two(tmp_path: Path) -> None:
     assert rules.classify("go", "LEFT 12:07")[0] == left
 
 
+def test_where_the_code_is_finer_words_are_read_only_for_a_new_one(tmp_path: Path) -> None:
+    rules = manifest(tmp_path, RULES.replace('codes = ["go"]', ""))
+    assert rules.classify_by_code("go", "waiting at the shop")[1].phase is Phase.IN_TRANSIT
+    assert rules.classify_by_code("A1", "waiting at the shop")[0] == "arrived"
+    new_class, new = rules.classify_by_code("Z9", "", "waiting at the shop")
+    assert (new_class, new.phase) == ("Z9", Phase.PUP)
+    assert rules.classify_by_code("", "waiting at the shop")[0] == "shop"
+    assert rules.classify_by_code("Z9", "words nobody knows") == ("Z9", UNREAD)
+
+
 def test_the_quota_is_kept_with_a_margin_and_can_be_granted(tmp_path: Path) -> None:
     rules = manifest(tmp_path, RULES)
     assert rules.quota.spacing_seconds == pytest.approx(86_400 / 950)

@@ -218,6 +218,10 @@ class Manifest:
         """The scan class and the reading of one event (see ``Rules.classify``)."""
         return self.rules.classify(raw_code, *texts)
 
+    def classify_by_code(self, raw_code: str, *texts: str) -> tuple[str, Reading]:
+        """The same where the code is finer than the words (see ``Rules.classify_by_code``)."""
+        return self.rules.classify_by_code(raw_code, *texts)
+
     def quota_for(self, credential: Credential) -> Quota:
         """The carrier's quota, or what the credential's owner was granted beyond it.
 

@@ -142,6 +142,17 @@ class Rules:
         name = f"{raw_code or 'uncoded'}:{words}".rstrip(":")
         return name, known.reading if known else UNREAD
 
+    def classify_by_code(self, raw_code: str, *texts: str) -> tuple[str, Reading]:
+        """Like ``classify``, for carriers whose codes are finer than their words.
+
+        What a code means goes first and the code is the class; the words are read where it is new.
+        """
+        known = self.by_code.get(raw_code)
+        if known:
+            return known.same_as or known.raw, known.reading
+        rule, reading = self.classify(raw_code, *texts)
+        return raw_code or rule, reading
+
 
 def read_toml(adapter: TypeAdapter[Any], text: str, where: str, **further: Any) -> Any:
     """What ``text`` says, checked. Raises ConfigurationError naming file and field."""

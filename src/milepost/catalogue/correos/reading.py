@@ -87,7 +87,6 @@ def _scans(manifest: Manifest, shipment: Tree) -> Iterator[Scan]:
 
 def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Scan:
     code = event.needed_text("eventCode")
-    scan_class, reading = manifest.classify(code)
     fields = {
         "text": event.text("eventDes"),
         "long_text": event.text("expandedText"),
@@ -95,10 +94,12 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         "unit": event.text("unit"),
         "clamped": "true" if is_clamped(moment) else "",
     }
+    summary = event.text("summaryText")
+    scan_class, reading = manifest.classify_by_code(code, fields["text"], summary)
     return Scan(
         scan_class=scan_class,
         raw_code=code,
-        raw_text=event.text("summaryText") or fields["text"] or fields["long_text"],
+        raw_text=summary or fields["text"] or fields["long_text"],
         moment=moment,
         reading=reading,
         place=replace(

@@ -98,12 +98,12 @@ def _scans(manifest: Manifest, shipment: Tree) -> Iterator[Scan]:
     """The events from the oldest to the newest."""
     events = list(shipment.items("status", at_most=MOST_EVENTS))
     for position, (moment, event) in enumerate(in_order(events, partial(_moment, manifest))):
-        code = event.needed_text("code")
-        scan_class, reading = manifest.classify(code)
+        code, text = event.needed_text("code"), event.text("description")
+        scan_class, reading = manifest.classify_by_code(code, text)
         yield Scan(
             scan_class=scan_class,
             raw_code=code,
-            raw_text=event.text("description"),
+            raw_text=text,
             moment=moment,
             reading=reading,
             place=_place(event.child("scanningUnit")),

@@ -60,7 +60,7 @@ def _scans(manifest: Manifest, shipment: Tree) -> Iterator[Scan]:
 def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Scan:
     code, text = event.text("status"), event.text("StatusDescription")
     synthesis, phase = event.text("synthesisStatusDescription"), event.text("phase")
-    rule, reading = manifest.classify(code, *filter(None, (text, synthesis, phase)))
+    scan_class, reading = manifest.classify_by_code(code, text, synthesis, phase)
     fields = {
         "synthesis": synthesis,
         "phase": phase,
@@ -68,8 +68,7 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         "clamped": "true" if is_clamped(moment) else "",
     }
     return Scan(
-        # The code is finer than the words that say what it means.
-        scan_class=code or rule,
+        scan_class=scan_class,
         raw_code=code,
         raw_text=text or synthesis or phase,
         moment=moment,

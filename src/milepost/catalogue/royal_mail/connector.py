@@ -26,7 +26,7 @@ from milepost.carriers.zones import Zone
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan, ZoneSource
 from milepost.tracking.parcel import number_key
-from milepost.tracking.vocabulary import UNREAD, Reading
+from milepost.tracking.vocabulary import UNREAD
 
 # No such barcode; and four ways to say that nothing is told about it: not for its product, not yet.
 NOTHING_TOLD = frozenset({"E1142", "E1283", "E1284", "E1307", "E1308"})
@@ -141,18 +141,13 @@ def _made(
         raw_code=code,
         raw_text=name,
         moment=moment,
-        reading=_reading(manifest, code, name),
+        # Most codes are not public; then the event's name tells what it means.
+        reading=manifest.classify_by_code(code, name)[1],
         place=Place(depot=where),
         position=position,
         raw_fields={"clamped": "true"} if is_clamped(moment) else {},
         mapping_version=manifest.mapping_version,
     )
-
-
-def _reading(manifest: Manifest, code: str, name: str) -> Reading:
-    """The code's meaning; most codes are not public, then the event's name tells."""
-    known = manifest.by_code.get(code)
-    return known.reading if known else manifest.classify(code, name)[1]
 
 
 def _moment(manifest: Manifest, stated: str, previous: datetime | None = None) -> Moment:
