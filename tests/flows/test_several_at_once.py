@@ -33,7 +33,11 @@ def result(number: str, *codes: str) -> dict[str, Any]:
         }
         for hour, code in enumerate(codes)
     ]
-    told: dict[str, Any] = {"scanEvents": events[::-1]}
+    back = {"type": "RETURNED_TO_SHIPPER_TRACKING_NUMBER", "values": [f"{number}9"]}
+    service = {"description": "FedEx Ground"}
+    told: dict[str, Any] = {"scanEvents": events[::-1], "serviceDetail": service}
+    if "RS" in codes:
+        told["additionalTrackingInfo"] = {"packageIdentifiers": [back]}
     if not codes:
         told = {"error": {"code": "TRACKING.TRACKINGNUMBER.NOTFOUND"}}
     return {"trackingNumber": number, "trackResults": [told]}
@@ -112,6 +116,27 @@ async def test_a_number_that_spoils_a_question_does_not_stop_the_others(
     assert len(fedex.asked[0]) == 4
     assert sorted(fedex.asked[1:]) == sorted([one] for one in fedex.asked[0])
     assert {await status(house, number) for number in numbers} == {"SHIPMENT_ON_ROUTE"}
+
+
+async def test_the_number_of_the_way_back_is_kept_beside_the_parcel(
+    house: House, fedex: FedEx
+) -> None:
+    fedex.known = {"771300000001": ("PU",)}
+    await register(house, "771300000001")
+    await house.check_everything(CARRIER)
+    assert await beside(house) == {"service": "FedEx Ground"}
+    fedex.known = {"771300000001": ("PU", "RS")}
+    await house.check_everything(CARRIER)
+    assert await beside(house) == {
+        "service": "FedEx Ground",
+        "further_numbers": ["7713000000019"],
+    }
+
+
+async def beside(house: House) -> Any:
+    async with tenant(house.app_pool, house.account) as conn:
+        told = await conn.fetchval("SELECT extra::text FROM parcel")
+    return orjson.loads(told)
 
 
 async def test_answers_before_the_quota_ended_are_kept(house: House) -> None:

@@ -256,6 +256,7 @@ def show(outcome: Outcome) -> None:
                 "service": outcome.service,
                 "expected": outcome.estimate.day if outcome.estimate else None,
                 "signed by": outcome.signed_by,
+                "further numbers": ", ".join(outcome.further_numbers),
             }
             print_facts({name: value for name, value in facts.items() if value})
             print_table([_row(scan) for scan in outcome.scans], "The carrier tells no events.")

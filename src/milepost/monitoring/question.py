@@ -13,10 +13,8 @@ from milepost.monitoring.claim import Claimed
 
 def hash_of(found: Found) -> str:
     """Tells whether an answer says anything new; the carrier's clock does not count."""
-    said = orjson.dumps(
-        [found.scans, found.complete, found.estimate, found.signed_by, found.service],
-        option=orjson.OPT_SORT_KEYS,
-    )
+    beside = [found.estimate, found.signed_by, found.service, found.further_numbers]
+    said = orjson.dumps([found.scans, found.complete, *beside], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(said, digest_size=16).hexdigest()
 
 

@@ -86,7 +86,12 @@ class Settler:
 
         news = News(
             found.estimate,
-            {"signed_by": found.signed_by, "service": found.service},
+            {
+                "signed_by": found.signed_by,
+                "service": found.service,
+                # Under which another carrier brings it, or the parcel comes back.
+                "further_numbers": list(found.further_numbers),
+            },
             found.raw,
             found.raw_type,
         )
