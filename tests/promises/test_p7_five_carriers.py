@@ -8,6 +8,7 @@ and the breaker have tests of their own beside ``tests/monitoring``.
 
 import asyncio
 import os
+import re
 import sys
 import time
 from contextlib import ExitStack
@@ -167,15 +168,22 @@ async def test_a_lane_that_loses_its_turn_is_seen(
 ) -> None:
     """The planted fault: after a claim nobody knows that more is due."""
     await register(app_pool, admin_pool, account)
-    await execute(
-        dsn,
-        "CREATE OR REPLACE FUNCTION earliest_due(p_account bigint, p_carrier text)"
-        " RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'",
-    )
+    await forget_what_is_left(dsn)
     await ask(dsn, SECONDS)
     forgotten = await never_asked(dsn)
     keep("P7 broken twin: turns are lost", forgotten=forgotten)
     assert forgotten > 0
+
+
+async def forget_what_is_left(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    source = await connection.fetchval(
+        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'claim_checks'"
+    )
+    await connection.close()
+    broken, made = re.subn(r"coalesce\(last_due, 'infinity'\)", "'infinity'", source)
+    assert made == 1
+    await execute(dsn, broken)
 
 
 async def never_asked(dsn: str) -> int:
