@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milepost.carriers.moments import EARLIEST, LATEST, is_clamped, read_moment
+from milepost.carriers.moments import (
+    EARLIEST,
+    LATEST,
+    is_clamped,
+    read_moment,
+    read_printed,
+)
 from milepost.carriers.zones import Zone, zone_of, zone_of_spanish, zones_by_country
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Precision, ZoneSource
@@ -122,6 +128,13 @@ def test_a_places_clock(country: str, postal_code: str, expected: tuple[str, str
 def test_every_country_has_a_known_zone() -> None:
     for names in zones_by_country().values():
         assert ZoneInfo(names[0]).key == names[0]
+
+
+def test_a_printed_day_without_hours_is_the_whole_day() -> None:
+    moment = read_printed("03112026", "%d%m%Y", AMSTERDAM, "Europe/Amsterdam")
+    assert (moment.stated, moment.home_minute) == ("03112026", "2026-11-03")
+    assert moment.precision is Precision.DAY
+    assert moment.instant == utc("2026-11-03T22:59:59")
 
 
 def test_a_province_of_spain_on_the_islands_has_their_clock() -> None:

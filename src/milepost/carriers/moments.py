@@ -50,14 +50,18 @@ def read_printed(
 ) -> Moment:
     """Like ``read_moment``, for a time printed in another form (as ``datetime.strptime`` takes it).
 
-    What was stated stays as it was printed. Raises CarrierParseError for anything else.
+    A form without hours states a day. What was stated stays as it was printed. Raises
+    CarrierParseError for anything else.
     """
     try:
         wall = datetime.strptime(stated.strip(), form)  # noqa: DTZ007 - the zone comes below
     except ValueError as error:
         raise CarrierParseError(f"not a time: {stated[:40]!r}") from error
     # The ISO form is read, so that there is one rule for zones, autumn nights and far years.
-    iso = f"{wall.replace(tzinfo=None).isoformat(timespec='seconds')}{wall.strftime('%z')}"
+    if "%H" in form or "%I" in form:
+        iso = f"{wall.replace(tzinfo=None).isoformat(timespec='seconds')}{wall.strftime('%z')}"
+    else:
+        iso = wall.date().isoformat()
     return replace(read_moment(iso, zone, home_zone, previous), stated=stated)
 
 

@@ -125,9 +125,10 @@ def _place(event: Tree) -> Place:
 
 
 def _moment(manifest: Manifest, event: Tree, previous: datetime | None) -> Moment:
-    day, time = event.needed_text("eventDate"), event.needed_text("eventHours")
-    form = "%d/%m/%Y %H:%M:%S" if time.count(":") == 2 else "%d/%m/%Y %H:%M"
-    return read_printed(f"{day} {time}", form, _zone(manifest, event), manifest.home_zone, previous)
+    stated = f"{event.needed_text('eventDate')} {event.text('eventHours')}".strip()
+    forms = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S")
+    form = forms[min(stated.count(":"), 2)]
+    return read_printed(stated, form, _zone(manifest, event), manifest.home_zone, previous)
 
 
 def _zone(manifest: Manifest, event: Tree) -> Zone:

@@ -117,5 +117,6 @@ def _scan(manifest: Manifest, state: Tree, moment: Moment, position: int) -> Sca
 def _moment(manifest: Manifest, state: Tree, previous: datetime | None) -> Moment:
     """Day and time as digits alone. No state names a place, so islands go by the home clock too."""
     home = manifest.home_zone
-    stated = f"{state.needed_text('fechaEstado')} {state.needed_text('horaEstado')}"
-    return read_printed(stated, "%d%m%Y %H%M%S", Zone(home, ZoneSource.ASSUMED), home, previous)
+    stated = f"{state.needed_text('fechaEstado')} {state.text('horaEstado')}".strip()
+    form = "%d%m%Y %H%M%S" if " " in stated else "%d%m%Y"
+    return read_printed(stated, form, Zone(home, ZoneSource.ASSUMED), home, previous)

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -11,7 +10,7 @@ from milepost.carriers.answer_tree import MOST_EVENTS
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import Broken, Found, Item, NotFound, Outcome
 from milepost.carriers.manifest import Manifest
-from milepost.carriers.moments import is_clamped, read_moment, read_printed
+from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.platforms.refusals import credential_refused
 from milepost.carriers.xml_tree import XmlTree
 from milepost.carriers.zones import zone_of
@@ -108,5 +107,4 @@ def _moment(manifest: Manifest, row: XmlTree, previous: datetime | None) -> Mome
     form = "%d/%m/%Y" if len(day) > len("dd/mm/yy") else "%d/%m/%y"
     if minute:
         return read_printed(f"{day} {minute}", f"{form} %H:%M", zone, home, previous)
-    told = read_printed(day, form, zone, home, previous)
-    return replace(read_moment(told.home_minute[:10], zone, home), stated=day)
+    return read_printed(day, form, zone, home)

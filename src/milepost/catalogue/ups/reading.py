@@ -8,7 +8,7 @@ from functools import partial
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.connector import DeliveryEstimate, Found, Item, NotFound, Outcome
 from milepost.carriers.manifest import Manifest
-from milepost.carriers.moments import is_clamped, read_moment, read_printed
+from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan
@@ -130,8 +130,7 @@ def _moment(manifest: Manifest, activity: Tree, place: Place, previous: datetime
     zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
     read = partial(read_printed, zone=zone, home_zone=manifest.home_zone, previous=previous)
     if not activity.text("time"):
-        day = datetime.fromisoformat(read(stated, "%Y%m%d").home_minute).date()
-        return replace(read_moment(day.isoformat(), zone, manifest.home_zone), stated=stated)
+        return read(stated, "%Y%m%d")
     offset = activity.text("gmtOffset")
     if not offset:
         return read(stated, "%Y%m%d %H%M%S")
