@@ -3,14 +3,16 @@
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
-from bench import batches, checking, reads, recording, sizes, writes
+from bench import batches, catalogue, checking, reads, recording, sizes, writes
 from bench.house import House
 from bench.rows import Row, failed, print_table, write_json
 from bench.run import Run, Scale
@@ -34,6 +36,8 @@ async def measure(run: Run, wanted: Sequence[str]) -> list[Row]:
         }
     if "checks" in wanted:
         parts["checks"] = lambda: checking.rows(run)
+    if "catalogue" in wanted:
+        parts["catalogue"] = lambda: catalogue.rows(run)
     if "sizes" in wanted:
         few = await run.filled("few", scale.few_parcels)
         many = await run.filled("many", scale.many_parcels)
@@ -47,7 +51,7 @@ async def measure(run: Run, wanted: Sequence[str]) -> list[Row]:
     return rows
 
 
-PARTS = ("reads", "writes", "records", "batches", "checks", "sizes")
+PARTS = ("reads", "writes", "records", "batches", "checks", "catalogue", "sizes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = chosen.parts or (("sizes",) if chosen.large else PARTS)
     shutil.rmtree(chosen.state, ignore_errors=True)
     chosen.state.mkdir(parents=True)
+    # Told to stop, it stops what it started.
+    signal.signal(signal.SIGTERM, _leave)
     try:
         with House(chosen.state.resolve()).open() as house:
             rows = asyncio.run(measure(Run(house, scale), wanted))
@@ -73,6 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_table(rows, Console())
     write_json(rows, chosen.json)
     return 0 if all(row.enough for row in rows) else 1
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _scaled(scale: Scale, changes: Sequence[str]) -> Scale:

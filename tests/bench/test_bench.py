@@ -25,8 +25,8 @@ def run(tmp_path: Path, *parts: str) -> tuple[int, dict[str, dict[str, object]]]
 
 
 def test_rows_come_out(tmp_path: Path) -> None:
-    _, rows = run(tmp_path, "reads", "writes", "records")
-    assert len(rows) == 6
+    _, rows = run(tmp_path, "reads", "writes", "records", "catalogue")
+    assert len(rows) == 8
     for row in rows.values():
         assert isinstance(row["value"], float), row
         assert row["value"] > 0, row
