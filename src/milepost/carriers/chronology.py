@@ -21,13 +21,17 @@ def in_order(
     ``newest_first`` is the carrier's habit; no carrier promises one, so the times go before. It
     decides about events of one instant, and in the hour that autumn shows twice.
     """
-    told = list(events)
-    if told and _newest_first(moment(told[0], None), moment(told[-1], None), newest_first):
-        told.reverse()
-    timed: list[tuple[Moment, Event]] = []
-    for event in told:
-        previous = timed[-1][0].instant if timed else None
-        timed.append((moment(event, previous), event))
+    if not events:
+        return []
+    told, first = list(events), moment(events[0], None)
+    if len(told) > 1:
+        last = moment(told[-1], None)
+        if _newest_first(first, last, newest_first):
+            told.reverse()
+            first = last
+    timed = [(first, told[0])]
+    for event in told[1:]:
+        timed.append((moment(event, timed[-1][0].instant), event))
     timed.sort(key=lambda pair: pair[0].instant)
     return timed
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from functools import partial
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
+from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import DeliveryEstimate, Found, Item, NotFound, Outcome
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
@@ -72,19 +73,15 @@ def _package_of(shipments: list[Tree], item: Item) -> Tree:
 
 
 def _scans(manifest: Manifest, activities: list[Tree]) -> Iterator[Scan]:
-    """The activities, which come newest first, from the oldest to the newest."""
-    previous: datetime | None = None
-    for position, activity in enumerate(reversed(activities)):
-        scan = _scan(manifest, activity, position, previous)
-        previous = scan.moment.instant
-        yield scan
+    """The activities from the oldest to the newest; UPS tells the newest first."""
+    timed = in_order(activities, partial(_moment, manifest), newest_first=True)
+    for position, (moment, activity) in enumerate(timed):
+        yield _scan(manifest, activity, moment, position)
 
 
-def _scan(manifest: Manifest, activity: Tree, position: int, previous: datetime | None) -> Scan:
+def _scan(manifest: Manifest, activity: Tree, moment: Moment, position: int) -> Scan:
     status = activity.child("status")
     code, state, kind = (status.text(name) for name in ("code", "statusCode", "type"))
-    place = _place(activity.child("location", "address"))
-    moment = _moment(manifest, activity, place, previous)
     fields = {
         "state": state,
         "kind": kind,
@@ -97,7 +94,7 @@ def _scan(manifest: Manifest, activity: Tree, position: int, previous: datetime 
         raw_text=status.text("description"),
         moment=moment,
         reading=_reading(manifest, code, state, kind),
-        place=place,
+        place=_place(activity.child("location", "address")),
         position=position,
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
@@ -124,8 +121,9 @@ def _place(address: Tree) -> Place:
     )
 
 
-def _moment(manifest: Manifest, activity: Tree, place: Place, previous: datetime | None) -> Moment:
+def _moment(manifest: Manifest, activity: Tree, previous: datetime | None) -> Moment:
     """The local time as printed; with UPS's own offset where newer answers give one."""
+    place = _place(activity.child("location", "address"))
     stated = f"{activity.needed_text('date')} {activity.text('time')}".strip()
     zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
     read = partial(read_printed, zone=zone, home_zone=manifest.home_zone, previous=previous)
