@@ -67,6 +67,31 @@ def test_an_odd_number_is_warned_about(catalogue: Catalogue, number: str, code: 
     assert (notice.code if notice else None) == code
 
 
+@pytest.mark.parametrize(
+    ("doubted", "number", "code"),
+    [
+        ("AA", "AA1234", None),
+        ("AA", "3318810025", None),
+        ("AA", "3318810026", "check_digit"),
+        ("AA", "BB1234", None),
+        ("mod7", "3318810026", None),
+        ("mod7", "BB1234", None),
+    ],
+)
+def test_a_form_nobody_confirmed_warns_of_nothing(
+    tmp_path: Path, doubted: str, number: str, code: str | None
+) -> None:
+    text = MANIFEST.format(code="test_one")
+    end = {"AA": "'AA\\d{4}'\n", "mod7": 'check = "mod7"\n'}[doubted]
+    (tmp_path / "test_one").mkdir()
+    marked = text.replace(end, f'{end}confidence = "assumed"\n')
+    assert marked != text
+    (tmp_path / "test_one" / "manifest.toml").write_text(marked)
+    (carrier,) = Catalogue.load(tmp_path)
+    notice = carrier.number_notice(number)
+    assert (notice.code if notice else None) == code
+
+
 def test_a_link_needs_all_its_parts_and_escapes_them(catalogue: Catalogue) -> None:
     carrier = catalogue.get("test_one")
     assert carrier is not None

@@ -4,8 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from milepost.carriers.manifest import Manifest
 from milepost.carriers.registry import Carrier, placeholders
 from milepost.errors import ConfigurationError
+from milepost.tracking.parcel import number_key
 
 _KNOWN = {"n", "pc", "lang", "cc", "CC"}
 
@@ -24,12 +26,18 @@ def _formats(carrier: Carrier) -> Iterator[str]:
             yield f"the pattern {form.pattern} can't be read: {error}"
             return
     for number in manifest.test_numbers:
-        if carrier.number_notice(number) is not None:
+        if manifest.formats and not any(_checks_of(manifest, number)):
             yield f"the test number {number} fits no format, or its check fails"
     for number in manifest.invalid_numbers:
-        notice = carrier.number_notice(number)
-        if notice is None or notice.code != "check_digit":
-            yield f"the check of the invalid number {number} does not fail"
+        held = _checks_of(manifest, number)
+        if not held or any(held):
+            yield f"the invalid number {number} fits no format, or its check holds"
+
+
+def _checks_of(manifest: Manifest, number: str) -> list[bool]:
+    """Whether the check holds, for each format that the number has."""
+    key = number_key(number)
+    return [form.checks(key) for form in manifest.formats if form.fits(key)]
 
 
 def _pages(carrier: Carrier) -> Iterator[str]:

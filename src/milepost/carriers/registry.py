@@ -76,10 +76,14 @@ class Carrier:
         return replace(credential, fields={**credential.fields, **further})
 
     def number_notice(self, number: str) -> Notice | None:
-        """A warning when ``number`` is unlike this carrier's numbers; it is tracked anyway."""
+        """A warning when ``number`` is unlike this carrier's numbers; it is tracked anyway.
+
+        Forms that nobody confirmed warn of nothing.
+        """
         key = number_key(number)
         alike = [form for form in self.manifest.formats if form.fits(key)]
-        if not self.manifest.formats or any(form.checks(key) for form in alike):
+        doubted = any(form.confidence == "assumed" for form in alike or self.manifest.formats)
+        if not self.manifest.formats or doubted or any(form.checks(key) for form in alike):
             return None
         if alike:
             return Notice(

@@ -25,9 +25,9 @@ Made from the catalogue by `python -m milepost.carriers.table`; to read, not to 
 - **recognised**: the code is known, and the form of its numbers where that is said.
 
 Parcels of every code, and of codes that are not here, can be registered; what nobody asks is fed by
-push, file or API. {unconfirmed} marks what nobody confirmed: it is used for suggestions, never to
-refuse. "as `code`" means that the other carrier is asked, with its login and within its quota. A
-number's check digit is in brackets; no number is refused for it.
+push, file or API. {unconfirmed} marks what nobody confirmed: it is used for suggestions, and warns
+of nothing. "as `code`" means that the other carrier is asked, with its login and within its quota.
+A number's check digit is in brackets; no number is refused for it.
 
 | Code | Carrier | Countries | Quality | Asked | API | Numbers | Page | Tells by itself | Note |
 |---|---|---|---|---|---|---|---|---|---|
