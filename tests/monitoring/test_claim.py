@@ -128,6 +128,24 @@ async def test_the_most_urgent_go_first_but_a_quarter_is_for_the_others(
     assert len(taken - urgent) == 3
 
 
+async def test_a_row_that_somebody_else_held_during_a_claim_keeps_its_lane_due(
+    account: int, registrar: Registrar, worker_pool: Pool
+) -> None:
+    """A push, say, gives it back as due as it was, and plans no turn for it."""
+    lane = await parcels(registrar, account, 3)
+    async with tenant(worker_pool, account) as holder:
+        held = await holder.fetchval(
+            "UPDATE watch SET due_at = due_at - interval '10 s' "
+            "WHERE parcel_id = (SELECT min(parcel_id) FROM watch) RETURNING parcel_id"
+        )
+    async with tenant(worker_pool, account) as holder:
+        await holder.execute("UPDATE watch SET next_deadline_at = now() WHERE parcel_id = $1", held)
+        assert len(await claim(worker_pool, lane, 50, LEASE)) == 2
+    assert await due_lanes(worker_pool, 10) == [lane]
+    assert [row.parcel_id for row in await claim(worker_pool, lane, 50, LEASE)] == [held]
+    assert await due_lanes(worker_pool, 10) == []
+
+
 async def test_lanes_take_turns_so_that_a_big_merchant_starves_nobody(
     account: int, admin_pool: Pool, registrar: Registrar, worker_pool: Pool
 ) -> None:

@@ -133,16 +133,21 @@ BEGIN
            nullif(c.next_deadline_at, 'infinity')
     FROM claimed c JOIN parcel p ON p.account_id = p_account AND p.parcel_id = c.parcel_id;
 
-    -- Read on from where the claim ended: the entries before are of rows that were just taken, or
-    -- that others hold, who see to the turn themselves. With a lock, so that the newest is seen.
+    -- Read on from where the claim ended: the entries before are of rows that were just taken. With a
+    -- lock, so that the newest is seen. What others held meanwhile lies before as well, and they may
+    -- have given it back as due as it was: looked for where nothing else is due.
     PERFORM FROM lane l WHERE l.account_id = p_account AND l.carrier_code = p_carrier FOR UPDATE;
-    SELECT min(rest.due_at) INTO last_due FROM generate_series(0, 3) AS level (urgency)
-    CROSS JOIN LATERAL (
-        SELECT w.due_at FROM watch w
-        WHERE w.account_id = p_account AND w.carrier_code = p_carrier
-          AND w.urgency = level.urgency AND w.due_at >= latest[level.urgency + 1]
-        ORDER BY w.due_at LIMIT 1
-    ) AS rest;
+    FOR reading IN 1..2 LOOP
+        SELECT min(rest.due_at) INTO last_due FROM generate_series(0, 3) AS level (urgency)
+        CROSS JOIN LATERAL (
+            SELECT w.due_at FROM watch w
+            WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+              AND w.urgency = level.urgency AND w.due_at >= latest[level.urgency + 1]
+            ORDER BY w.due_at LIMIT 1
+        ) AS rest;
+        EXIT WHEN last_due <= now();
+        latest := array_fill('-infinity'::timestamptz, ARRAY[4]);
+    END LOOP;
     UPDATE lane l SET turn_at = greatest(coalesce(last_due, 'infinity'), now(), l.paused_until)
     WHERE l.account_id = p_account AND l.carrier_code = p_carrier
       AND l.state IN ('open', 'credential_refused');
