@@ -24,6 +24,7 @@ from milepost.carriers.connector import (
 from milepost.db.pool import Pool
 from milepost.errors import DatabaseUnavailable
 from milepost.monitoring import settle as settle_module
+from milepost.monitoring import slots
 from milepost.monitoring.claim import Lane, due_lanes, pause
 from milepost.monitoring.sweep import sweep
 from milepost.parcels.record import Recorder
@@ -172,6 +173,27 @@ async def test_a_database_that_goes_away_meanwhile_is_no_fault_of_the_carrier(ho
     with pytest.raises(DatabaseUnavailable):
         await house.check()
     assert await house.run("SELECT misses FROM watch") == 0
+
+
+async def test_a_flood_of_refusals_waits_for_its_turn_and_not_for_a_connection(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.checker, "_writing", asyncio.Semaphore(2))
+    for _ in range(6):
+        await house.register(carrier_code="sandbox")
+    under_way, most = 0, 0
+
+    async def slow(*_: Any) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+
+    monkeypatch.setattr(slots, "hold", slow)
+    house.answer = lambda _: BUSY
+    assert await house.check() == 6
+    assert most == 2
 
 
 async def test_a_lane_whose_check_fails_lets_others_have_their_turn(

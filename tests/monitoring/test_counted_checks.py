@@ -6,6 +6,9 @@ import pytest
 from tests.monitoring.conftest import House
 
 from milepost.carriers.connector import Broken, Found
+from milepost.db.pool import Pool
+from milepost.monitoring import check
+from milepost.monitoring.claim import Lane, uncount
 from milepost.monitoring.slots import Ledger
 from milepost.parcels.usage import Checked, usage_of
 
@@ -45,9 +48,17 @@ async def test_who_got_no_slot_was_not_asked(house: House, monkeypatch: pytest.M
     async def none_left(self: Ledger, horizon: timedelta) -> float:
         raise self.deny("quota", 5)
 
+    calls: list[int] = []
+
+    async def told(pool: Pool, lane: Lane, unasked: int) -> None:
+        calls.append(unasked)
+        await uncount(pool, lane, unasked)
+
     monkeypatch.setattr(Ledger, "next", none_left)
+    monkeypatch.setattr(check, "uncount", told)
     await again(house)
     assert await counted(house) == [("sandbox", 3)]
+    assert calls == [3], "once for all, who would stand in each other's way"
 
 
 async def test_days_before_those_asked_for_are_left_out(house: House) -> None:

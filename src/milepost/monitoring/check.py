@@ -153,39 +153,47 @@ class Checker:
             ended = await asyncio.gather(
                 *(self._check_batch(turn, batch) for batch in batches), return_exceptions=True
             )
-        for failure in filter(None, ended):
-            raise failure
+        # Once for the whole claim: all of an account's checks of a day at a carrier are one row.
+        if unasked := sum(one for one in ended if isinstance(one, int)):
+            await uncount(self._pool, turn.lane, unasked)
+        for one in ended:
+            if isinstance(one, BaseException):
+                raise one
         return len(rows)
 
-    async def _check_batch(self, turn: Round, rows: Sequence[Claimed]) -> None:
+    async def _check_batch(self, turn: Round, rows: Sequence[Claimed]) -> int:
+        """How many of ``rows`` got no slot."""
         try:
-            quiet = await self._settled(turn, rows)
+            quiet, unasked = await self._settled(turn, rows)
         except ClaimLost as lost:
             # Another asks about them, or will: whatever we wrote would be refused.
             _tell("leases lost", turn.lane, str(lost))
-            return
+            return 0
         finally:
             turn.finisher.heard()
         await turn.finisher.finish(quiet)
         turn.leases.let_go(rows)
+        return unasked
 
-    async def _settled(self, turn: Round, rows: Sequence[Claimed]) -> list[Quiet]:
-        """Ask and keep the news; what is left to be written in the schedule's rows."""
+    async def _settled(self, turn: Round, rows: Sequence[Claimed]) -> tuple[list[Quiet], int]:
+        """Ask and keep the news; what is left to be written in the schedule's rows, and how many
+        got no slot."""
         items = {item_of(row): row for row in rows}
         outcomes = await self._ask(turn, items)
         failpoints.reach("poll.after_http")
         for answer in outcomes.values():
             _counted(turn.asked, type(answer).__name__.lower()).inc()
-        return await self._keep(turn, items, outcomes)
+        quiet = await self._keep(turn, items, outcomes)
+        return quiet, 0 if turn.ledger.denied is None else len(items) - len(outcomes)
 
     async def _keep(
         self, turn: Round, items: Mapping[Item, Claimed], outcomes: Mapping[Item, Outcome]
     ) -> list[Quiet]:
         """What the answers mean for the carrier, the lane and each parcel."""
-        rests = await self._weigh(turn, list(outcomes.values()))
-        turn = await self._heed(turn, list(outcomes.values()))
-        if turn.ledger.denied is not None and (unasked := len(items) - len(outcomes)):
-            await uncount(self._pool, turn.lane, unasked)
+        async with self._writing:
+            rests = await self._weigh(turn, list(outcomes.values()))
+            turn = await self._heed(turn, list(outcomes.values()))
+            await self._live.note(turn.lane.carrier_code, outcomes.values())
         quiet: list[Quiet] = []
         for item, row in items.items():
             outcome = outcomes.get(item)
@@ -195,7 +203,6 @@ class Checker:
                 quiet.append(self._settler.unasked(row))
             elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
                 quiet.append(settled)
-        await self._live.note(turn.lane.carrier_code, outcomes.values())
         return quiet
 
     async def _ask(self, turn: Round, items: Mapping[Item, Claimed]) -> Mapping[Item, Outcome]:
