@@ -40,18 +40,22 @@ run: $(BIN)/.installed
 
 # Most tests wait more than they reckon, so they run beside each other, a file at a time. Promises
 # load the machine themselves and are tried alone. 5: nothing to run in that part.
-test: $(BIN)/.installed-dev
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not promise" $(PYTEST_ARGS); \
+define suite
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not promise" $(1); \
 	tests=$$?; \
-	$(BIN)/python -m pytest -m promise $(PYTEST_ARGS); \
+	$(BIN)/python -m pytest -m promise $(1); \
 	promises=$$?; \
 	if [ $$tests -ne 0 ] && [ $$tests -ne 5 ]; then exit $$tests; fi; \
 	if [ $$promises -ne 0 ] && [ $$promises -ne 5 ]; then exit $$promises; fi; \
 	[ $$tests -eq 0 ] || [ $$promises -eq 0 ]
+endef
+
+test: $(BIN)/.installed-dev
+	$(call suite,$(PYTEST_ARGS))
 
 # COMMIT_FAULTS=0.05:7 repeats the dice of a run that named its seed 7.
 test-faults: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest --commit-faults "$${COMMIT_FAULTS:-0.05}" $(PYTEST_ARGS)
+	$(call suite,--commit-faults "$${COMMIT_FAULTS:-0.05}" $(PYTEST_ARGS))
 
 check: $(BIN)/.installed-dev
 	$(BIN)/ruff format --check .
