@@ -1,0 +1,1 @@
+"""BRT, by its REST tracking of a parcel."""
