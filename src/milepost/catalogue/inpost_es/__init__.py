@@ -1,0 +1,1 @@
+"""InPost Spain, by the Group API."""

@@ -1,0 +1,1 @@
+"""InPost UK, by the Group API."""

@@ -1,0 +1,1 @@
+"""InPost Italy, by the Group API."""
