@@ -1,0 +1,1 @@
+"""GLS Spain, by the web service it has had since it was ASM."""
