@@ -1,14 +1,18 @@
 """Commands that find no Milepost say so and make none: the place may be mistyped."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import execute, with_database
 
+from milepost.cli.doctor import examine
 from milepost.db.cluster import has_database
+from milepost.errors import ConfigurationError
 
 COMMANDS = [
     ("account", "list"),
@@ -43,6 +47,22 @@ def test_a_mistyped_state_directory_stays_as_it_is(words: tuple[str, ...], tmp_p
     assert done.stderr.startswith(f"milepost: there is no Milepost in {missing}: ")
     assert len(done.stderr.splitlines()) == 1
     assert not missing.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+@pytest.mark.parametrize("work", [has_database, lambda _: asyncio.run(examine())])
+def test_who_may_not_look_is_told_whom_to_be(
+    work: Callable[[Path], object], state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILEPOST_STATE_DIR", str(state_dir))
+    (state_dir / "postgresql").mkdir(parents=True)
+    state_dir.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigurationError, match="run this as the user that Milepost runs as"):
+            work(state_dir)
+    finally:
+        os.seteuid(0)
 
 
 def test_the_first_account_may_come_before_the_first_start(state_dir: Path) -> None:

@@ -50,11 +50,12 @@ async def examine() -> list[Verdict]:
         chosen = settings.load()
     except ValidationError as error:
         return [*machine.settings_faults(error), *unknown]
+    there_is_one = chosen.database_url is not None or has_database(chosen.state_dir)
     verdicts = [_door(chosen), *unknown]
     verdicts += map(machine.judge_file, machine.read_files(chosen))
     verdicts.append(machine.judge_disk(machine.read_disk(chosen.state_dir)))
     standing: Standing | None = None
-    if chosen.database_url is None and not has_database(chosen.state_dir):
+    if not there_is_one:
         text = f"there is none yet in {chosen.state_dir}; the first start makes it"
         verdicts.append(well("database", text))
     else:

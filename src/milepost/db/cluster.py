@@ -31,11 +31,16 @@ def make_folder(state_dir: Path, folder: Path) -> None:
 
 
 def has_database(state_dir: Path) -> bool:
-    """Whether an embedded database was made here already."""
+    """Whether an embedded database was made here already. ConfigurationError where we can't see."""
     folder = state_dir / "postgresql"
     pointer = folder / "data.location"
-    data = Path(pointer.read_text().strip()) if pointer.exists() else folder / "data"
-    return (data / "PG_VERSION").exists()
+    try:
+        data = Path(pointer.read_text().strip()) if pointer.exists() else folder / "data"
+        return (data / "PG_VERSION").exists()
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{error.filename}: {error.strerror}; run this as the user that Milepost runs as"
+        ) from error
 
 
 def find_data(folder: Path) -> Path:
