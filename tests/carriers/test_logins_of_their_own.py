@@ -59,6 +59,18 @@ HERMES = Credential(
 )
 POSTE = Credential("operator", {"client_id": "cid", "client_secret": "s3cret"})
 IBERIA = Credential("operator", {"username": "u", "password": "p"})
+SEUR = Credential(
+    "operator",
+    {
+        "client_id": "c",
+        "client_secret": "cs",
+        "username": "u",
+        "password": "p",
+        "id_number": "B00000000",
+        "account_number": "36590-28",
+        "business_unit": "28",
+    },
+)
 
 
 def correos() -> Side:
@@ -126,6 +138,23 @@ def iberia() -> Side:
     )
 
 
+def seur() -> Side:
+    wanted = {"client_id": "c", "client_secret": "cs", "username": "u", "password": "p"}
+    asked_for = {
+        "ref": "28280126104417",
+        "refType": "ECB",
+        "idNumber": "B00000000",
+        "accountNumber": "36590",
+        "businessUnit": "28",
+    }
+    return Side(
+        lambda body, request: form(body) == {"grant_type": "password", **wanted},
+        lambda token: {"access_token": token, "expires_in": 3600, "token_type": "Bearer"},
+        lambda body, request: dict(request.query) == asked_for,
+        sample("seur", "delivered-at-home.json"),
+    )
+
+
 ROUTES = {
     "correos": (
         ("POST", "/Api/Authorize/Token", "apioauthcid.correos.es"),
@@ -147,12 +176,17 @@ ROUTES = {
         ("POST", "/cimapi/api/v1/customer/authenticate", "external.dhl.es"),
         ("GET", "/cimapi/api/v1/customer/track", "external.dhl.es"),
     ),
+    "seur": (
+        ("POST", "/pic_token", "servicios.api.seur.io"),
+        ("GET", "/pic/v1/tracking-services/extended", "servicios.api.seur.io"),
+    ),
 }
 SIDES = {
     "correos": (correos, CORREOS, "PK4MLP0440928440109003Z"),
     "hermes_de": (hermes, HERMES, "4090 0000 0001 24"),
     "poste_italiane": (poste, POSTE, "5p38j90m41207"),
     "dhl_parcel_iberia": (iberia, IBERIA, "4690001234"),
+    "seur": (seur, SEUR, "2828 0126 104417"),
 }
 
 

@@ -51,8 +51,8 @@ def test_each_carrier_is_as_it_is_described(client: Client) -> None:
     assert alias["quota"] == real["quota"]
     assert alias["statuses"] == real["statuses"]
     assert alias["number_formats"] != real["number_formats"]
-    assert found["seur"]["statuses"]["codes"]
-    assert found["seur"]["login"] == {"is_needed": False, "is_given": False, "fields": []}
+    assert found["hermes_gb"]["statuses"]["codes"]
+    assert found["hermes_gb"]["login"] == {"is_needed": False, "is_given": False, "fields": []}
 
 
 def test_a_login_that_is_given_is_told_and_not_shown(server: Server) -> None:

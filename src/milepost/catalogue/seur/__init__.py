@@ -1,0 +1,1 @@
+"""SEUR, by the tracking services of its customers' interface."""
