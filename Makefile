@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # How many processes run tests beside each other.
 TEST_PROCESSES ?= 3
 
-.PHONY: help run test test-faults check chaos promises supply lock clean
+.PHONY: help run test test-faults check chaos promises recognition supply lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make promises  every promise in its long form; P=p13 for one alone; figures in build/promises.json"
 	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
 	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
+	@echo "make recognition  how good the recognition of numbers is, on numbers whose carrier is known"
 	@echo "make supply  bill of materials (build/sbom.json) against what is installed, bandit"
 	@echo "make lock    write the lock files anew (LOCK_ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment (never the state)"
@@ -95,6 +96,9 @@ bench: $(BIN)/.installed-dev
 
 bench-large: $(BIN)/.installed-dev
 	$(BIN)/python -m bench --large $(BENCH_ARGS)
+
+recognition: $(BIN)/.installed-dev
+	@$(BIN)/python -m tests.carriers.recognition_figures
 
 # Slow, and the same on every machine of one lock file: by hand before a release.
 supply: $(BIN)/.installed-dev

@@ -27,6 +27,7 @@ VALID = [
     ("iso7064_mod37_36", "09980000020033F"),
     ("iso7064_mod37_36", "09980000020034D"),
     ("iso7064_mod37_36", "05162815323093X"),
+    ("mondial_relay", "12123456780101006623123454"),
     ("spanish_letter", "PK43BG0440928440146007C"),
 ]
 
@@ -47,6 +48,10 @@ def test_another_check_character_does_not_hold(check: str, number: str) -> None:
 def test_another_ups_check_digit_does_not_hold() -> None:
     wrong = [digit for digit in "012345689" if CHECKS["ups_1z"]("1Z5R8939035756712" + digit)]
     assert wrong == []
+
+
+def test_each_half_of_a_label_of_mondial_relay_has_its_digit() -> None:
+    assert not CHECKS["mondial_relay"]("12123456780101106623123454")
 
 
 @given(st.sampled_from(sorted(CHECKS)), st.text(max_size=40))

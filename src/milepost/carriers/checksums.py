@@ -65,6 +65,13 @@ def fedex_12(number: str) -> bool:
     return total % 11 % 10 == int(number[-1])
 
 
+def mondial_relay(number: str) -> bool:
+    """Mondial Relay's label, 26 digits: the 15th checks those before it, the last those between."""
+    if len(number) != 26 or not _is_digits(number):
+        return False
+    return _mod11(number[:14]) == int(number[14]) and _mod11(number[15:25]) == int(number[25])
+
+
 def spanish_letter(number: str) -> bool:
     """The letter of Spanish identity cards, over the sum of the codes of all characters before."""
     codes = sum(map(ord, number[:-1]))
@@ -77,6 +84,12 @@ def _three_and_one(number: str, added: int) -> bool:
     body = reversed(number[:-1])
     total = sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(body)) + added
     return (10 - total % 10) % 10 == int(number[-1])
+
+
+def _mod11(digits: str) -> int:
+    """Weights 2 to 7 over and over from the right; what is left to 11, 10 and 11 being 0."""
+    total = sum(int(digit) * (2 + place % 6) for place, digit in enumerate(reversed(digits)))
+    return (11 - total % 11) % 11 % 10
 
 
 def _is_digits(text: str) -> bool:
@@ -92,5 +105,6 @@ CHECKS: Mapping[str, Callable[[str], bool]] = {
     "iso7064_mod37_36": iso7064_mod37_36,
     "ups_1z": ups_1z,
     "fedex_12": fedex_12,
+    "mondial_relay": mondial_relay,
     "spanish_letter": spanish_letter,
 }

@@ -50,6 +50,8 @@ def _page(value: Any) -> Any:
 class NumberFormat:
     """One form of tracking number: a pattern for the whole number, and its check, if any.
 
+    Where a label bears more than the number the pattern names its parts: ``number``, and what the
+    check is over (``checked``), and the recipient's ``country`` (its three digits of ISO 3166).
     ``prior`` is how much less than 1 a match says where other carriers' numbers look the same.
     """
 
@@ -65,7 +67,12 @@ class NumberFormat:
 
     def checks(self, key: str) -> bool:
         """Whether the check of ``key`` holds; so it does where there is none."""
-        return not self.check or CHECKS[self.check](key)
+        return not self.check or CHECKS[self.check](self.part(key, "checked") or key)
+
+    def part(self, key: str, name: str) -> str:
+        """What stands in ``key`` where the pattern names a part, ``""`` where it names none."""
+        found = _compiled(self.pattern).fullmatch(key)
+        return (found.groupdict().get(name) or "") if found else ""
 
 
 # When first needed: all patterns of the catalogue take as long as all else that is read at a start.
@@ -173,7 +180,8 @@ class Manifest:
     ``tier``: A has a documented API and public answers of it, B an API without such answers, C no
     API that is known, D is asked through another carrier, ``answered_by``, with the fields
     ``ask_with`` added to that one's login. Of ``tracking_pages`` the first one of which everything
-    is known is used. A ``simulated`` carrier's clock is heeded, and it is served by us
+    is known is used. ``countries`` are those it is at home in; one that ``delivers_abroad`` may be
+    met in all others, too. A ``simulated`` carrier's clock is heeded, and it is served by us
     (``stories`` names its script).
     """
 
@@ -183,6 +191,7 @@ class Manifest:
     tier: Literal["A", "B", "C", "D", "simulated"]
     home_zone: Annotated[str, BeforeValidator(_known_zone)]
     countries: tuple[str, ...] = ()
+    delivers_abroad: bool = False
     confidence: Confidence = "documented"
     note: str = ""
     answered_by: str = ""

@@ -1,0 +1,138 @@
+"""What speaks for a carrier: the form of the number, its check digit, the countries, the past.
+
+Bayes' rule with few and coarse figures: how likely a carrier is before its number is looked at, and
+how likely this very number is among that carrier's. The figures below were set by the corpus in
+tests/carriers, which holds their results to bars.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from milepost.carriers.checksums import s10
+from milepost.carriers.manifest import Manifest, NumberFormat
+from milepost.carriers.pattern_size import size_of
+from milepost.carriers.status_rules import Confidence
+
+SURE: Mapping[Confidence, float] = {"documented": 1.0, "seen": 0.8, "assumed": 0.4}
+"""What a form counts by how sure it is."""
+CHECK_FAILS = 0.03
+"""How many of a carrier's numbers fail its own check."""
+_CHECK_CHARACTERS = {"iso7064_mod37_36": 36, "spanish_letter": 26}
+"""How many characters a check may end in, where it is not ten digits."""
+
+OF_POSTS = 0.1
+"""How likely such a number is one that the posts of all countries agreed upon."""
+_POSTAL_NUMBERS = 26**2 * 10**8 * 200
+
+ABROAD = 0.05
+"""How likely a carrier delivers where it is not at home, compared with where it is ..."""
+FROM_HOME = 0.25
+"""... when the parcel comes from where it is at home ..."""
+ANYWHERE = 0.4
+"""... and when it delivers anywhere."""
+FROM_ABROAD = 0.4
+"""How likely it collects where it is not at home."""
+
+NOBODY = 2.0
+"""So many carriers of a country are not in the catalogue, whatever it has of that country."""
+UNKNOWN_FORM = 0.05
+"""How likely this very length and alphabet is, for numbers of which nothing is known."""
+
+_MOST_LANES = 2_000
+PAST_WEIGHT, LANE_WEIGHT = 25.0, 10.0
+"""So many parcels of an account count as much as what is thought of all accounts; and so many to
+one country as much as what is thought of the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """An account's parcels of late: how many by carrier and country of destination."""
+
+    parcels: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def by_carrier(self, country: str = "") -> dict[str, float]:
+        """How many each carrier had, to ``country`` where one is given."""
+        found: dict[str, float] = {}
+        for (code, destination), parcels in self.parcels.items():
+            if not country or destination == country:
+                found[code] = found.get(code, 0.0) + parcels
+        return found
+
+
+def of_format(form: NumberFormat, key: str) -> float:
+    """How likely just this number is, if the carrier has numbers of this form."""
+    likely = size_of(form.pattern).density(key) * form.prior * SURE[form.confidence]
+    if not form.check:
+        return likely
+    characters = _CHECK_CHARACTERS.get(form.check, 10)
+    if form.checks(key):
+        return likely * characters * (1 - CHECK_FAILS)
+    return likely * CHECK_FAILS * characters / (characters - 1)
+
+
+def of_unknown(key: str) -> float:
+    """How likely just this number is of a carrier whose numbers are not known."""
+    digits = 10.0 ** -len(key) if key.isdigit() else 0.0
+    anything = UNKNOWN_FORM * (digits + 36.0 ** -len(key)) / 2
+    return anything + (OF_POSTS / _POSTAL_NUMBERS if s10(key) else 0.0)
+
+
+def of_countries(manifest: Manifest, origin: str, destination: str) -> float:
+    """How likely the carrier takes a parcel between two countries; ``""`` is not known."""
+    home = manifest.countries
+    if not home:
+        return ABROAD
+    likely = 1.0
+    if destination in home:
+        # Whoever serves one country has all its parcels there.
+        likely /= len(home) ** 0.5
+    elif destination:
+        likely = ANYWHERE if manifest.delivers_abroad else ABROAD
+        if origin in home:
+            likely = max(likely, FROM_HOME)
+    if origin and origin not in home:
+        likely *= ANYWHERE if manifest.delivers_abroad else FROM_ABROAD
+    return likely
+
+
+class Priors:
+    """How likely the carriers of a catalogue are before a number is looked at."""
+
+    def __init__(self, manifests: Sequence[Manifest]) -> None:
+        self._manifests = tuple(manifests)
+        self._known: dict[tuple[str, str], Mapping[str, float]] = {}
+
+    def of(self, history: History, origin: str, destination: str) -> Mapping[str, float]:
+        """Each carrier's share; ``""`` stands for nobody we know.
+
+        What an account did counts the more the more it is: to this country, else at all.
+        """
+        likely = self._of_anybody(origin, destination)
+        if not history.parcels:
+            return likely
+        for country, weight in (("", PAST_WEIGHT), (destination, LANE_WEIGHT)):
+            past = history.by_carrier(country)
+            parcels = sum(past.values()) + weight
+            likely = {
+                code: (past.get(code, 0.0) + weight * likely.get(code, 0.0)) / parcels
+                for code in likely.keys() | past.keys()
+            }
+        return likely
+
+    def _of_anybody(self, origin: str, destination: str) -> Mapping[str, float]:
+        lane = (origin, destination)
+        if lane not in self._known:
+            if len(self._known) >= _MOST_LANES:
+                self._known.clear()
+            self._known[lane] = _by_countries(self._manifests, *lane)
+        return self._known[lane]
+
+
+def _by_countries(
+    manifests: Sequence[Manifest], origin: str, destination: str
+) -> Mapping[str, float]:
+    geography = {one.code: of_countries(one, origin, destination) for one in manifests}
+    total = sum(geography.values()) or 1.0
+    at_home = sum(1 for one in manifests if not destination or destination in one.countries)
+    nobody = NOBODY / (NOBODY * 2 + at_home)
+    return {code: (1 - nobody) * one / total for code, one in geography.items()} | {"": nobody}
