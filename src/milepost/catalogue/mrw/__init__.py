@@ -1,0 +1,1 @@
+"""MRW, by its TrackingServices."""
