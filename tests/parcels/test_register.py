@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ from tests.parcels.conftest import registration
 
 from milepost.db.pool import Pool, tenant
 from milepost.errors import Conflict
+from milepost.parcels.draft import draft
 from milepost.parcels.find import Reader
 from milepost.parcels.register import TAKEN, Registered, Registrar
 
@@ -201,3 +203,22 @@ async def test_an_odd_number_is_taken_with_a_warning(account: int, registrar: Re
     answer = await registrar.register(account, registration(tracking_number="NOT-A-DHL-NUMBER"))
     (warning,) = orjson.loads(answer)["warnings"]
     assert set(warning) == {"code", "message"}
+
+
+async def test_what_was_drafted_long_ago_is_registered_now(
+    account: int, registrar: Registrar, app_pool: Pool
+) -> None:
+    """An import that waited for its database: who follows changes would look past its parcels."""
+    ready = await registrar.prepare(account, registration())
+    early = timedelta(days=30)
+    (old,) = draft(account, [ready], datetime.now(UTC) - timedelta(minutes=1), early)
+    (stored,) = await registrar.store_drafts(account, [old])
+    assert isinstance(stored, Registered)
+    async with tenant(app_pool, account) as conn:
+        row = await conn.fetchrow(
+            "SELECT now() - p.created_at AS parcel, now() - e.recorded_at AS event "
+            "FROM parcel p JOIN event e USING (account_id, parcel_id)"
+        )
+    assert row is not None
+    assert max(row) < timedelta(seconds=30)
+    assert datetime.now(UTC) - stored.describe().created_at < timedelta(seconds=30)
