@@ -1,0 +1,1 @@
+"""TNT in Italy, by ExpressConnect Tracking."""
