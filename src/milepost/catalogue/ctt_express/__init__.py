@@ -1,0 +1,1 @@
+"""CTT Express, by its REST API of shipments."""
