@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,23 @@ async def test_leases_save_calls_and_give_back(app_pool: Pool, account: int) -> 
     async with app_pool.acquire() as connection, connection.transaction():
         await connection.execute(f"SET LOCAL milepost.account_id = '{account}'")
         assert await connection.fetchval(spent, account) == 200
+
+
+async def test_who_comes_during_a_call_spends_of_its_lease(app_pool: Pool, account: int) -> None:
+    budgets, who = Budgets(app_pool), caller(account, reads=1000)
+    asked, late, said = [], list[asyncio.Task[Spent]](), budgets._said
+
+    async def noted(tally: Any, wanted: int, spare: int, returned: int) -> Any:
+        asked.append((wanted, returned))
+        if spare and not late:
+            late.extend(asyncio.create_task(budgets.spend(who, "read")) for _ in range(3))
+            await asyncio.sleep(0)
+        return await said(tally, wanted, spare, returned)
+
+    budgets._said = noted  # type: ignore[method-assign]
+    assert [passed(await outcomes(budgets, who, "read", n)) for n in (10, 1)] == [10, 1]
+    assert [(await one).remaining for one in late] == [988, 987, 986]
+    assert asked == [(10, 0), (1, 0)]
 
 
 async def test_a_new_process_finds_the_budget_as_it_is(processes: list[Pool], account: int) -> None:

@@ -120,9 +120,7 @@ class Budgets:
         if now >= tally.lease_until:
             return None
         tally.limit, tally.burst = limit, burst
-        tally.leased -= 1
-        tally.spent_since += 1
-        return self._spent(tally, tally.leased, now)
+        return self._of_lease(tally, now)
 
     async def spend(self, caller: Caller, kind: Kind) -> Spent:
         """Spend one request. TooManyRequests over budget, DatabaseUnavailable when nobody knows."""
@@ -180,6 +178,7 @@ class Budgets:
                 # As values: whatever goes wrong is told to those who wait, and to nobody else.
                 answers = await asyncio.gather(self._ask(tally, len(batch)), return_exceptions=True)
                 self._tell(tally, batch, answers[0])
+                self._let_in(tally)
         finally:
             tally.runner = None
             if tally.waiting:
@@ -262,6 +261,19 @@ class Budgets:
             else:
                 wait = answer["retry_after"][place - granted]
                 future.set_exception(TooManyRequests(wait, tally.limit or tally.burst))
+
+    def _let_in(self, tally: _Tally) -> None:
+        """Who came during a call spends of the lease it brought: the next call would return it."""
+        now = time.monotonic()
+        while tally.waiting and tally.leased and now < tally.lease_until:
+            future = tally.waiting.popleft()
+            if not future.done():
+                future.set_result(self._of_lease(tally, now))
+
+    def _of_lease(self, tally: _Tally, now: float) -> Spent:
+        tally.leased -= 1
+        tally.spent_since += 1
+        return self._spent(tally, tally.leased, now)
 
     def _spent(self, tally: _Tally, unspent: int, now: float) -> Spent:
         """``unspent`` is what this process holds beside what the database has left."""
