@@ -10,7 +10,7 @@ from tests.carriers.loopback import ask, connector, sample, serving
 from milepost.carriers.connector import Broken, Credential, Found, NotFound, Refused
 from milepost.carriers.xml_tree import XmlTree, read_xml
 
-CTT = "0082800082909720118884"
+CTT = "0082800012345678901234"
 CTT_LOGIN = Credential("operator", {"client_id": "c", "client_secret": "s"})
 BRT_LOGIN = Credential("operator", {"user_id": "1020100", "password": "pw"})
 GLS_LOGIN = Credential("operator", {"uid": "15f9a8b5"})
@@ -109,7 +109,7 @@ async def test_ctt_express_is_asked_with_a_token_and_gets_a_new_one_for_a_refuse
         made = connector("ctt_express")
         assert isinstance(await ask(made, f"{CTT}001", CTT_LOGIN, fetcher), Found)
         good = "t1"
-        assert await ask(made, "0082800082909720118885", CTT_LOGIN, fetcher) == NotFound()
+        assert await ask(made, "0082800012345678901235", CTT_LOGIN, fetcher) == NotFound()
     assert tokens == ["t0", "t1"]
 
 
