@@ -29,6 +29,7 @@ help:
 	@echo "make check   formatting, lint, types, import rules, lock files"
 	@echo "make chaos   P1's faults in full: 200 kills, every named point four times, disk, clock, carrier"
 	@echo "make promises  every promise in its long form; P=p13 for one alone; figures in build/promises.json"
+	@echo "make mutants  which small wrongs in limiters and fence the tests see; score in build/mutants.json"
 	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
 	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
 	@echo "make recognition  how good the recognition of numbers is, on numbers whose carrier is known"
@@ -90,6 +91,10 @@ chaos: $(BIN)/.installed-dev
 promises: $(BIN)/.installed-dev
 	@if [ -n "$(P)" ] && [ -z "$(strip $(WHICH))" ]; then echo "no test of promise $(P) in tests/promises" >&2; exit 2; fi
 	$(LONG) $(BIN)/python -m pytest -m promise $(WHICH) $(PYTEST_ARGS)
+
+# MUTANTS_ARGS="fence --every 5" for a sample of one subject.
+mutants: $(BIN)/.installed-dev
+	$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 bench: $(BIN)/.installed-dev
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -63,6 +63,10 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The DSN of this run's server (its superuser)."""
+    # A mutant's run is one of many, on a server with a database the mutant is in.
+    if server_of_many := os.environ.get("MILEPOST_TEST_SERVER"):
+        yield server_of_many
+        return
     state_dir = make_state_dir()
     server = EmbeddedPostgres(Settings(state_dir=state_dir))
     dsn = server.start()
@@ -84,6 +88,8 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres: str) -> str:
     """The name of a migrated database nobody is connected to."""
+    if made := os.environ.get("MILEPOST_TEST_TEMPLATE"):
+        return made
 
     async def make() -> None:
         await execute(postgres, f"CREATE DATABASE {TEMPLATE}")
@@ -96,7 +102,7 @@ def migrated_template(postgres: str) -> str:
 @pytest.fixture
 async def dsn(postgres: str, migrated_template: str) -> AsyncIterator[str]:
     """A fresh, migrated database of this test's own."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     await execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
     yield with_database(postgres, name)
     await execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,294 @@
+"""Claims, leases and fences row by row: what is written, and what is left alone."""
+
+import json
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.parcels.conftest import registration
+from tests.stopped_clock import put, stopped
+
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.vault import CredentialStore
+from milepost.carriers.registry import Catalogue
+from milepost.db.pool import Pool
+from milepost.parcels.register import Registrar
+from milepost.parcels.render import Renderer
+
+NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+LEASE = timedelta(seconds=60)
+FOREVER = datetime.max  # noqa: DTZ901 asyncpg's infinity has no zone
+TIMING = {"origin_country": "NL", "destination_country": "DE"}
+PARCELS = 16
+ROWS = "SELECT * FROM watch ORDER BY parcel_id"
+TURN = "SELECT turn_at FROM lane WHERE carrier_code = 'sandbox'"
+
+
+@pytest.fixture
+async def session(
+    dsn: str, app_pool: Pool, secret_keys: SecretKeys, account: int
+) -> AsyncIterator[asyncpg.Connection]:
+    renderer = Renderer(Catalogue.load(), CredentialStore(app_pool, secret_keys), 30)
+    registrar = Registrar(app_pool, renderer, timedelta(days=120))
+    for carrier in ("sandbox", "dhl"):
+        for _ in range(PARCELS if carrier == "sandbox" else 2):
+            await registrar.register(account, registration(carrier_code=carrier))
+    async with stopped(dsn) as connection:
+        await put(connection, NOW)
+        await connection.execute(
+            "UPDATE watch SET due_at = $1, fence = parcel_id", NOW - timedelta(hours=9)
+        )
+        yield connection
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+async def rows_of(session: asyncpg.Connection) -> dict[int, dict[str, Any]]:
+    return {row["parcel_id"]: dict(row) for row in await session.fetch(ROWS)}
+
+
+async def test_a_claim_takes_the_most_urgent_and_a_quarter_of_the_others(
+    session: asyncpg.Connection, account: int
+) -> None:
+    dice, asked = random.Random(7), 0
+    for case in range(20):
+        limit = dice.choice([1, 4, 7, 12, 50])
+        paused = dice.choice([None, NOW - LEASE, after(30)])
+        await session.execute(
+            "UPDATE lane SET paused_until = $1, state = 'open' WHERE carrier_code = 'sandbox'",
+            paused,
+        )
+        await session.execute("UPDATE watch SET lease_until = NULL")
+        dues = dice.sample(range(-40 if case % 2 else -60, 40 if case % 2 else 0), PARCELS)
+        before = await rows_of(session)
+        ours = [number for number, row in before.items() if row["carrier_code"] == "sandbox"]
+        for number, due in zip(ours, dues, strict=True):
+            await session.execute(
+                "UPDATE watch SET urgency = $2, due_at = $3 WHERE parcel_id = $1",
+                *(number, dice.choice([0, 0, 1, 2, 3]), after(due)),
+            )
+        before = await rows_of(session)
+        ready = sorted(
+            (before[number] for number in ours if before[number]["due_at"] <= NOW),
+            key=lambda row: row["due_at"],
+        )
+        first = [row for row in ready if row["urgency"] > 0][: limit // 4]
+        others = sorted((row for row in ready if row not in first), key=lambda row: row["urgency"])
+        taken = {row["parcel_id"] for row in (first + others)[:limit]}
+        got = await session.fetch(
+            "SELECT * FROM claim_checks($1, 'sandbox', $2, $3)", account, limit, LEASE
+        )
+        assert {row["parcel_id"]: row["fence"] for row in got} == {
+            number: before[number]["fence"] + 1 for number in taken
+        }
+        lease = {"lease_until": NOW + LEASE, "due_at": NOW + LEASE}
+        assert await rows_of(session) == {
+            number: row | lease | {"fence": row["fence"] + 1} if number in taken else row
+            for number, row in before.items()
+        }
+        left = [before[n]["due_at"] if n not in taken else NOW + LEASE for n in ours]
+        assert await session.fetchval(TURN) == max(min(left), NOW, paused or NOW), case
+        asked += len(taken)
+    assert await session.fetchval("SELECT sum(checks) FROM check_day") == asked
+
+
+async def test_a_claim_tells_what_is_asked_and_closed_lanes_get_no_turn(
+    session: asyncpg.Connection, account: int
+) -> None:
+    await session.execute("UPDATE lane SET state = 'not_supported', turn_at = 'infinity'")
+    await session.execute("UPDATE watch SET due_at = 'infinity', next_deadline_at = 'infinity'")
+    number = await session.fetchval("SELECT min(parcel_id) FROM watch")
+    await session.execute("UPDATE watch SET due_at = $1 WHERE parcel_id = $2", NOW, number)
+    (got,) = await session.fetch(
+        "SELECT * FROM claim_checks($1, 'sandbox', 50, $2)", account, LEASE
+    )
+    told = ("origin_country", "destination_country", "postal_code", "next_deadline_at")
+    assert [got[name] for name in told] == ["NL", "NL", "5611 EM", None]
+    assert await session.fetchval(TURN) == FOREVER
+    await session.execute("UPDATE lane SET state = 'credential_refused'")
+    await session.execute("UPDATE watch SET due_at = 'infinity'")
+    assert await session.fetch("SELECT claim_checks($1, 'sandbox', 50, $2)", account, LEASE) == []
+    assert await session.fetchval(TURN) == FOREVER, "nothing is left to ask about"
+    assert await session.fetchval("SELECT sum(checks) FROM check_day") == 1
+
+
+async def test_only_what_is_held_under_its_fence_is_renewed(
+    session: asyncpg.Connection, account: int
+) -> None:
+    before = await rows_of(session)
+    held, other, settled, *_ = before
+    await session.execute("UPDATE watch SET lease_until = $1", after(9))
+    await session.execute("UPDATE watch SET lease_until = NULL WHERE parcel_id = $1", settled)
+    before = await rows_of(session)
+    renew = "SELECT renew_leases($1, $2, $3, $4)"
+    fences = [before[held]["fence"], before[other]["fence"] - 1, before[settled]["fence"]]
+    got = await session.fetch(renew, account, [held, other, settled], fences, LEASE)
+    assert [row[0] for row in got] == [held]
+    lease = {"lease_until": NOW + LEASE, "due_at": NOW + LEASE}
+    assert await rows_of(session) == before | {held: before[held] | lease}
+
+
+async def test_a_fence_is_held_by_its_number_and_parcel(
+    session: asyncpg.Connection, account: int
+) -> None:
+    number = await session.fetchval("SELECT min(parcel_id) FROM watch")
+    holds = "SELECT holds_fence($1, $2, $3)"
+    for parcel, fence, held in ((0, 0, True), (0, 1, False), (1, 0, False), (1, 1, True)):
+        assert await session.fetchval(holds, account, number + parcel, number + fence) is held
+
+
+async def test_a_finish_writes_what_it_holds_and_plans_the_turn(
+    session: asyncpg.Connection, account: int
+) -> None:
+    await session.execute("UPDATE lane SET turn_at = 'infinity'")
+    await session.execute("UPDATE watch SET lease_until = $1, last_checked_at = $2", after(9), NOW)
+    await put(session, after(1))
+    before = await rows_of(session)
+    one, unchecked, ended, stale, *_ = before
+
+    def row(number: int, due_in: float | None, **changes: Any) -> dict[str, Any]:
+        made = {"parcel_id": number, "fence": before[number]["fence"], "urgency": 2, "misses": 3}
+        return made | {"due_in": due_in, "answer_hash": "ab", "checked": True} | changes
+
+    finish = "SELECT finish_checks($1, 'sandbox', $2)"
+    rows = [row(one, 50.0), row(unchecked, 70.0, checked=False), row(ended, None)]
+    rows.append(row(stale, 5.0, fence=before[stale]["fence"] - 1))
+    assert await session.fetchval(finish, account, json.dumps(rows)) == 3
+    written = {"urgency": 2, "misses": 3, "answer_hash": b"\xab", "lease_until": None}
+    assert await rows_of(session) == before | {
+        one: before[one] | written | {"due_at": after(51), "last_checked_at": after(1)},
+        unchecked: before[unchecked] | written | {"due_at": after(71)},
+        ended: before[ended] | written | {"due_at": FOREVER, "last_checked_at": after(1)},
+    }
+    assert await session.fetchval(TURN) == after(51)
+    await session.execute("DELETE FROM lane WHERE carrier_code = 'sandbox'")
+    await session.fetchval(finish, account, json.dumps([row(ended, None)]))
+    assert await session.fetchval("SELECT count(*) FROM lane WHERE carrier_code = 'sandbox'") == 0
+
+
+STATE: dict[str, Any] = {
+    "updated_at": NOW.isoformat(),
+    "phase": "announced",
+    "exception": "",
+    "status_type": "registered",
+    "sub_status": "announced",
+    "status": "announced",
+    "status_at": NOW.isoformat(),
+    "stop_reason": "",
+    "estimate": None,
+    "extra": {},
+    "event_count": 1,
+    "render_epoch": 1,
+    "etag": "x",
+}
+EVENT = {
+    "sequence": 9,
+    "event_key": "k",
+    "event_type": "scan",
+    "carrier_code": "sandbox",
+    "raw_code": "A",
+    "mapping_version": 1,
+    "fact": {},
+}
+RECORD = (
+    "SELECT record_observation($1, $2, $3, $4, $5, $6, '', '', $7, '[]', $8, $9, $10, $11,"
+    " $12, $13, 'text/plain')"
+)
+EVERYTHING = (
+    "SELECT json_build_array((SELECT json_agg(p ORDER BY p) FROM parcel p),"
+    " (SELECT json_agg(e ORDER BY e::text) FROM event e),"
+    " (SELECT json_agg(w ORDER BY w::text) FROM watch w),"
+    " (SELECT count(*) FROM outbox), (SELECT count(*) FROM parcel_timing),"
+    " (SELECT count(*) FROM raw_payload), (SELECT json_agg(l ORDER BY l::text) FROM lane l))::text"
+).replace("ORDER BY p)", "ORDER BY p::text)")
+
+
+async def record(
+    session: asyncpg.Connection, account: int, number: int, revision: int, fence: int | None,
+    *, watch: dict[str, Any] | None = None, deadline: datetime | None = None,
+    dropped: list[int] | None = None, event: dict[str, Any] | None = None,
+    told: list[dict[str, Any]] | None = None, timing: dict[str, Any] | None = None,
+) -> Any:  # fmt: skip
+    documents: list[Any] = [json.dumps(STATE), json.dumps([event or EVENT]), dropped or []]
+    documents += [json.dumps(told or []), watch and json.dumps(watch), deadline]
+    documents += [timing and json.dumps(timing), None]
+    return await session.fetchval(RECORD, account, number, revision, fence, NOW, *documents)
+
+
+async def test_a_record_that_comes_too_late_changes_nothing(
+    session: asyncpg.Connection, account: int
+) -> None:
+    number, stored = await first_of(session)
+    before = await session.fetchval(EVERYTHING)
+    watch = {"urgency": 0, "due_in": 5.0, "misses": 0, "answer_hash": "", "carrier_code": "sandbox"}
+    for revision, fence in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, None)):
+        assert not await record(
+            session,
+            account,
+            number,
+            stored + revision,
+            None if fence is None else number + fence,
+            watch=watch,
+            deadline=NOW,
+            dropped=[1],
+            told=[{"sequence": 1, "kind": "event"}],
+            timing=TIMING,
+        )
+        assert await session.fetchval(EVERYTHING) == before
+
+
+async def first_of(session: asyncpg.Connection) -> tuple[int, int]:
+    row = await session.fetchrow("SELECT parcel_id, revision FROM parcel ORDER BY parcel_id")
+    assert row is not None
+    return row["parcel_id"], row["revision"]
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+async def test_a_record_in_time_writes_its_own_parcel_alone(
+    session: asyncpg.Connection, account: int, fenced: bool
+) -> None:
+    number, stored = await first_of(session)
+    await session.execute("UPDATE lane SET turn_at = 'infinity', deadline_at = 'infinity'")
+    await session.execute(
+        "UPDATE watch SET lease_until = $1, misses = 3, last_checked_at = $1", after(9)
+    )
+    others = "SELECT json_agg(row ORDER BY row::text)::text FROM {} row WHERE parcel_id <> $1"
+    before = [
+        await session.fetchval(others.format(t), number) for t in ("parcel", "event", "watch")
+    ]
+    row = (await rows_of(session))[number]
+    watch = {"urgency": 2, "due_in": 5.0, "misses": 4, "answer_hash": "ab"}
+    assert await record(
+        session, account, number, stored, number if fenced else None,
+        watch=watch | {"carrier_code": "sandbox"}, deadline=after(77), dropped=[1],
+        told=[{"sequence": 1, "kind": "withdrawn"}], timing=TIMING,
+    )  # fmt: skip
+    assert (await rows_of(session))[number] == row | {
+        "urgency": 2, "due_at": after(5), "lease_until": None, "misses": 4,
+        "answer_hash": b"\xab", "last_checked_at": NOW, "next_deadline_at": after(77),
+    }  # fmt: skip
+    assert await session.fetchval(TURN) == after(5)
+    lane = "SELECT deadline_at FROM lane WHERE carrier_code = 'sandbox'"
+    assert await session.fetchval(lane) == after(77)
+    assert await first_of(session) == (number, stored + 1)
+    events = await session.fetch("SELECT sequence FROM event WHERE parcel_id = $1", number)
+    assert [event["sequence"] for event in events] == [9]
+    # Without a plan the schedule's row keeps all but its deadline, and that where it is another.
+    row = (await rows_of(session))[number]
+    held = number if fenced else None
+    second = EVENT | {"sequence": 10, "event_key": "l"}
+    assert await record(session, account, number, stored + 1, held, event=second)
+    assert (await rows_of(session))[number] == row | {
+        "next_deadline_at": FOREVER, "lease_until": row["lease_until"]
+    }  # fmt: skip
+    await session.execute("UPDATE watch SET lease_until = $1 WHERE parcel_id = $2", NOW, number)
+    third = EVENT | {"sequence": 11, "event_key": "m"}
+    assert await record(session, account, number, stored + 2, held, event=third)
+    assert (await rows_of(session))[number]["lease_until"] == NOW, "nothing new to write"
+    now = [await session.fetchval(others.format(t), number) for t in ("parcel", "event", "watch")]
+    assert now == before
