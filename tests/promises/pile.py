@@ -36,6 +36,8 @@ async def pile_up(
             f" FROM {table} t, generate_series(1, {count}) AS n"
             f" WHERE t.parcel_id = {parcel}{kind}"
         )
+        # Whether a row's parcel is there would be looked up in all of them, one after the other.
+        await connection.execute(f"ANALYZE {table}")
     await connection.execute(
         "SELECT setval('parcel_parcel_id_seq', (SELECT max(parcel_id) FROM parcel));"
         "UPDATE lane SET turn_at = now()"
