@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # How many processes run tests beside each other.
 TEST_PROCESSES ?= 3
 
-.PHONY: help run test test-faults check chaos promises recognition supply lock clean
+.PHONY: help run test test-faults check chaos promises mutants recognition supply lock clean
 .DELETE_ON_ERROR:
 
 help:

@@ -122,12 +122,11 @@ async def test_only_what_is_held_under_its_fence_is_renewed(
 ) -> None:
     before = await rows_of(session)
     held, other, settled, *_ = before
-    await session.execute("UPDATE watch SET lease_until = $1", after(9))
+    await session.execute("UPDATE watch SET lease_until = $1, fence = 7", after(9))
     await session.execute("UPDATE watch SET lease_until = NULL WHERE parcel_id = $1", settled)
     before = await rows_of(session)
     renew = "SELECT renew_leases($1, $2, $3, $4)"
-    fences = [before[held]["fence"], before[other]["fence"] - 1, before[settled]["fence"]]
-    got = await session.fetch(renew, account, [held, other, settled], fences, LEASE)
+    got = await session.fetch(renew, account, [held, other, settled], [7, 6, 7], LEASE)
     assert [row[0] for row in got] == [held]
     lease = {"lease_until": NOW + LEASE, "due_at": NOW + LEASE}
     assert await rows_of(session) == before | {held: before[held] | lease}
