@@ -24,6 +24,7 @@ from milepost.parcels.change import Changer
 from milepost.parcels.documents import Documents
 from milepost.parcels.find import Reader
 from milepost.parcels.lane_history import LaneHistories
+from milepost.parcels.recognition import Recognitions
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
@@ -47,6 +48,7 @@ class CoreParts:
     changer: Changer
     recorder: Recorder
     histories: LaneHistories
+    recognitions: Recognitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
                 raw_bytes=settings.max_raw_payload_bytes,
             ),
             histories=histories,
+            recognitions=Recognitions(pool, catalogue),
         )
     finally:
         if watching is not None:

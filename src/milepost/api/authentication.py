@@ -19,6 +19,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ADMITTED = "milepost.admitted"
 _FIELDS = "milepost.fields"
+RECOGNISE = "/api/milepost/v1/recognise"
+"""A question that takes a body: it writes nothing, so it is a read."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -88,7 +90,8 @@ def _fields(scope: Scope) -> dict[bytes, bytes]:
 
 
 def _kind(scope: Scope) -> Kind:
-    return "read" if scope["method"] in _READING else "write"
+    asks = scope["method"] in _READING or scope["path"] == RECOGNISE
+    return "read" if asks else "write"
 
 
 def _authorization(scope: Scope) -> bytes | None:

@@ -9,6 +9,7 @@ wait for us while we wait for it.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,9 +23,11 @@ from milepost.api.bodies import Refused, limits_of
 from milepost.api.error_bodies import problem_document
 from milepost.api.idempotent import KEY_HEADER
 from milepost.api.json_input import read_json
+from milepost.api.milepost_recognise import candidate_document
 from milepost.api.problems import FieldProblem, Problem, invalid, problem_of, status_problem
 from milepost.api.row_stream import RowSplitter
 from milepost.api.streamed_body import StreamedBody
+from milepost.api.unnamed_carriers import Named, with_carrier
 from milepost.api.v3_models import read_registration
 from milepost.errors import Conflict, InvalidInput, MilepostError, TooManyRequests
 from milepost.parcels.draft import Ready
@@ -155,7 +158,7 @@ class Batch:
         if not rows:
             return
         await self._pay(len(rows))
-        read = []
+        read: list[_Row] = []
         for place, row in enumerate(rows, start=1):
             read.append(await self._read(row))
             if place % BREATH == 0:
@@ -172,24 +175,42 @@ class Batch:
             finally:
                 storing.cancel()
 
-    async def _store(self, read: Sequence[Ready | Problem]) -> None:
+    async def _store(self, read: Sequence["_Row"]) -> None:
         """Store the good rows in one statement, and note what became of each."""
-        readies = [one for one in read if isinstance(one, Ready)]
+        readies = [one.read for one in read if isinstance(one.read, Ready)]
         stored = iter(await self._core.registrar.register_many(self._caller.account_id, readies))
         now = datetime.now(UTC)
         for one in read:
-            told = next(stored) if isinstance(one, Ready) else one
+            told = next(stored) if isinstance(one.read, Ready) else one.read
             self._registered += isinstance(told, Registered)
-            self.results.append(_result(len(self.results), told, now))
+            result = _result(len(self.results), told, now) | self._recognised(one.named)
+            self.results.append(orjson.dumps(result))
 
-    async def _read(self, row: bytes) -> Ready | Problem:
+    def _recognised(self, named: Named | None) -> dict[str, Any]:
+        """What is said of a carrier that the row did not name."""
+        if named is None:
+            return {}
+        catalogue = self._core.catalogue
+        if named.recognised is not None:
+            return {"recognised": candidate_document(named.recognised, catalogue)}
+        if named.problem is not None:
+            told = [candidate_document(one, catalogue) for one in named.candidates]
+            return {"candidates": told}
+        return {}
+
+    async def _read(self, row: bytes) -> "_Row":
+        account_id = self._caller.account_id
         try:
-            registration = read_registration(read_json(row, self._limits))
+            given = read_json(row, self._limits)
         except InvalidInput as wrong:
-            return problem_of(wrong)
+            return _Row(problem_of(wrong))
+        named = await with_carrier(given, account_id, self._core.recognitions)
+        if named.problem is not None:
+            return _Row(named.problem, named)
+        registration = read_registration(named.document)
         if isinstance(registration, Problem):
-            return registration
-        return await self._core.registrar.prepare(self._caller.account_id, registration)
+            return _Row(registration, named)
+        return _Row(await self._core.registrar.prepare(account_id, registration), named)
 
     async def _pay(self, rows: int) -> None:
         """The request has paid for its first rows; over budget it waits rather than fails."""
@@ -205,7 +226,15 @@ class Batch:
                 await asyncio.sleep(over.retry_after)
 
 
-def _result(index: int, told: Registered | Conflict | Problem, now: datetime) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row as it was read, and what was made of a carrier that it does not name."""
+
+    read: Ready | Problem
+    named: Named | None = None
+
+
+def _result(index: int, told: Registered | Conflict | Problem, now: datetime) -> dict[str, Any]:
     result: dict[str, Any] = {"index": index}
     match told:
         case Registered():
@@ -220,7 +249,7 @@ def _result(index: int, told: Registered | Conflict | Problem, now: datetime) ->
             result |= {"status": 409, "error": error, "parcel_id": holder}
         case Problem():
             result |= {"status": told.status, "error": problem_document(told)}
-    return orjson.dumps(result)
+    return result
 
 
 def _problem(wrong: InvalidInput | Refused) -> Problem:

@@ -29,7 +29,13 @@ _RECEIPT = closed(
 )
 _RESULT = closed(
     {"index": _WHOLE, "status": {"type": "integer"}},
-    {"parcel": _ref("Parcel"), "error": _ref("Problem"), "parcel_id": TEXT_OR_NULL},
+    {
+        "parcel": _ref("Parcel"),
+        "error": _ref("Problem"),
+        "parcel_id": TEXT_OR_NULL,
+        "recognised": _ref("Candidate"),
+        "candidates": listed(_ref("Candidate")),
+    },
 )
 _BATCH_ANSWER = closed(
     {
@@ -138,7 +144,9 @@ PATHS: Schema = {
             "registration a line. Every row gets its verdict; a wrong row costs no other. Where "
             "`complete` is false the rest was not read, and `error` says why. 500 rows cost one "
             "write of the budget; over budget the batch waits. Takes no `Idempotency-Key`: a row "
-            "that is there already says `taken`, and by which parcel.",
+            "that is there already says `taken`, and by which parcel. A row without a carrier code "
+            "takes the carrier that is clearly ahead, told as `recognised`; where none is, the row "
+            "is refused (`carrier_unclear`) with the `candidates`.",
             {
                 "required": True,
                 # Each row is judged by itself, so anything may stand in its place.

@@ -13,6 +13,7 @@ from milepost.api import (
     milepost_carrier_schemas,
     milepost_change_schemas,
     milepost_parcel_schemas,
+    milepost_recognise_schemas,
     milepost_schemas,
 )
 from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
@@ -90,13 +91,13 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas |= {**parts, "Registration": given, "AnyValue": ANY_VALUE_SCHEMA}
     schemas |= {**COMPONENTS, **milepost_schemas.COMPONENTS, "V2Tracking": _V2_TRACKING}
     schemas |= milepost_parcel_schemas.COMPONENTS | milepost_change_schemas.COMPONENTS
-    schemas |= milepost_carrier_schemas.COMPONENTS
+    schemas |= milepost_carrier_schemas.COMPONENTS | milepost_recognise_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
     document["servers"] = [{"url": public_url.rstrip("/") or "/"}]
     own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS, **json_schemas.PATHS}
-    own |= milepost_carrier_schemas.PATHS
+    own |= milepost_carrier_schemas.PATHS | milepost_recognise_schemas.PATHS
     for path, operations in milepost_change_schemas.PATHS.items():
         own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}

@@ -5,7 +5,7 @@ how likely this very number is among that carrier's. The figures below were set 
 tests/carriers, which holds their results to bars.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from milepost.carriers.checksums import s10
@@ -98,8 +98,8 @@ def of_countries(manifest: Manifest, origin: str, destination: str) -> float:
 class Priors:
     """How likely the carriers of a catalogue are before a number is looked at."""
 
-    def __init__(self, manifests: Sequence[Manifest]) -> None:
-        self._manifests = tuple(manifests)
+    def __init__(self, manifests: Collection[Manifest]) -> None:
+        self._manifests = {one.code: one for one in manifests}
         self._known: dict[tuple[str, str], Mapping[str, float]] = {}
 
     def of(self, history: History, origin: str, destination: str) -> Mapping[str, float]:
@@ -110,8 +110,12 @@ class Priors:
         likely = self._of_anybody(origin, destination)
         if not history.parcels:
             return likely
-        for country, weight in (("", PAST_WEIGHT), (destination, LANE_WEIGHT)):
-            past = history.by_carrier(country)
+        anywhere = {
+            code: parcels * self._as_likely(code, origin, destination)
+            for code, parcels in history.by_carrier().items()
+        }
+        there = history.by_carrier(destination)
+        for past, weight in ((anywhere, PAST_WEIGHT), (there, LANE_WEIGHT)):
             parcels = sum(past.values()) + weight
             likely = {
                 code: (past.get(code, 0.0) + weight * likely.get(code, 0.0)) / parcels
@@ -119,17 +123,24 @@ class Priors:
             }
         return likely
 
+    def _as_likely(self, code: str, origin: str, destination: str) -> float:
+        """What a parcel to somewhere counts for one to ``destination``."""
+        manifest = self._manifests.get(code)
+        if manifest is None or not destination or destination in manifest.countries:
+            return 1.0
+        return of_countries(manifest, origin, destination)
+
     def _of_anybody(self, origin: str, destination: str) -> Mapping[str, float]:
         lane = (origin, destination)
         if lane not in self._known:
             if len(self._known) >= _MOST_LANES:
                 self._known.clear()
-            self._known[lane] = _by_countries(self._manifests, *lane)
+            self._known[lane] = _by_countries(self._manifests.values(), *lane)
         return self._known[lane]
 
 
 def _by_countries(
-    manifests: Sequence[Manifest], origin: str, destination: str
+    manifests: Collection[Manifest], origin: str, destination: str
 ) -> Mapping[str, float]:
     geography = {one.code: of_countries(one, origin, destination) for one in manifests}
     total = sum(geography.values()) or 1.0

@@ -2,12 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from milepost.api.json_input import JsonLimits, judge, read_json, storable
 from milepost.api.problems import Problem, problem_of
+from milepost.api.unnamed_carriers import Named
 from milepost.api.v3_models import read_registration
 from milepost.cli.csv_rows import undecoded
 from milepost.errors import ConfigurationError, InvalidInput
@@ -16,6 +17,7 @@ from milepost.wire.spreadsheet import unguarded
 
 Kind = Literal["text", "number", "yes_no", "json"]
 Path = tuple[str, ...]
+Naming = Callable[[Any], Awaitable[Named]]
 
 _ADDRESS = (
     "name",
@@ -122,10 +124,13 @@ def read_fixed(given: Sequence[str]) -> dict[str, str]:
     return fixed
 
 
-def read_row(
-    columns: Sequence[Column | None], cells: Sequence[str], fixed: Mapping[str, str]
+async def read_row(
+    columns: Sequence[Column | None], cells: Sequence[str], fixed: Mapping[str, str], naming: Naming
 ) -> Registration | str:
-    """The registration a row stands for, or why it is refused, by the name of the column."""
+    """The registration a row stands for, or why it is refused, by the name of the column.
+
+    ``naming`` finds the carrier of a row that names none.
+    """
     if any(cells[len(columns) :]):
         return f"the row has {len(cells)} cells, the first line has {len(columns)}"
     values = dict(fixed)
@@ -140,7 +145,10 @@ def read_row(
             judge(document, _LIMITS)
     except InvalidInput as refused:
         return told(problem_of(refused))
-    registration = read_registration(document)
+    named = await naming(document)
+    if named.problem is not None:
+        return told(named.problem)
+    registration = read_registration(_with_option(named.document))
     return told(registration) if isinstance(registration, Problem) else registration
 
 
@@ -164,15 +172,18 @@ def _document(values: Mapping[str, str]) -> dict[str, Any]:
         for step in steps:
             place = place.setdefault(step, {})
         place[last] = text if column.kind == "text" else _value(column, text)
-    shipped = document.setdefault("ship_with", {"properties": {}})
-    properties = shipped["properties"]
-    if not properties:
-        # As `milepost register` has it: nobody says how it was shipped.
-        carrier = values.get("carrier_code", "").strip().lower()
-        properties["shipping_option_code"] = f"{carrier}:registered"
-    by_option = "shipping_option_code" in properties
-    shipped["type"] = "shipping_option_code" if by_option else "contract"
     return document
+
+
+def _with_option(document: dict[str, Any]) -> dict[str, Any]:
+    """As `milepost register` has it, where nobody says how it was shipped."""
+    properties = document.get("ship_with", {}).get("properties", {})
+    if not properties:
+        carrier = document["tracking_number"].get("carrier_code", "").strip().lower()
+        properties = {"shipping_option_code": f"{carrier}:registered"}
+    by_option = "shipping_option_code" in properties
+    kind = "shipping_option_code" if by_option else "contract"
+    return document | {"ship_with": {"type": kind, "properties": properties}}
 
 
 def _value(column: Column, text: str) -> Any:

@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from milepost import failpoints
+from milepost.api.unnamed_carriers import Named
 from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json
 from milepost.cli.csv_rows import Counted, Row, rows_of, separator_in, text_of, undecoded
 from milepost.cli.import_columns import Column, read_fixed, read_header, read_row
+from milepost.cli.import_progress import Advance, progress
 from milepost.cli.import_verdicts import Fingerprints, Verdict, VerdictFile
 from milepost.cli.parcels import Desk, open_desk
 from milepost.errors import ConfigurationError, DatabaseUnavailable, MilepostError
@@ -138,7 +138,7 @@ async def _import(
     async with open_desk(account) as desk:
         sheet = _sheet(counted_bytes, encoding, desk.account_id, fixed, others=other_columns)
         try:
-            with VerdictFile(verdicts) as file, _progress(source, counted_bytes) as advance:
+            with VerdictFile(verdicts) as file, progress(source, counted_bytes) as advance:
                 return await _work(desk, sheet, file, advance)
         except OSError as error:
             raise ConfigurationError(f"{error.filename or verdicts}: {error.strerror}") from error
@@ -165,48 +165,12 @@ def _sheet(
     return Sheet(columns, fixed, Fingerprints(account_id, first.cells, common), rows)
 
 
-@contextmanager
-def _progress(source: BinaryIO, counted: Counted) -> "Iterator[_Advance]":
-    """A bar on standard error, where that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Advance(None, counted)
-        return
-    try:
-        total = Path(f"/dev/fd/{source.fileno()}").stat().st_size or None
-    except OSError:
-        total = None
-    columns = (
-        TextColumn("importing"),
-        BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.fields[rows]} rows"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        progress.add_task("import", total=total, rows=0)
-        yield _Advance(progress, counted)
-
-
-class _Advance:
-    """Moves the bar, if there is one."""
-
-    def __init__(self, progress: Progress | None, counted: Counted) -> None:
-        self._progress = progress
-        self._counted = counted
-
-    def __call__(self, rows: int) -> None:
-        if self._progress is not None:
-            (task,) = self._progress.task_ids
-            self._progress.update(task, completed=self._counted.bytes_read, rows=rows)
-
-
-async def _work(desk: Desk, sheet: Sheet, file: VerdictFile, advance: _Advance) -> Counter[str]:
+async def _work(desk: Desk, sheet: Sheet, file: VerdictFile, advance: Advance) -> Counter[str]:
     """Chunk by chunk: while one is stored the next is read and drafted."""
     counted: Counter[str] = Counter()
     storing: asyncio.Task[list[Verdict]] | None = None
     try:
-        async for asked in _chunks(sheet, file, counted):
+        async for asked in _chunks(desk, sheet, file, counted):
             drafts = await _drafted(desk, asked)
             if storing is not None:
                 _settle(file, counted, await storing)
@@ -230,9 +194,13 @@ def _settle(file: VerdictFile, counted: Counter[str], verdicts: Sequence[Verdict
 
 
 async def _chunks(
-    sheet: Sheet, file: VerdictFile, counted: Counter[str]
+    desk: Desk, sheet: Sheet, file: VerdictFile, counted: Counter[str]
 ) -> AsyncIterator[list[Asked]]:
     """Rows to register; what can be said about the others is said at once."""
+
+    async def naming(given: Any) -> Named:
+        return await _patiently(lambda: desk.naming(given))
+
     asked: list[Asked] = []
     for place, row in enumerate(sheet.rows, start=1):
         if place % BREATH == 0:
@@ -243,7 +211,7 @@ async def _chunks(
             counted["before"] += 1
             file.write(Verdict(row.line, sheet.number(row), word, "", fingerprint))
             continue
-        read = row.problem or read_row(sheet.columns, row.cells, sheet.fixed)
+        read = row.problem or await read_row(sheet.columns, row.cells, sheet.fixed, naming)
         if isinstance(read, str):
             counted["refused"] += 1
             file.write(Verdict(row.line, sheet.number(row), "refused", read, fingerprint))

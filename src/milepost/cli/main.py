@@ -17,6 +17,7 @@ ROOM_OF = {
     "account": "accounts",
     "key": "keys",
     "carrier": "carriers",
+    "recognise": "recognising",
     "register": "parcels",
     "track": "parcels",
     "parcels": "parcel_lists",

@@ -15,7 +15,9 @@ from rich.text import Text
 from milepost.accounts.keys import Account as AccountRow
 from milepost.accounts.keys import choose_account
 from milepost.api.problems import Problem
+from milepost.api.unnamed_carriers import Named, with_carrier
 from milepost.api.v3_models import read_registration
+from milepost.carriers.recognise import Candidate
 from milepost.cli.session import open_session
 from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, MilepostError
@@ -40,6 +42,10 @@ class Desk:
     account_id: int
     core: CoreParts
 
+    async def naming(self, given: Any) -> Named:
+        """A registration with the carrier it names, or the one its number clearly is of."""
+        return await with_carrier(given, self.account_id, self.core.recognitions)
+
 
 def add_to(app: typer.Typer) -> None:
     """Add both commands."""
@@ -49,7 +55,9 @@ def add_to(app: typer.Typer) -> None:
 
 def register(
     number: Annotated[str, typer.Argument(help="The carrier's tracking number.")],
-    carrier: Annotated[str, typer.Option(help="Carrier code, such as dhl or sandbox.")],
+    carrier: Annotated[
+        str, typer.Option(help="Carrier code, such as dhl; recognised by the number if left out.")
+    ] = "",
     to_country: Annotated[str, typer.Option(help="Country of the recipient.")] = "NL",
     to_postal_code: Annotated[str, typer.Option(help="Postal code of the recipient.")] = "-",
     from_country: Annotated[str, typer.Option(help="Country of the sender.")] = "NL",
@@ -64,19 +72,19 @@ def register(
         "announced_at": announced_at or datetime.now(UTC).isoformat(),
         "from_address": {"country_code": from_country, "postal_code": from_postal_code},
         "to_address": {"country_code": to_country, "postal_code": to_postal_code},
-        "ship_with": {
-            "type": "shipping_option_code",
-            "properties": {"shipping_option_code": f"{carrier}:registered"},
-        },
         "source_id": source_id,
         "tracking_number": {"carrier_code": carrier, "tracking_number": number},
     }
-    answer = asyncio.run(_register(account, request))
+    answer, recognised = asyncio.run(_register(account, request))
     if as_json:
         print(answer.decode())
         return
     document = orjson.loads(answer)
     console = Console()
+    if recognised is not None:
+        sure, why = recognised.probability, "; ".join(recognised.reasons)
+        console.print(f"Recognised as {recognised.carrier_name}, {sure:.0%} sure: {why}")
+        number, carrier = recognised.number, recognised.carrier_code
     console.print(f"Registered {number} at {carrier}: {document['monitoring']['reason']}")
     for warning in document.get("warnings", ()):
         console.print(Text(f"Warning: {warning['message']}", "yellow"))
@@ -127,16 +135,23 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-async def _register(account: str, request: dict[str, Any]) -> bytes:
-    registration = read_registration(request)
-    if isinstance(registration, Problem):
-        fields = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in registration.fields)
-        raise ConfigurationError(fields or registration.detail)
+async def _register(account: str, request: dict[str, Any]) -> tuple[bytes, Candidate | None]:
     async with open_desk(account) as desk:
+        named = await desk.naming(request)
+        if named.problem is not None:
+            raise ConfigurationError(named.problem.detail)
+        code = named.document["tracking_number"]["carrier_code"]
+        option = {"shipping_option_code": f"{code}:registered"}
+        shipped = {"type": "shipping_option_code", "properties": option}
+        registration = read_registration(named.document | {"ship_with": shipped})
+        if isinstance(registration, Problem):
+            fields = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in registration.fields)
+            raise ConfigurationError(fields or registration.detail)
         try:
-            return await desk.core.registrar.register(desk.account_id, registration)
+            answer = await desk.core.registrar.register(desk.account_id, registration)
         except MilepostError as refused:
             raise ConfigurationError(str(refused)) from refused
+        return answer, named.recognised
 
 
 async def _track(

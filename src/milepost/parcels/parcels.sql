@@ -116,3 +116,14 @@ DO UPDATE SET learnt_at = excluded.learnt_at, statistics = excluded.statistics;
 -- The carrier's answers about a parcel that are kept, oldest first.
 SELECT fetched_at, content_type, payload FROM raw_payload
 WHERE account_id = :account_id AND parcel_id = :parcel_id ORDER BY fetched_at;
+
+-- name: carriers-of-late
+-- With whom an account's latest parcels went and to which country; how many, and of those how many
+-- a carrier told a scan of.
+SELECT l.carrier_code, l.country, count(*) AS parcels, count(l.first_scan_at) AS scanned
+FROM (
+    SELECT p.carrier_code, p.request -> 'to_address' ->> 'country_code' AS country, p.first_scan_at
+    FROM parcel p WHERE p.account_id = :account_id
+    ORDER BY p.parcel_id DESC LIMIT :most
+) AS l
+GROUP BY l.carrier_code, l.country;
