@@ -132,9 +132,7 @@ async def test_only_what_starts_within_a_second_is_handed_out(worker_pool: Pool)
     starts = sorted(grant.start_at for grant in grants if grant.granted)
     assert 2 <= len(starts) <= 3
     gap = timedelta(seconds=quota.spacing_seconds)
-    assert all(
-        later - first >= gap * 0.999 for first, later in itertools.pairwise(starts)
-    )
+    assert all(later - first >= gap * 0.999 for first, later in itertools.pairwise(starts))
     assert {grant.why for grant in grants if not grant.granted} == {"quota"}
     assert (await ledger(worker_pool, quota, "account:7").take(1)).granted, "its own quota"
 
