@@ -71,9 +71,9 @@ def candidate_document(one: Candidate, catalogue: Catalogue) -> dict[str, Any]:
 
 def country_of(given: Any) -> str:
     """Two letters in upper case, ``""`` for anything else."""
-    if not isinstance(given, str) or not _COUNTRY.fullmatch(given.strip()):
+    if not isinstance(given, str) or not _COUNTRY.fullmatch(given):
         return ""
-    code = given.strip().upper()
+    code = given.upper()
     # What people write, and what ISO 3166 has.
     return "GB" if code == "UK" else code
 
