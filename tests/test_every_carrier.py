@@ -185,6 +185,7 @@ def check_damaged(data: st.DataObject, reader_of: ReaderOf = reader) -> None:
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_mutated_answers_give_an_outcome(data: st.DataObject) -> None:
@@ -192,6 +193,7 @@ def test_mutated_answers_give_an_outcome(data: st.DataObject) -> None:
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_bytes_give_an_outcome(data: st.DataObject) -> None:
@@ -210,6 +212,7 @@ class Believing:
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 @pytest.mark.parametrize(
     ("checked", "look"),
     [

@@ -46,6 +46,7 @@ async def fill(app_pool: Pool, admin_pool: Pool, account: int) -> list[str]:
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 async def test_a_dump_holds_no_secret(
     dsn: str, app_pool: Pool, admin_pool: Pool, account: int
 ) -> None:
@@ -56,6 +57,7 @@ async def test_a_dump_holds_no_secret(
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 async def test_the_check_sees_a_secret_that_is_stored_as_it_is(
     dsn: str, app_pool: Pool, admin_pool: Pool, account: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ async def test_another_request_under_the_key_is_refused(app_pool: Pool, account:
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 async def test_of_many_at_once_one_does_the_work(app_pool: Pool, account: int) -> None:
     answers = await asyncio.gather(*(once(app_pool, account) for _ in range(50)))
     assert answers.count(None) == 1

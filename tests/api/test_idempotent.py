@@ -17,7 +17,7 @@ from milepost.api.app import Application
 from milepost.settings import Settings
 from milepost.wiring import ApiParts, api_parts
 
-pytestmark = pytest.mark.promise
+pytestmark = [pytest.mark.promise, pytest.mark.beside]
 
 
 class KeysOf(Keys):

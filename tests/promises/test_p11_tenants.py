@@ -32,7 +32,7 @@ WHERE table_schema = 'public' AND column_name = 'account_id'
   AND NOT (SELECT relispartition FROM pg_class WHERE oid = table_name::regclass) ORDER BY 1
 """
 Tenant = Callable[[Pool, int], AbstractAsyncContextManager[Connection]]
-pytestmark = pytest.mark.promise
+pytestmark = [pytest.mark.promise, pytest.mark.beside]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from milepost.api.app import Application
 from milepost.db.pool import Pool
 from milepost.settings import Settings
 
-pytestmark = pytest.mark.promise
+pytestmark = [pytest.mark.promise, pytest.mark.beside]
 ODD = [
     *('"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"\\udfff\\ud800"', '"\\u202e"', '""', '" "'),
     *("null", "true", "0", "-1", "1e300", "1e400", "-1e-400", "NaN", "-Infinity"),

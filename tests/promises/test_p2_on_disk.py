@@ -18,7 +18,7 @@ from milepost.parcels.render import Renderer
 from milepost.settings import Settings
 
 WRITES = 300
-pytestmark = pytest.mark.promise
+pytestmark = [pytest.mark.promise, pytest.mark.beside]
 
 
 async def syncs(dsn: str) -> int:

@@ -21,7 +21,7 @@ RECORDERS = 4
 PARCELS = 12
 TIMES = 3
 STEPS = ("accepted", "in_transit", "in_delivery", "attempted", "delivered")
-pytestmark = pytest.mark.promise
+pytestmark = [pytest.mark.promise, pytest.mark.beside]
 
 
 @pytest.fixture
