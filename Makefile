@@ -41,9 +41,10 @@ run: $(BIN)/.installed
 	@MILEPOST_STATE_DIR="$${MILEPOST_STATE_DIR:-$(CURDIR)/.state}" exec $(BIN)/milepost demo
 
 # Most tests wait more than they reckon, so they run beside each other, a file at a time. Promises
-# that load the machine themselves or look at a clock are tried alone. 5: nothing to run in that part.
+# that load the machine themselves or look at a clock are tried alone. The order stays: by the number
+# of their tests, as xdist would have it, the files that take longest would come last. 5: nothing to run.
 define suite
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not promise or beside" $(1); \
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not promise or beside" $(1); \
 	tests=$$?; \
 	$(BIN)/python -m pytest -m "promise and not beside" $(1); \
 	promises=$$?; \
