@@ -210,6 +210,14 @@ def test_any_text_gets_an_answer(scanned: str, destination: str) -> None:
     assert all(one.number and one.reasons for one in told.candidates)
 
 
+@pytest.mark.parametrize("scanned", ["0" * 2000, "A" * 300, "https://" + "1" * 1990])
+def test_what_is_far_too_long_is_nobodys(scanned: str) -> None:
+    """Also where the account had parcels of carriers we know no numbers of."""
+    for past in (History(), History({("own_fleet", ""): 400.0, ("dhl", "NL"): 5.0})):
+        told = RECOGNISER.recognise(scanned, destination="NL", history=past)
+        assert told.best is None or told.best.carrier_code == "own_fleet"
+
+
 @given(st.text(alphabet="]C1(0)42\x1d01<GS>9/-.%ABZ ", max_size=200))
 def test_any_scan_becomes_some_numbers(scanned: str) -> None:
     assert len(forms_of(scanned)) <= 60

@@ -67,6 +67,17 @@ def test_the_document_is_one_and_the_same(shop: Client, minimal: dict[str, Any])
     assert [event["event_type"] for event in one["events"]] == ["internal"]
 
 
+def test_an_empty_source_id_is_looked_for_as_it_stands(
+    server: Server, minimal: dict[str, Any], fresh: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    other = server.account("nameless")
+    made = [other.post("/api/v3/parcels/tracking", fresh(minimal) | {"source_id": ""})]
+    assert [answer.status for answer in made] == [200]
+    registered(other, fresh(minimal))
+    (found,) = other.get(f"{V1}/parcels?source_id=").document["data"]
+    assert found["source_id"] == ""
+
+
 def test_an_explanation_names_event_rule_and_source(shop: Client, minimal: dict[str, Any]) -> None:
     parcel_id = registered(shop, minimal)
     told = shop.get(f"{V1}/parcels/{parcel_id}/explain").document

@@ -134,13 +134,13 @@ def _read_moment(name: str, value: str) -> datetime:
         raise _refused(name, str(refused), refused.type) from refused
 
 
-def _text(field: str, most: int, what: str) -> Parameter:
+def _text(field: str, most: int, what: str, least: int = 1) -> Parameter:
     def read(asked: ListRequest, name: str, value: str) -> ListRequest:
-        if not 1 <= len(value) <= most:
-            raise _refused(name, f"Must have 1 to {most} characters", "length")
+        if not least <= len(value) <= most:
+            raise _refused(name, f"Must have {least} to {most} characters", "length")
         return _filtered(asked, **{field: value})
 
-    schema = {"type": "string", "minLength": 1, "maxLength": most, "pattern": NO_NUL}
+    schema = {"type": "string", "minLength": least, "maxLength": most, "pattern": NO_NUL}
     return Parameter(schema, what, read)
 
 
@@ -197,7 +197,13 @@ PARAMETERS: dict[str, Parameter] = {
         "Whether the journey is still under way.",
         _active,
     ),
-    "source_id": _text("source_id", 255, "Your own id of the parcel, as a whole."),
+    "source_id": _text(
+        # A parcel may be registered with an empty one.
+        "source_id",
+        255,
+        "Your own id of the parcel, as a whole.",
+        least=0,
+    ),
     "order_number": _text("order_number", 255, "The order number, as a whole."),
     "created_from": _moment("created_from", "Registered at this time or later."),
     "created_to": _moment("created_to", "Registered before this time."),

@@ -70,10 +70,15 @@ def of_format(form: NumberFormat, key: str) -> float:
     return likely * CHECK_FAILS * characters / (characters - 1)
 
 
+_LONG = 64
+"""Nobody's numbers are longer; without an end the likelihood of a page of digits would be 0."""
+
+
 def of_unknown(key: str) -> float:
     """How likely just this number is of a carrier whose numbers are not known."""
-    digits = 10.0 ** -len(key) if key.isdigit() else 0.0
-    anything = UNKNOWN_FORM * (digits + 36.0 ** -len(key)) / 2
+    length = min(len(key), _LONG)
+    digits = 10.0**-length if key.isdigit() else 0.0
+    anything = UNKNOWN_FORM * (digits + 36.0**-length) / 2
     return anything + (OF_POSTS / _POSTAL_NUMBERS if s10(key) else 0.0)
 
 

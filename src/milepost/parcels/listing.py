@@ -50,7 +50,7 @@ class Filters:
     updated_to: datetime | None = None
     ended_from: datetime | None = None
     ended_to: datetime | None = None
-    source_id: str = ""
+    source_id: str | None = None
     order_number: str = ""
     text: str = ""
 
@@ -134,7 +134,7 @@ def words_of(account_id: int, filters: Filters) -> str:
     ]
     parts += [
         f"'{lexeme}'"
-        for code in (filters.source_id, filters.order_number)
+        for code in (filters.source_id or "", filters.order_number)
         if (lexeme := whole_lexeme(account_id, code))
     ]
     return " & ".join(f"({part})" for part in parts if part)
@@ -207,7 +207,7 @@ def page_query(account_id: int, asked: Asked, after: Place | None) -> PageQuery:
             query.where(f"p.{column} >= {{}}", first)
         if end is not None:
             query.where(f"p.{column} < {{}}", end)
-    if filters.source_id:
+    if filters.source_id is not None:
         query.where("p.source_id = {}", filters.source_id)
     if filters.order_number:
         query.where("p.request #>> '{{shipment,order,order_number}}' = {}", filters.order_number)
