@@ -73,6 +73,7 @@ def fuzzed(url: str, user: str, folder: Path, examples: int = 15) -> tuple[int, 
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 @pytest.mark.slow
 @pytest.mark.timeout(960)
 def test_no_input_makes_us_break_our_own_word(server: Server, tmp_path: Path) -> None:
@@ -118,6 +119,7 @@ def faulty(server: Server) -> Iterator[str]:
 
 
 @pytest.mark.promise
+@pytest.mark.beside
 @pytest.mark.timeout(300)
 def test_a_server_that_breaks_is_noticed(faulty: str, tmp_path: Path) -> None:
     code, said = fuzzed(faulty, "mp_any:thing", tmp_path, examples=1)
