@@ -18,7 +18,8 @@ Made from the catalogue by `python -m milepost.carriers.table`; to read, not to 
 
 {counts}, by what the catalogue has of them:
 
-- **sampled**: Milepost can ask it, and reads sample answers of the form the carrier documents.
+- **sampled**: Milepost can ask it, and reads sample answers of the form the carrier documents
+  or, where its note says so, public programs read.
   Whether asking works with your login and your parcels only a check of yours can show.
 - **linked**: it can't be asked yet. Its numbers are recognised where their form is known, and there
   is a page of the carrier to lead to.
