@@ -238,9 +238,11 @@ async def test_a_lease_that_ended_during_its_call_ends_at_once(
 def test_only_a_lease_that_has_ended_is_owed(clock: SimpleNamespace) -> None:
     budgets = budgets_on(Database())
     owed = [(1, NOW), (1, NOW + 0.1), (0, NOW)]
-    assert [
-        budgets._owes(_Tally(7, "read", leased=n, lease_until=until)) for n, until in owed
-    ] == [True, False, False]
+    assert [budgets._owes(_Tally(7, "read", leased=n, lease_until=until)) for n, until in owed] == [
+        True,
+        False,
+        False,
+    ]
 
 
 async def test_what_is_leased_goes_back_at_the_end(clock: SimpleNamespace) -> None:

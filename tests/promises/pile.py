@@ -32,8 +32,10 @@ async def pile_up(
             changed += f", 'due_at', {due}"
         kind = " AND t.kind = 'number'" if table == "tracked_number" else ""
         await connection.execute(
-            f"INSERT INTO {table} SELECT (jsonb_populate_record(t, {changed}))).*"
-            f" FROM {table} t, generate_series(1, {count}) AS n"
+            # In FROM: written as (function).* it would be called once for each column.
+            f"INSERT INTO {table} SELECT copied.*"
+            f" FROM {table} t, generate_series(1, {count}) AS n,"
+            f" LATERAL jsonb_populate_record(t, {changed})) AS copied"
             f" WHERE t.parcel_id = {parcel}{kind}"
         )
         # Whether a row's parcel is there would be looked up in all of them, one after the other.
