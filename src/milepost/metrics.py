@@ -27,6 +27,7 @@ rate_limited = Counter(
 )
 registrations = Counter("milepost_registrations", "Parcels registered, or refused", ["outcome"])
 records = Counter("milepost_records", "Observations recorded", ["source"])
+told = Counter("milepost_told", "Numbers that a push, feed or file spoke of", ["source", "verdict"])
 events = Counter("milepost_events", "Events that were new in a record", ["type"])
 checks = Counter("milepost_checks", "Parcels a carrier was asked about", ["carrier", "outcome"])
 carrier_seconds = Histogram(

@@ -17,6 +17,7 @@ from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
+from milepost.intake.tell import Teller
 from milepost.monitoring.check import Checker
 from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
@@ -47,6 +48,7 @@ class CoreParts:
     registrar: Registrar
     changer: Changer
     recorder: Recorder
+    teller: Teller
     histories: LaneHistories
     recognitions: Recognitions
 
@@ -89,6 +91,13 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
         credentials = CredentialStore(pool, secret_keys)
         renderer = Renderer(catalogue, credentials, settings.early_scan_days)
         histories = LaneHistories(pool)
+        recorder = Recorder(
+            pool,
+            renderer,
+            late=thresholds_of(settings),
+            histories=histories,
+            raw_bytes=settings.max_raw_payload_bytes,
+        )
         reregister_after = timedelta(days=settings.reregister_after_days)
         yield CoreParts(
             settings=settings,
@@ -101,13 +110,8 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             documents=Documents(pool, renderer),
             registrar=Registrar(pool, renderer, reregister_after),
             changer=Changer(pool, renderer, reregister_after),
-            recorder=Recorder(
-                pool,
-                renderer,
-                late=thresholds_of(settings),
-                histories=histories,
-                raw_bytes=settings.max_raw_payload_bytes,
-            ),
+            recorder=recorder,
+            teller=Teller(pool, catalogue, recorder),
             histories=histories,
             recognitions=Recognitions(pool, catalogue),
         )

@@ -13,7 +13,7 @@ from milepost.errors import DatabaseUnavailable
 from milepost.monitoring.claim import Claimed, Lane
 from milepost.monitoring.plan import Planning, Quiet
 from milepost.monitoring.question import carrier_now, hash_of
-from milepost.parcels.apply import News
+from milepost.parcels.apply import News, news_of
 from milepost.parcels.record import Planner, Recorder, WatchPlan
 from milepost.parcels.stored import StoredParcel
 from milepost.tracking.events import Observation
@@ -84,18 +84,7 @@ class Settler:
                 carrier.manifest, journey, row.registered_at, now, answer_hash, expectation
             )
 
-        news = News(
-            found.estimate,
-            {
-                "signed_by": found.signed_by,
-                "service": found.service,
-                # Under which another carrier brings it, or the parcel comes back.
-                "further_numbers": list(found.further_numbers),
-            },
-            found.raw,
-            found.raw_type,
-        )
-        await self._record(row, lane, observation, plan, news)
+        await self._record(row, lane, observation, plan, news_of(found))
         return None
 
     async def _quiet(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from milepost.carriers.connector import DeliveryEstimate
+from milepost.carriers.connector import DeliveryEstimate, Found
 from milepost.parcels.render import expected_delivery
 from milepost.parcels.stored import StoredParcel
 from milepost.tracking.calculated import (
@@ -35,6 +35,17 @@ class News:
     extra: dict[str, Any] | None = None
     raw: bytes = field(default=b"", repr=False)
     raw_type: str = ""
+
+
+def news_of(found: Found) -> News:
+    """What a carrier says beside its scans."""
+    extra = {
+        "signed_by": found.signed_by,
+        "service": found.service,
+        # Under which another carrier brings it, or the parcel comes back.
+        "further_numbers": list(found.further_numbers),
+    }
+    return News(found.estimate, extra, found.raw, found.raw_type)
 
 
 @dataclass(frozen=True, slots=True)

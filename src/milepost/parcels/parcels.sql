@@ -10,6 +10,14 @@ SELECT parcel_id FROM tracked_number
 WHERE account_id = :account_id AND number_key = :number_key
 ORDER BY parcel_id DESC LIMIT 1;
 
+-- name: holders-of-number
+-- The current parcels that are known by a number now, at some carriers or (null) at any.
+SELECT n.parcel_id, n.carrier_code FROM tracked_number n
+WHERE n.account_id = :account_id AND n.number_key = :number_key AND n.kind = 'number'
+  AND n.is_current
+  AND (:carrier_codes::text[] IS NULL OR n.carrier_code = ANY (:carrier_codes::text[]))
+ORDER BY n.parcel_id;
+
 -- name: check-times
 -- When the carriers of some parcels last answered and are asked next; a closed lane asks nobody,
 -- and a parcel that is being asked is due now.

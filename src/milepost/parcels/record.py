@@ -26,6 +26,7 @@ from milepost.tracking.calculated import Thresholds
 from milepost.tracking.events import Event, Observation
 from milepost.tracking.journey import Journey
 from milepost.tracking.milestones import Milestones, milestones
+from milepost.tracking.vocabulary import EventType
 
 ATTEMPTS = 5
 PACKING = 6
@@ -45,7 +46,10 @@ class WatchPlan:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a record did; ``fenced``: another worker holds the parcel, nothing was written."""
+    """What a record did; ``fenced``: another worker holds the parcel, nothing was written.
+
+    ``new_events`` are those that were told, not what time alone has to say.
+    """
 
     journey: Journey | None
     new_events: int
@@ -105,7 +109,8 @@ class Recorder:
             after = dataclasses.replace(after, parcel=parcel)
             if await self._write(stored, after, journey, watch, now, fence, self._packed(news)):
                 self._count(observation, after.changes.new)
-                return Recorded(journey, len(after.changes.new))
+                told = [e for e in after.changes.new if e.event_type is not EventType.CALCULATED]
+                return Recorded(journey, len(told))
             if fence is not None and not await self._holds(account_id, parcel_id, fence):
                 return Recorded(None, 0, fenced=True)
         raise DatabaseUnavailable(f"parcel {parcel_id} changes faster than it can be recorded")

@@ -1,0 +1,1 @@
+"""WHAT IS BROUGHT TO US: pushes of carriers, their feeds of changes, and files."""

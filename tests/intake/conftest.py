@@ -1,0 +1,44 @@
+"""One account, and what it takes to tell it something."""
+
+from datetime import timedelta
+
+import pytest
+
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.vault import CredentialStore
+from milepost.carriers.registry import Catalogue
+from milepost.db.pool import Pool
+from milepost.intake.tell import Teller
+from milepost.parcels.record import Recorder
+from milepost.parcels.register import Registrar
+from milepost.parcels.render import Renderer
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return Catalogue.load()
+
+
+@pytest.fixture
+def secret_keys() -> SecretKeys:
+    return SecretKeys((b"k" * 40,))
+
+
+@pytest.fixture
+def renderer(worker_pool: Pool, catalogue: Catalogue, secret_keys: SecretKeys) -> Renderer:
+    return Renderer(catalogue, CredentialStore(worker_pool, secret_keys), 30)
+
+
+@pytest.fixture
+def registrar(worker_pool: Pool, renderer: Renderer) -> Registrar:
+    return Registrar(worker_pool, renderer, timedelta(days=120))
+
+
+@pytest.fixture
+def recorder(worker_pool: Pool, renderer: Renderer) -> Recorder:
+    return Recorder(worker_pool, renderer, raw_bytes=100_000)
+
+
+@pytest.fixture
+def teller(worker_pool: Pool, catalogue: Catalogue, recorder: Recorder) -> Teller:
+    return Teller(worker_pool, catalogue, recorder)
