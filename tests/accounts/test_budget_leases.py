@@ -7,7 +7,6 @@ and both together in test_budget.py.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,10 +49,10 @@ class Database:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     made = SimpleNamespace(now=NOW)
     monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: made.now))
-    yield made
+    return made
 
 
 @pytest.fixture
@@ -186,8 +185,10 @@ async def test_a_burst_alone_is_the_limit_that_is_told(naps: list[float]) -> Non
     got = await asyncio.gather(
         *(budgets.spend(who, "write") for _ in range(2)), return_exceptions=True
     )
-    assert isinstance(got[0], Spent) and got[0].limit == 4
-    assert isinstance(got[1], TooManyRequests) and got[1].limit == 4
+    assert isinstance(got[0], Spent)
+    assert got[0].limit == 4
+    assert isinstance(got[1], TooManyRequests)
+    assert got[1].limit == 4
 
 
 async def test_a_lease_goes_to_late_comers_and_back_at_its_end(
@@ -261,7 +262,8 @@ async def test_closing_waits_for_who_is_being_served(clock: SimpleNamespace) -> 
     await asyncio.sleep(0)
     await budgets.close()
     await asyncio.sleep(0)
-    assert spending.done() and budgets._tallies[7, "read"].runner is None
+    assert spending.done()
+    assert budgets._tallies[7, "read"].runner is None
 
 
 async def test_who_came_during_a_call_is_let_in_while_the_lease_lasts(
