@@ -34,6 +34,11 @@ TENANT = {
     "usage_day",
     "usage_mark",
     "check_day",
+    "push_secret",
+    "push_payload",
+    "intake_turn",
+    "feed",
+    "carrier_hour",
 }
 PLATFORM = {
     "installation",
@@ -41,16 +46,17 @@ PLATFORM = {
     "carrier_budget",
     "carrier_pause",
     "carrier_live",
+    "carrier_drift",
     "host_route",
     "job",
     "unmapped_code",
     "alembic_version",
 }
 
-# What need not start with the account: the two hot indexes that may start with a time (whose turn
-# is it, and whose deadline, over all accounts: both of lane, which is small), and words that each
-# begin with their account.
-OTHER_INDEXES = {"lane_turn", "lane_deadline", "parcel_search_words"}
+# What need not start with the account: the three hot indexes that may start with a time (whose turn
+# is it, whose deadline, and who was told something, over all accounts: of tables that are small), and
+# words that each begin with their account.
+OTHER_INDEXES = {"lane_turn", "lane_deadline", "intake_turn_at", "parcel_search_words"}
 
 VOLATILE = {"clock_timestamp", "random", "nextval", "gen_random_uuid", "timeofday"}
 NEVER_CALLED = {

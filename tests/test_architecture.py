@@ -56,6 +56,12 @@ WRITERS = {
     "carrier_budget": {"monitoring"},
     "carrier_pause": {"monitoring"},
     "carrier_live": {"monitoring"},
+    "carrier_drift": {"monitoring"},
+    "carrier_hour": {"parcels"},
+    "push_secret": {"intake"},
+    "push_payload": {"intake", "parcels"},  # erasing a parcel takes what was brought about it
+    "intake_turn": {"intake"},
+    "feed": {"intake"},
     "host_route": {"carriers"},
     "unmapped_code": {"parcels"},
     "installation": {"accounts"},
@@ -80,6 +86,7 @@ FUNCTION_ROOMS = {
     "claim_deadlines": "monitoring",
     "plan_old_deadlines": "monitoring",
     "take_to_learn": "monitoring",
+    "plan_told": "monitoring",
 }
 
 

@@ -19,6 +19,7 @@ SELECT create_distributed_table('account', 'account_id', colocate_with => 'none'
 SELECT create_distributed_table('api_key', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('audit', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('carrier_credential', 'account_id', colocate_with => 'account');
+SELECT create_distributed_table('carrier_hour', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('check_day', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('contract', 'account_id', colocate_with => 'account');
 SELECT create_distributed_table('erasure', 'account_id', colocate_with => 'account');
@@ -53,6 +54,7 @@ SELECT create_distributed_function('holders_of(bigint,integer[],text[],text[],te
 SELECT create_distributed_function('holds_fence(bigint,bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('issue_token(bigint,bigint,bytea,text,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('keep_answers(bigint,bigint,bigint,bigint,text,bytea,bytea)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('keep_carrier_hours(bigint,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_seen(bigint,bigint,bigint,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('lane_samples(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_parcels(bigint,bigint[])', 'p_account', colocate_with => 'account');
@@ -67,6 +69,8 @@ SELECT create_distributed_function('raise_render_epoch(bigint)', 'p_account', co
 SELECT create_distributed_function('read_answers(bigint,text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('record_observation(bigint,bigint,bigint,bigint,timestamp with time zone,jsonb,bytea,bytea,jsonb,jsonb,integer[],jsonb,jsonb,timestamp with time zone,jsonb,bytea,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('record_parcel(bigint,bigint,bigint,bigint,timestamp with time zone,jsonb,bytea,bytea,jsonb,jsonb,integer[],jsonb)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('record_quietly(bigint,bigint,bigint,bigint,timestamp with time zone,jsonb,bytea,bytea,jsonb,jsonb,integer[],jsonb,jsonb,timestamp with time zone,jsonb,bytea,text)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('register_moved(bigint,text[],text[],text[],jsonb,timestamp with time zone,timestamp with time zone,smallint,integer[],boolean)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('register_parcel(bigint,text,text,text,text,text,jsonb,timestamp with time zone,timestamp with time zone,timestamp with time zone,jsonb,jsonb,smallint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('register_parcels(bigint,text[],text[],text[],jsonb,timestamp with time zone,timestamp with time zone,smallint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('renew_leases(bigint,bigint[],bigint[],interval)', 'p_account', colocate_with => 'account');
@@ -84,6 +88,7 @@ SELECT truncate_local_data_after_distributing_table('account');
 SELECT truncate_local_data_after_distributing_table('api_key');
 SELECT truncate_local_data_after_distributing_table('audit');
 SELECT truncate_local_data_after_distributing_table('carrier_credential');
+SELECT truncate_local_data_after_distributing_table('carrier_hour');
 SELECT truncate_local_data_after_distributing_table('check_day');
 SELECT truncate_local_data_after_distributing_table('contract');
 SELECT truncate_local_data_after_distributing_table('erasure');

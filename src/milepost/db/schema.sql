@@ -449,6 +449,39 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.keep_carrier_hours(p_account bigint, p_rows jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    INSERT INTO carrier_hour AS h (account_id, carrier_code, slot, hour, found, not_found, refused,
+                                   broken, events, unmapped, lags)
+    SELECT p_account, r.carrier_code, (extract(epoch FROM r.hour) / 3600)::bigint % 25, r.hour,
+           r.found, r.not_found, r.refused, r.broken, r.events, r.unmapped, r.lags
+    FROM jsonb_to_recordset(p_rows) AS r (
+        carrier_code text, hour timestamptz, found bigint, not_found bigint, refused bigint,
+        broken bigint, events bigint, unmapped bigint, lags bigint[])
+    ORDER BY r.carrier_code, r.hour
+    ON CONFLICT (account_id, carrier_code, slot) DO UPDATE
+    SET hour = excluded.hour,
+        found = excluded.found + CASE WHEN h.hour = excluded.hour THEN h.found ELSE 0 END,
+        not_found = excluded.not_found
+            + CASE WHEN h.hour = excluded.hour THEN h.not_found ELSE 0 END,
+        refused = excluded.refused + CASE WHEN h.hour = excluded.hour THEN h.refused ELSE 0 END,
+        broken = excluded.broken + CASE WHEN h.hour = excluded.hour THEN h.broken ELSE 0 END,
+        events = excluded.events + CASE WHEN h.hour = excluded.hour THEN h.events ELSE 0 END,
+        unmapped = excluded.unmapped + CASE WHEN h.hour = excluded.hour THEN h.unmapped ELSE 0 END,
+        lags = CASE WHEN h.hour = excluded.hour THEN ARRAY[
+            h.lags[1] + excluded.lags[1], h.lags[2] + excluded.lags[2],
+            h.lags[3] + excluded.lags[3], h.lags[4] + excluded.lags[4],
+            h.lags[5] + excluded.lags[5], h.lags[6] + excluded.lags[6],
+            h.lags[7] + excluded.lags[7], h.lags[8] + excluded.lags[8],
+            h.lags[9] + excluded.lags[9], h.lags[10] + excluded.lags[10]
+        ] ELSE excluded.lags END
+    WHERE h.hour <= excluded.hour;
+END
+$$;
+
 CREATE FUNCTION public.keep_seen(p_account bigint, p_mark bigint, p_upto bigint, p_words jsonb) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1010,6 +1043,66 @@ BEGIN
             now() + (p_watch ->> 'due_in')::double precision * interval '1 s');
     END IF;
     RETURN written;
+END
+$$;
+
+CREATE FUNCTION public.record_quietly(p_account bigint, p_parcel bigint, p_revision bigint, p_fence bigint, p_now timestamp with time zone, p_state jsonb, p_v3_answer bytea, p_v2_answer bytea, p_new_events jsonb, p_revised_events jsonb, p_dropped integer[], p_told jsonb, p_watch jsonb, p_deadline timestamp with time zone, p_timing jsonb, p_raw bytea, p_raw_type text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    told_before bigint := nextval('outbox_outbox_id_seq');
+BEGIN
+    IF NOT record_observation(
+        p_account, p_parcel, p_revision, p_fence, p_now, p_state, p_v3_answer, p_v2_answer,
+        p_new_events, p_revised_events, p_dropped, p_told, p_watch, p_deadline, p_timing, p_raw,
+        p_raw_type)
+    THEN
+        RETURN false;
+    END IF;
+    -- The parcel's row is locked, so what is there about it beyond that id is of this record alone.
+    DELETE FROM outbox o
+    WHERE o.account_id = p_account AND o.outbox_id > told_before AND o.parcel_id = p_parcel;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.register_moved(p_account bigint, p_carriers text[], p_number_keys text[], p_source_ids text[], p_rows jsonb, p_now timestamp with time zone, p_reusable_before timestamp with time zone, p_urgency smallint, p_asleep integer[], p_quiet boolean) RETURNS TABLE(place integer, parcel_id bigint, taken text, taken_by bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    -- Whatever goes into the outbox from here on has a greater id.
+    told_before bigint := nextval('outbox_outbox_id_seq');
+    one record;
+    stored bigint[] := '{}';
+    asleep bigint[] := '{}';
+BEGIN
+    FOR one IN
+        SELECT r.place, r.parcel_id, r.taken, r.taken_by
+        FROM register_parcels(p_account, p_carriers, p_number_keys, p_source_ids, p_rows, p_now,
+                              p_reusable_before, p_urgency) AS r
+    LOOP
+        place := one.place;
+        parcel_id := one.parcel_id;
+        taken := one.taken;
+        taken_by := one.taken_by;
+        RETURN NEXT;
+        IF one.taken = '' THEN
+            stored := stored || one.parcel_id;
+            IF one.place = ANY (p_asleep) THEN
+                asleep := asleep || one.parcel_id;
+            END IF;
+        END IF;
+    END LOOP;
+    IF cardinality(asleep) > 0 THEN
+        UPDATE watch w SET due_at = 'infinity'
+        WHERE w.account_id = p_account AND w.parcel_id = ANY (asleep);
+    END IF;
+    IF p_quiet AND cardinality(stored) > 0 THEN
+        DELETE FROM outbox o
+        WHERE o.account_id = p_account AND o.outbox_id > told_before
+          AND o.parcel_id = ANY (stored);
+    END IF;
 END
 $$;
 
@@ -1692,6 +1785,33 @@ CREATE TABLE public.carrier_credential (
 
 ALTER TABLE ONLY public.carrier_credential FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.carrier_drift (
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    what text NOT NULL COLLATE pg_catalog."C",
+    seen bigint NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    accepted_at timestamp with time zone
+);
+
+CREATE TABLE public.carrier_hour (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    slot smallint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    found bigint NOT NULL,
+    not_found bigint NOT NULL,
+    refused bigint NOT NULL,
+    broken bigint NOT NULL,
+    events bigint NOT NULL,
+    unmapped bigint NOT NULL,
+    lags bigint[] NOT NULL
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY public.carrier_hour FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.carrier_live (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
     live_since timestamp with time zone DEFAULT now() NOT NULL
@@ -1959,7 +2079,8 @@ CREATE TABLE public.unmapped_code (
     raw_code text NOT NULL COLLATE pg_catalog."C",
     seen bigint NOT NULL,
     first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_seen_at timestamp with time zone DEFAULT now() NOT NULL
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    accepted_at timestamp with time zone
 );
 
 CREATE TABLE public.usage_day (
@@ -2031,6 +2152,12 @@ ALTER TABLE ONLY public.carrier_budget
 
 ALTER TABLE ONLY public.carrier_credential
     ADD CONSTRAINT carrier_credential_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.carrier_drift
+    ADD CONSTRAINT carrier_drift_pkey PRIMARY KEY (carrier_code, kind, what);
+
+ALTER TABLE ONLY public.carrier_hour
+    ADD CONSTRAINT carrier_hour_pkey PRIMARY KEY (account_id, carrier_code, slot);
 
 ALTER TABLE ONLY public.carrier_live
     ADD CONSTRAINT carrier_live_pkey PRIMARY KEY (carrier_code);
@@ -2178,6 +2305,8 @@ CREATE POLICY admin_account ON public.account TO milepost_admin USING (true);
 
 CREATE POLICY admin_api_key ON public.api_key TO milepost_admin USING (true);
 
+CREATE POLICY admin_carrier_hour ON public.carrier_hour FOR SELECT TO milepost_admin USING (true);
+
 CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
 
 CREATE POLICY admin_parcel_search ON public.parcel_search FOR SELECT TO milepost_admin USING (true);
@@ -2187,6 +2316,8 @@ ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.carrier_credential ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.carrier_hour ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.check_day ENABLE ROW LEVEL SECURITY;
 
@@ -2213,6 +2344,8 @@ CREATE POLICY own_account ON public.api_key USING ((account_id = (NULLIF(current
 CREATE POLICY own_account ON public.audit USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.carrier_credential USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.carrier_hour USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.check_day USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2353,6 +2486,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_budget TO milepost_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_credential TO milepost_admin;
+
+GRANT SELECT ON TABLE public.carrier_drift TO milepost_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.carrier_drift TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_drift TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_hour TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_hour TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.carrier_hour TO milepost_admin;
 
 GRANT SELECT ON TABLE public.carrier_live TO milepost_app;
 GRANT SELECT,INSERT ON TABLE public.carrier_live TO milepost_worker;
