@@ -6,8 +6,7 @@ import jsonschema
 import pytest
 from tests.api.fake_api import Client, Parcels, application, started
 
-from milepost.api.json_schemas import generated, text_of
-from milepost.api.milepost_parcel_schemas import COMPONENTS as SAID
+from milepost.api.json_schemas import SAID, generated, text_of
 from milepost.wire.own_schemas import COMPONENTS, FOLDER, definitions, file_of, path_of
 
 

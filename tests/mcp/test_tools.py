@@ -17,6 +17,8 @@ from milepost.mcp.api_client import authorization_of
 from milepost.mcp.server import build
 from milepost.mcp.tools import TOOLS
 
+UPS = "1Z5R89390357567127"
+
 
 @asynccontextmanager
 async def agent_of(client: Client) -> AsyncIterator[Agent]:
@@ -58,6 +60,27 @@ async def test_registering_again_changes_nothing(acme: Client) -> None:
         assert "taken" in await refused(
             agent, "register_parcel", **wanted | {"source_id": "mcp-else"}
         )
+
+
+async def test_a_carrier_that_is_clear_need_not_be_named(acme: Client) -> None:
+    wanted = registration(tracking_number=UPS)
+    del wanted["carrier_code"]
+    async with agent_of(acme) as agent:
+        told = await given(agent, "recognise_number", number=UPS, to_country_code="DE")
+        made = await given(agent, "register_parcel", **wanted)
+        spelled = wanted | {"tracking_number": "1z 5r8939 0357 5671 27"}
+        again = await given(agent, "register_parcel", **spelled)
+        unclear = await refused(
+            agent, "register_parcel", **wanted | {"tracking_number": "05162815323093"}
+        )
+    assert told["recognition"]["best"] == "ups"
+    assert made["new"] is True
+    assert made["recognised"]["carrier_code"] == made["parcel"]["carrier_code"] == "ups"
+    option = made["parcel"]["ship_with"]["properties"]["shipping_option_code"]
+    assert option == "ups:registered"
+    assert (again["new"], again["parcel"]["parcel_id"]) == (False, made["parcel"]["parcel_id"])
+    assert "carrier_unclear" in unclear
+    assert "dpd " in unclear
 
 
 @pytest.mark.parametrize(
@@ -153,6 +176,7 @@ async def test_over_budget_says_how_long_to_wait(server: Server) -> None:
         ("list_parcels", {"status": ["A,B"]}, "status.0"),
         ("list_parcels", {"updated_since": "yesterday"}, "updated_since"),
         ("register_parcel", {"carrier_code": "sandbox"}, "tracking_number: Field required"),
+        ("recognise_number", {"number": "A", "to_country_code": "1"}, "Two letters"),
         ("register_parcel", registration(announced_at="soon"), "announced_at"),
         ("register_parcel", registration(tracking_number="\u202e"), "tracking_number"),
         ("register_parcel", registration(recipient_name="\ud800"), "recipient_name"),
@@ -192,6 +216,7 @@ async def test_results_keep_the_schemas_that_are_served(acme: Client) -> None:
         calls: dict[str, dict[str, Any]] = {
             "register_parcel": wanted,
             "track_parcel": {"tracking_number": wanted["tracking_number"]},
+            "recognise_number": {"number": UPS, "to_country_code": "NL"},
             "list_parcels": {},
             "explain_parcel": {"tracking_number": wanted["tracking_number"]},
         }

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from milepost.api import milepost_parcel_schemas
+from milepost.api import milepost_parcel_schemas, milepost_recognise_schemas
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.v3_schemas import Schema
 from milepost.wire.own_schemas import COMPONENTS, DIALECT, FOLDER, file_of, path_of
@@ -25,7 +25,10 @@ _ABOUT = {
     "parcel": "A parcel as Milepost's own API says it, with or without its events, newest first.",
     "event": "One event of a parcel; `status` and its parts are in force after it.",
     "explanation": "Why a parcel has its status, and what was made of every event.",
+    "recognition": "Whose a number may be: every candidate, how likely, and why.",
 }
+SAID: Schema = milepost_parcel_schemas.COMPONENTS | milepost_recognise_schemas.COMPONENTS
+"""The components that are published by themselves, and those that they refer to."""
 _LINKED = "#/components/schemas/"
 _OWN = "#/$defs/"
 WORTH_SHARING = 80
@@ -34,9 +37,8 @@ WORTH_SHARING = 80
 
 def generated(name: str) -> Schema:
     """The schema of that name as a document of its own."""
-    components = milepost_parcel_schemas.COMPONENTS
-    own = components[COMPONENTS[name]]
-    whole = {one: components[one] for one in sorted(set(_names(own)))} | {"": own}
+    own = SAID[COMPONENTS[name]]
+    whole = {one: SAID[one] for one in sorted(set(_names(own)))} | {"": own}
     shared = Shared(whole)
     parts = {one: shared.without_repeats(schema) for one, schema in whole.items()}
     return {
@@ -116,7 +118,7 @@ def _names(schema: Schema) -> Iterator[str]:
         if "$ref" in part:
             name = part["$ref"].removeprefix(_LINKED)
             yield name
-            yield from _names(milepost_parcel_schemas.COMPONENTS[name])
+            yield from _names(SAID[name])
 
 
 PATHS: Schema = {

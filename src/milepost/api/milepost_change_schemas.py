@@ -145,8 +145,9 @@ PATHS: Schema = {
             "`complete` is false the rest was not read, and `error` says why. 500 rows cost one "
             "write of the budget; over budget the batch waits. Takes no `Idempotency-Key`: a row "
             "that is there already says `taken`, and by which parcel. A row without a carrier code "
-            "takes the carrier that is clearly ahead, told as `recognised`; where none is, the row "
-            "is refused (`carrier_unclear`) with the `candidates`.",
+            "takes the carrier that is clearly ahead, told as `recognised`, and may leave "
+            "`ship_with` out, too; where none is, the row is refused (`carrier_unclear`) with the "
+            "`candidates`.",
             {
                 "required": True,
                 # Each row is judged by itself, so anything may stand in its place.

@@ -35,6 +35,8 @@ class Named:
 async def with_carrier(given: Any, account_id: int, recognitions: Recognitions) -> Named:
     """``given`` with a carrier code, and with the number as its carrier has it.
 
+    Who does not know the carrier need not know what the parcel was shipped with, either.
+
     What names a carrier, or no number, is left as it is: it is judged like any other.
     """
     scanned = _unnamed(given)
@@ -50,6 +52,12 @@ async def with_carrier(given: Any, account_id: int, recognitions: Recognitions) 
     if best is None:
         return Named(given, candidates=told.candidates, problem=_unclear(told.candidates))
     return Named(_completed(given, scanned, best), recognised=best)
+
+
+def only_registered(carrier_code: str) -> dict[str, Any]:
+    """``ship_with`` of a parcel of which no more is known than whose it is."""
+    option = {"shipping_option_code": f"{carrier_code}:registered"}
+    return {"type": "shipping_option_code", "properties": option}
 
 
 def _unnamed(given: Any) -> str:
@@ -78,7 +86,10 @@ def _completed(given: Mapping[str, Any], scanned: str, best: Candidate) -> dict[
     # As it was sent, unless what was sent is more than the number.
     number = scanned if number_key(scanned) == best.number else best.number
     named = {"carrier_code": best.carrier_code, "tracking_number": number}
-    return {**given, "tracking_number": {**rest, **named}}
+    completed = {**given, "tracking_number": {**rest, **named}}
+    if given.get("ship_with") is None:
+        completed["ship_with"] = only_registered(best.carrier_code)
+    return completed
 
 
 def _unclear(candidates: tuple[Candidate, ...]) -> Problem:

@@ -15,7 +15,7 @@ from rich.text import Text
 from milepost.accounts.keys import Account as AccountRow
 from milepost.accounts.keys import choose_account
 from milepost.api.problems import Problem
-from milepost.api.unnamed_carriers import Named, with_carrier
+from milepost.api.unnamed_carriers import Named, only_registered, with_carrier
 from milepost.api.v3_models import read_registration
 from milepost.carriers.recognise import Candidate
 from milepost.cli.session import open_session
@@ -141,9 +141,7 @@ async def _register(account: str, request: dict[str, Any]) -> tuple[bytes, Candi
         if named.problem is not None:
             raise ConfigurationError(named.problem.detail)
         code = named.document["tracking_number"]["carrier_code"]
-        option = {"shipping_option_code": f"{code}:registered"}
-        shipped = {"type": "shipping_option_code", "properties": option}
-        registration = read_registration(named.document | {"ship_with": shipped})
+        registration = read_registration(named.document | {"ship_with": only_registered(code)})
         if isinstance(registration, Problem):
             fields = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in registration.fields)
             raise ConfigurationError(fields or registration.detail)

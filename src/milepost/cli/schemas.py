@@ -14,7 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def schema(
-    name: Annotated[str, typer.Argument(help="parcel, event or explanation.")],
+    name: Annotated[str, typer.Argument(help="parcel, event, explanation or recognition.")],
     as_json: Annotated[bool, typer.Option("--json", help="It is JSON anyway.")] = False,
 ) -> None:
     """Print a JSON Schema (draft 2020-12), as the API serves it below /schemas/v1."""

@@ -28,8 +28,13 @@ class RegisterParcel(Arguments):
     """Arguments of ``register_parcel``."""
 
     carrier_code: Annotated[
-        str, Field(min_length=1, max_length=64, description="Such as dhl, postnl, ups, sandbox.")
-    ]
+        str,
+        Field(
+            max_length=64,
+            description="Such as dhl, postnl, ups, sandbox. Left out: recognised by the number, "
+            "and refused with the candidates where no carrier is clearly ahead.",
+        ),
+    ] = ""
     tracking_number: Annotated[str, Field(min_length=1, max_length=255)]
     from_country_code: Country
     from_postal_code: PostalCode
@@ -52,6 +57,21 @@ class RegisterParcel(Arguments):
             "default: '<carrier_code>:registered', which says no more than that."
         ),
     ] = ""
+
+
+class RecogniseNumber(Arguments):
+    """Arguments of ``recognise_number``."""
+
+    number: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2000,
+            description="As typed, scanned or pasted: a bar code or a link, too.",
+        ),
+    ]
+    to_country_code: Annotated[str, Field(max_length=2, description="Recipient's, if known.")] = ""
+    from_country_code: Annotated[str, Field(max_length=2, description="Sender's, if known.")] = ""
 
 
 class OneParcel(Arguments):

@@ -29,8 +29,8 @@ from milepost.mcp.tools import TOOLS, Asking, Tool
 INSTRUCTIONS = (
     "Milepost tracks parcels of any carrier. register_parcel starts tracking, track_parcel says "
     "where a parcel is, list_parcels finds parcels, explain_parcel says why a status is what it "
-    "is. Times are UTC. `freshness` says how old an answer is; an error says what to correct or "
-    "how long to wait."
+    "is, recognise_number whose a number is. Times are UTC. `freshness` says how old an answer "
+    "is; an error says what to correct or how long to wait."
 )
 _FAULT = "Milepost could not do this because of a fault of its own; its log says more"
 

@@ -1,18 +1,25 @@
 """The tools: each turns its arguments into requests to the API and the answers into a result."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from milepost.mcp.api_client import Api, Refusal, problem_text
-from milepost.mcp.arguments import Arguments, ListParcels, OneParcel, RegisterParcel
+from milepost.mcp.arguments import (
+    Arguments,
+    ListParcels,
+    OneParcel,
+    RecogniseNumber,
+    RegisterParcel,
+)
 from milepost.tracking.parcel import number_key
 from milepost.wire.own_schemas import definitions
 
 PARCELS = "/api/milepost/v1/parcels"
 BATCH = f"{PARCELS}/batch"
+RECOGNISE = "/api/milepost/v1/recognise"
 NUMBERS = "/api/v2/tracking"
 
 Result = dict[str, Any]
@@ -56,18 +63,26 @@ async def register_parcel(ask: Asking, wanted: RegisterParcel) -> Result:
     """Register a parcel, or find that this very one is registered already.
 
     A batch of one: unlike a single registration it answers with our own document, and names the
-    parcel that holds the number already. Raises Refusal.
+    parcel that holds the number already. It recognises a carrier that is not named, too. Raises
+    Refusal.
     """
     answer = await ask.post(BATCH, [_registration(wanted, datetime.now(UTC))])
     (told,) = answer["results"] or [{"status": 0, "error": answer["error"]}]
     if told["status"] == 200:
-        return {"new": True, "parcel": told["parcel"]}
+        return {"new": True, "parcel": told["parcel"], **_recognised(told)}
     if told["status"] == 409 and told.get("parcel_id"):
         parcel = await ask.get(f"{PARCELS}/{told['parcel_id']}")
-        if _same(parcel, wanted):
+        if _same(parcel, wanted, told.get("recognised")):
             del parcel["events"]
-            return {"new": False, "parcel": parcel}
+            return {"new": False, "parcel": parcel, **_recognised(told)}
     raise Refusal(f"Not registered: {problem_text(told['error'])}", told["status"])
+
+
+async def recognise_number(ask: Asking, wanted: RecogniseNumber) -> Result:
+    """Whose number it is. Raises Refusal."""
+    given = {"number": wanted.number}
+    given |= {"to_country": wanted.to_country_code, "from_country": wanted.from_country_code}
+    return {"recognition": await ask.post(RECOGNISE, given)}
 
 
 async def track_parcel(ask: Asking, wanted: OneParcel) -> Result:
@@ -93,8 +108,8 @@ async def list_parcels(ask: Asking, wanted: ListParcels) -> Result:
 
 
 def _registration(wanted: RegisterParcel, now: datetime) -> Result:
-    """As the API takes it. A code that nobody gave is the one the command line uses too."""
-    option = wanted.shipping_option_code or f"{wanted.carrier_code}:registered"
+    """As the API takes it. A code that nobody gave is the one the command line uses too; the API
+    fills it in with the carrier where that one is left out as well."""
     given: Result = {
         "announced_at": wanted.announced_at or now.isoformat(timespec="seconds"),
         "source_id": wanted.source_id,
@@ -104,15 +119,16 @@ def _registration(wanted: RegisterParcel, now: datetime) -> Result:
         "to_address": _address(
             wanted.to_country_code, wanted.to_postal_code, wanted.recipient_name
         ),
-        "ship_with": {
-            "type": "shipping_option_code",
-            "properties": {"shipping_option_code": option},
-        },
         "tracking_number": {
-            "carrier_code": wanted.carrier_code,
+            "carrier_code": wanted.carrier_code.strip(),
             "tracking_number": wanted.tracking_number,
         },
     }
+    option = wanted.shipping_option_code
+    if option or wanted.carrier_code.strip():
+        option = option or f"{wanted.carrier_code}:registered"
+        properties = {"shipping_option_code": option}
+        given["ship_with"] = {"type": "shipping_option_code", "properties": properties}
     if wanted.order_number:
         given["shipment"] = {"order": {"order_number": wanted.order_number}}
     return given
@@ -123,10 +139,16 @@ def _address(country_code: str, postal_code: str, name: str) -> Result:
     return address | ({"name": name} if name else {})
 
 
-def _same(parcel: Result, wanted: RegisterParcel) -> bool:
+def _recognised(told: Result) -> Result:
+    return {"recognised": told["recognised"]} if "recognised" in told else {}
+
+
+def _same(parcel: Result, wanted: RegisterParcel, recognised: Result | None) -> bool:
     """Whether what is there is what was to be registered, or another parcel of that source_id."""
     mine = (parcel["carrier_code"], number_key(parcel["tracking_number"]))
     asked = (wanted.carrier_code.strip().lower(), number_key(wanted.tracking_number))
+    if recognised is not None:
+        asked = (recognised["carrier_code"], number_key(recognised["tracking_number"]))
     return mine == asked and wanted.source_id in ("", parcel["source_id"])
 
 
@@ -160,18 +182,19 @@ def _in_a_query(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _gives(properties: Result, *names: str) -> Result:
+def _gives(properties: Result, *names: str, optional: Collection[str] = ()) -> Result:
     """An output schema; ``names`` are the published schemas it refers to."""
     return {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        "required": [name for name in properties if name not in optional],
         "additionalProperties": False,
         "$defs": definitions(*names),
     }
 
 
 _PARCEL = {"$ref": "#/$defs/Parcel"}
+_CANDIDATE = {"$ref": "#/$defs/Candidate"}
 TOOLS = {
     tool.name: tool
     for tool in (
@@ -180,11 +203,27 @@ TOOLS = {
             "Register a parcel",
             "Start tracking a parcel that was shipped with any carrier. Calling it again with the "
             "same carrier and number changes nothing and gives the parcel with `new: false`. "
+            "Without a carrier the one that is clearly ahead is taken and told as `recognised`. "
             "`warnings` and `monitoring.reason` of the answer say if the carrier can't be asked.",
             RegisterParcel,
-            _gives({"new": {"type": "boolean"}, "parcel": _PARCEL}, "parcel"),
+            _gives(
+                {"new": {"type": "boolean"}, "parcel": _PARCEL, "recognised": _CANDIDATE},
+                "parcel",
+                "recognition",
+                optional=["recognised"],
+            ),
             register_parcel,
             writes=True,
+        ),
+        Tool(
+            "recognise_number",
+            "Recognise a number",
+            "Whose tracking number this is: every candidate, how likely, and why. `best` is the "
+            "one that registering without a carrier takes, null where none is clearly ahead. "
+            "Nothing is asked, registered or kept.",
+            RecogniseNumber,
+            _gives({"recognition": {"$ref": "#/$defs/Recognition"}}, "recognition"),
+            recognise_number,
         ),
         Tool(
             "track_parcel",

@@ -12,7 +12,12 @@ from typing import Any
 
 FOLDER = Path(__file__).with_name("schemas") / "v1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-COMPONENTS = {"parcel": "Parcel", "event": "Event", "explanation": "Explanation"}
+COMPONENTS = {
+    "parcel": "Parcel",
+    "event": "Event",
+    "explanation": "Explanation",
+    "recognition": "Recognition",
+}
 """Each published name, and what it is called in the OpenAPI document."""
 
 
