@@ -7,6 +7,8 @@ import re
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,8 +22,12 @@ from milepost.carriers.connector import Found, Item, NotFound, Outcome, Refused
 from milepost.carriers.exchange import Answer
 from milepost.carriers.faults import faults_of
 from milepost.carriers.registry import Carrier, Catalogue
+from milepost.carriers.rereading import by_text
 from milepost.carriers.samples import Case, ReadsAnswers, cases, outcome_document, read_case
-from milepost.carriers.status_rules import parted
+from milepost.carriers.status_rules import Rules, parted
+from milepost.tracking.codec import event_from_fact, event_to_fact
+from milepost.tracking.events import Event, Observation
+from milepost.tracking.telling import first_told
 from milepost.tracking.vocabulary import UNREAD
 
 ReaderOf = Callable[[Carrier], ReadsAnswers]
@@ -88,6 +94,57 @@ def test_a_sample_is_lossless_and_ordered(carrier: Carrier, case: Case) -> None:
         assert [part for part in stated if part.encode() not in case.body] == []
 
 
+def kept(carrier: Carrier, found: Outcome) -> list[Event]:
+    """What storage makes of the events of an answer."""
+    scans = found.scans if isinstance(found, Found) else ()
+    told = Observation(carrier.manifest.code, "poll", datetime(2026, 3, 1, tzinfo=UTC), scans)
+    events = [first_told(f"{place}", scan, told) for place, scan in enumerate(scans)]
+    return [event_from_fact(orjson.loads(orjson.dumps(event_to_fact(one)))) for one in events]
+
+
+def reread_otherwise(carrier: Carrier, found: Outcome) -> list[str]:
+    """The codes of events that are read otherwise from what is kept of them."""
+    return [
+        event.wording.raw_code
+        for event in kept(carrier, found)
+        if carrier.reread(event.wording) != event.wording.reading
+    ]
+
+
+def with_another_map(carrier: Carrier, keep: int) -> Carrier:
+    """Half of its codes unknown, and the others meaning what half of them meant before."""
+    rules = carrier.manifest.rules
+    readings = [rule.reading for rule in rules.status]
+    # Only the exceptions move: whose phase is which decides what is told beside an event.
+    status = [
+        replace(rule, reading=replace(rule.reading, sub_status=other.sub_status))
+        for rule, other in zip(rules.status, reversed(readings), strict=True)
+    ]
+    changed = Rules.of(status[keep::2], rules.wording[keep::2])
+    return replace(carrier, manifest=replace(carrier.manifest, rules=changed))
+
+
+@pytest.mark.parametrize(("carrier", "case"), CASES, ids=name_of)
+def test_what_is_kept_of_a_sample_is_read_as_it_was_told(carrier: Carrier, case: Case) -> None:
+    answer = Answer(case.status, {}, case.body)
+    assert reread_otherwise(carrier, reader(carrier).outcome(case.item, answer)) == []
+    for keep in (0, 1):
+        changed = with_another_map(carrier, keep)
+        assert reread_otherwise(changed, reader(changed).outcome(case.item, answer)) == []
+
+
+def test_a_reading_that_needs_more_than_is_kept_is_noticed() -> None:
+    carrier = CATALOGUE.get("ups")
+    assert carrier is not None
+    forgetful = replace(carrier)
+    forgetful.__dict__["_reread"] = by_text(carrier.manifest)
+    noticed = [
+        reread_otherwise(forgetful, reader(carrier).outcome(case.item, Answer(200, {}, case.body)))
+        for case in cases(carrier)
+    ]
+    assert any(noticed)
+
+
 def test_a_changed_reading_is_noticed() -> None:
     carrier, case = CASES[0]
     for carrier, case in CASES:
@@ -132,6 +189,7 @@ def test_a_recording_is_read(carrier: Carrier, path: Path) -> None:
     for found in outcomes:
         if isinstance(found, Found):
             assert [scan.raw_code for scan in found.scans if scan.reading == UNREAD] == []
+            assert reread_otherwise(carrier, found) == []
 
 
 def _texts(path: Path) -> list[str]:

@@ -13,8 +13,11 @@ from urllib.parse import quote
 
 from milepost.carriers.connector import Connector, Credential
 from milepost.carriers.manifest import Manifest, read_manifest
+from milepost.carriers.rereading import Reread, RereadsEvents, by_text
 from milepost.errors import ConfigurationError
+from milepost.tracking.events import Wording
 from milepost.tracking.parcel import Notice, number_key
+from milepost.tracking.vocabulary import Reading
 
 PACKAGE = "milepost.catalogue"
 Quality = Literal["recognised", "linked", "sampled"]
@@ -67,6 +70,16 @@ class Carrier:
         module = import_module(f"{self.package}.{self.folder.name}.connector")
         build = cast(Callable[[Manifest], Connector], module.build)
         return build(self.manifest)
+
+    @cached_property
+    def _reread(self) -> Reread:
+        connector = self._connector
+        own = connector.reread if isinstance(connector, RereadsEvents) else None
+        return own or by_text(self.manifest)
+
+    def reread(self, told: Wording) -> Reading | None:
+        """What an event it told means by today's rules; None for a carrier that can't be asked."""
+        return self.asked._reread(told) if self.can_be_asked else None
 
     def asking_with(self, credential: Credential) -> Credential:
         """The credential with what the answering carrier is to be told besides."""

@@ -6,7 +6,7 @@ of them read at every start, a command would take longer to start than to run.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
@@ -103,6 +103,13 @@ class Rules:
     def __init__(self, text: str = "", where: str = "") -> None:
         self._text = text
         self._where = where
+
+    @classmethod
+    def of(cls, status: Iterable[StatusRule], wording: Iterable[WordingRule]) -> "Rules":
+        """These rules, whoever states them."""
+        rules = cls()
+        rules._tables = _Tables(tuple(status), tuple(wording))
+        return rules
 
     @cached_property
     def _tables(self) -> _Tables:

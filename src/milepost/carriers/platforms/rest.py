@@ -10,6 +10,7 @@ from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.platforms.all_at_once import all_at_once
 from milepost.carriers.platforms.one_by_one import one_by_one
 from milepost.carriers.platforms.refusals import refusal_of
+from milepost.carriers.rereading import Reread
 from milepost.carriers.tokens import Tokens
 from milepost.errors import CarrierParseError
 
@@ -31,7 +32,7 @@ class Rest(ABC, Generic[Document]):
     the carrier tells an unknown number, ``read_statuses`` those of an answer. With ``tokens`` each
     request carries one, as ``carrying`` puts it there. With ``batch`` several are asked about in
     one question, and each reads its own part of the answer; one alone is still asked about with
-    ``request``.
+    ``request``. ``reread`` is for readings that code and text alone don't give.
     """
 
     form: ClassVar[str]
@@ -45,6 +46,7 @@ class Rest(ABC, Generic[Document]):
     read_statuses: frozenset[int] = frozenset({200})
     batch: Callable[[Sequence[Item], Credential], Request] | None = None
     carrying: Callable[[Request, str], Request] = bearing
+    reread: Reread | None = None
 
     @abstractmethod
     def document(self, body: bytes) -> Document:

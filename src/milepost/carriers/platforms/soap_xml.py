@@ -8,6 +8,7 @@ from milepost.carriers.connector import Broken, Credential, Item, Outcome, Refus
 from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.platforms.one_by_one import one_by_one
 from milepost.carriers.platforms.refusals import refusal_of
+from milepost.carriers.rereading import Reread
 from milepost.carriers.tokens import Tokens
 from milepost.carriers.xml_tree import XmlTree, read_xml
 from milepost.errors import CarrierParseError
@@ -33,13 +34,15 @@ class Fault:
 class SoapXml:
     """A connector made of three functions: what to ask with a token, what the element in an
     answer's body says (``read``, which may raise CarrierParseError), and what a fault means.
-    Where no login gives a token, the token is empty.
+    Where no login gives a token, the token is empty. ``reread`` is for readings that code and text
+    alone don't give.
     """
 
     request: Callable[[Item, Credential, str], Request]
     read: Callable[[XmlTree, Item], Outcome]
     fault: Callable[[Fault, Item], Outcome]
     tokens: Tokens | None = None
+    reread: Reread | None = None
 
     async def ask(
         self, items: Sequence[Item], credential: Credential, carrier: Asks

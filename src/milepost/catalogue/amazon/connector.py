@@ -9,7 +9,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import read_token, token_form
 from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.tokens import Tokens
-from milepost.catalogue.amazon.reading import not_found, read
+from milepost.catalogue.amazon.reading import not_found, read, reread
 from milepost.tracking.parcel import number_key
 
 TOKEN_URL = "https://api.amazon.com/auth/o2/token"  # noqa: S105 - an address
@@ -25,6 +25,7 @@ def build(manifest: Manifest) -> Connector:
         not_found=not_found,
         tokens=Tokens(ask_token, read_token, refuses_token),
         carrying=carrying,
+        reread=partial(reread, manifest),
         # A number that is none is told as a request that is invalid.
         unknown_statuses=frozenset({400, 404}),
     )

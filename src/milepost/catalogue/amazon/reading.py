@@ -20,7 +20,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan
+from milepost.tracking.events import Moment, Place, Scan, Wording
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import UNREAD, Phase, Reading
 
@@ -66,7 +66,7 @@ def _scans(manifest: Manifest, events: list[Tree], summary: Tree) -> Iterator[Sc
     timed = in_order(events, partial(_moment, manifest))
     for position, (moment, event) in enumerate(timed):
         code = event.text("eventCode")
-        scan_class, reading = manifest.classify(code)
+        scan_class, reading = _reading(manifest, code)
         leg: Literal["", "return"] = "return" if event.text("shipmentType") == RETURNS else ""
         # They are the parcel's; only an end stays the last event they are about.
         ended = position == len(timed) - 1 and reading.phase is Phase.DELIVERED
@@ -81,7 +81,7 @@ def _scans(manifest: Manifest, events: list[Tree], summary: Tree) -> Iterator[Sc
             # Amazon tells no words.
             raw_text="",
             moment=moment,
-            reading=_as_state(manifest, code) if reading == UNREAD else reading,
+            reading=reading,
             place=_place(event),
             position=position,
             leg=leg,
@@ -90,10 +90,16 @@ def _scans(manifest: Manifest, events: list[Tree], summary: Tree) -> Iterator[Sc
         )
 
 
-def _as_state(manifest: Manifest, code: str) -> Reading:
+def _reading(manifest: Manifest, code: str) -> tuple[str, Reading]:
     """What is no event's code may be a state's: both lists are Amazon's, and overlap."""
-    known = manifest.by_code.get(f"status:{code}")
-    return known.reading if known else UNREAD
+    scan_class, reading = manifest.classify(code)
+    state = manifest.by_code.get(f"status:{code}")
+    return scan_class, state.reading if state and reading == UNREAD else reading
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    return _reading(manifest, told.raw_code)[1]
 
 
 def _details(summary: Tree, leg: str) -> str:

@@ -21,6 +21,7 @@ from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.platforms.refusals import credential_refused
 from milepost.carriers.platforms.rest_json import RestJson
+from milepost.carriers.rereading import by_code
 from milepost.catalogue.brt.reading import estimate_of, scans_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.parcel import number_key
@@ -44,6 +45,7 @@ def build(manifest: Manifest) -> Connector:
         read=reading,
         not_found=reading,
         unknown_statuses=frozenset(),
+        reread=by_code(manifest),
     )
 
 

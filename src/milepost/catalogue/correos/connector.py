@@ -10,7 +10,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import is_token, read_token, token_form
 from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.tokens import Granted, Tokens
-from milepost.catalogue.correos.reading import not_found, read
+from milepost.catalogue.correos.reading import not_found, read, reread
 from milepost.errors import CarrierParseError
 from milepost.tracking.parcel import number_key
 
@@ -26,6 +26,7 @@ def build(manifest: Manifest) -> Connector:
         request=partial(request, manifest),
         read=partial(read, manifest),
         not_found=not_found,
+        reread=partial(reread, manifest),
         tokens=Tokens(ask_token, read_id_token, lambda answer: answer.status in (401, 403)),
     )
 

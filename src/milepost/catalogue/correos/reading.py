@@ -13,9 +13,9 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.zones import Zone, zone_of, zone_of_spanish
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan
+from milepost.tracking.events import Moment, Place, Scan, Wording
 from milepost.tracking.parcel import number_key
-from milepost.tracking.vocabulary import Phase
+from milepost.tracking.vocabulary import Phase, Reading
 
 RETURNS = frozenset({"ADV0000V"})
 """Events of a parcel's way back that look like those of its way out."""
@@ -95,11 +95,12 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         "clamped": "true" if is_clamped(moment) else "",
     }
     summary = event.text("summaryText")
-    scan_class, reading = manifest.classify_by_code(code, fields["text"], summary)
+    words = summary or fields["text"] or fields["long_text"]
+    scan_class, reading = manifest.classify_by_code(code, fields["text"], words)
     return Scan(
         scan_class=scan_class,
         raw_code=code,
-        raw_text=summary or fields["text"] or fields["long_text"],
+        raw_text=words,
         moment=moment,
         reading=reading,
         place=replace(
@@ -110,6 +111,12 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
     )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    text = told.raw_fields.get("text", "")
+    return manifest.classify_by_code(told.raw_code, text, told.raw_text)[1]
 
 
 def _place(event: Tree) -> Place:

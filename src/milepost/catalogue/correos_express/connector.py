@@ -24,8 +24,9 @@ from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.zones import Zone
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan, ZoneSource
+from milepost.tracking.events import Moment, Place, Scan, Wording, ZoneSource
 from milepost.tracking.parcel import number_key
+from milepost.tracking.vocabulary import Reading
 
 FOUND, UNKNOWN_NUMBER = "0", "402"
 """The answer's ``error``: none, and no such shipment."""
@@ -39,6 +40,7 @@ def build(manifest: Manifest) -> Connector:
         read=reading,
         not_found=reading,
         unknown_statuses=frozenset(),
+        reread=partial(reread, manifest),
     )
 
 
@@ -94,7 +96,7 @@ def _scans(manifest: Manifest, shipment: Tree, states: list[Tree]) -> Iterator[S
 def _scan(manifest: Manifest, state: Tree, moment: Moment, position: int) -> Scan:
     code, words = state.text("codEstado"), state.text("descEstado")
     incidence = state.text("descIncEstado")
-    scan_class, reading = manifest.classify(code, *filter(None, (incidence, words)))
+    scan_class, reading = _reading(manifest, code, incidence, words)
     fields = {
         "incidence_code": state.text("codIncEstado"),
         "incidence": incidence,
@@ -112,6 +114,17 @@ def _scan(manifest: Manifest, state: Tree, moment: Moment, position: int) -> Sca
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
     )
+
+
+def _reading(manifest: Manifest, code: str, incidence: str, words: str) -> tuple[str, Reading]:
+    return manifest.classify(code, *filter(None, (incidence, words)))
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    incidence = told.raw_fields.get("incidence", "")
+    words = told.raw_text.removesuffix(incidence).removesuffix(": ") if incidence else told.raw_text
+    return _reading(manifest, told.raw_code, incidence, words)[1]
 
 
 def _moment(manifest: Manifest, state: Tree, previous: datetime | None) -> Moment:

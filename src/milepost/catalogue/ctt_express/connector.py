@@ -29,9 +29,9 @@ from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.status_rules import fold
 from milepost.carriers.zones import Zone
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Scan, ZoneSource
+from milepost.tracking.events import Moment, Scan, Wording, ZoneSource
 from milepost.tracking.parcel import number_key
-from milepost.tracking.vocabulary import Phase
+from milepost.tracking.vocabulary import Phase, Reading
 
 TOKEN_PATH = "/integrations/oauth2/token"  # noqa: S105 - an address
 SCOPE = "urn:com:ctt-express:integration-clients:scopes:common/ALL"
@@ -49,6 +49,7 @@ def build(manifest: Manifest) -> Connector:
         not_found=not_found,
         tokens=client_tokens(partial(ask_token, manifest)),
         read_statuses=frozenset({200, 201}),
+        reread=partial(reread, manifest),
     )
 
 
@@ -128,6 +129,7 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
     fields = {
         "type": event.text("type"),
         "incident_code": _told(detail, "incident_type_code"),
+        "incident": incident,
         "clamped": "true" if is_clamped(moment) else "",
     }
     return Scan(
@@ -141,6 +143,13 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
     )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    incident = told.raw_fields.get("incident", "")
+    words = told.raw_text.removesuffix(incident).removesuffix(": ") if incident else told.raw_text
+    return manifest.classify(told.raw_code, words)[1]
 
 
 def _signer(scans: tuple[Scan, ...], events: list[Tree]) -> str:

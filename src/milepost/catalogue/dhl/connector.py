@@ -21,9 +21,9 @@ from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.zones import Zone, zone_of
 from milepost.catalogue.dhl.localities import place_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Place, Precision, Scan, ZoneSource
+from milepost.tracking.events import Place, Precision, Scan, Wording, ZoneSource
 from milepost.tracking.parcel import number_key
-from milepost.tracking.vocabulary import Phase
+from milepost.tracking.vocabulary import Phase, Reading
 
 # Where a division is at home: the clock of an event whose place is not told.
 _ZONE_OF_SERVICE = {
@@ -43,6 +43,7 @@ def build(manifest: Manifest) -> Connector:
         request=partial(request, manifest),
         read=partial(read, manifest),
         not_found=not_found,
+        reread=partial(reread, manifest),
     )
 
 
@@ -146,12 +147,7 @@ def _scan(
 ) -> Scan:
     code, title, detail = (event.text(name) for name in ("statusCode", "status", "description"))
     place = place_of(event.child("location"))
-    scan_class, reading = manifest.classify(
-        code,
-        _told(title, detail),
-        # A remark often speaks of what will come; it is heeded where the state is settled.
-        event.text("remark") if code in ("delivered", "failure") else "",
-    )
+    scan_class, reading = _reading(manifest, code, _told(title, detail), event.text("remark"))
     moment = read_moment(
         event.needed_text("timestamp"),
         _zone(manifest, shipment, place),
@@ -176,6 +172,18 @@ def _scan(
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
     )
+
+
+def _reading(manifest: Manifest, code: str, text: str, remark: str) -> tuple[str, Reading]:
+    # A remark often speaks of what will come; it is heeded where the state is settled.
+    settled = code in ("delivered", "failure")
+    return manifest.classify(code, text, remark if settled else "")
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    remark = told.raw_fields.get("remark", "")
+    return _reading(manifest, told.raw_code, told.raw_text, remark)[1]
 
 
 def _told(title: str, detail: str) -> str:

@@ -9,7 +9,7 @@ from milepost.carriers.connector import Connector, Credential, Item
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.platforms.rest_xml import RestXml
-from milepost.catalogue.dhl_de.reading import not_found, read
+from milepost.catalogue.dhl_de.reading import not_found, read, reread
 from milepost.tracking.parcel import number_key
 
 
@@ -20,6 +20,7 @@ def build(manifest: Manifest) -> Connector:
         batch=partial(request, manifest),
         read=partial(read, manifest),
         not_found=not_found,
+        reread=partial(reread, manifest),
     )
 
 

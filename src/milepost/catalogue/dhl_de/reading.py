@@ -13,7 +13,7 @@ from milepost.carriers.platforms.refusals import credential_refused
 from milepost.carriers.xml_tree import XmlTree
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan
+from milepost.tracking.events import Moment, Place, Scan, Wording
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import UNREAD, Phase, Reading
 
@@ -129,6 +129,13 @@ def _scan(manifest: Manifest, event: XmlTree, moment: Moment, position: int, tak
         raw_fields={name: told for name, told in fields.items() if told},
         mapping_version=manifest.mapping_version,
     )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    international, taker = (told.raw_fields.get(name, "") for name in ("ice", "taken_by"))
+    code = "" if told.raw_code == international else told.raw_code
+    return _reading(manifest, code, international, told.raw_text, taker)
 
 
 def _reading(manifest: Manifest, code: str, international: str, text: str, taker: str) -> Reading:

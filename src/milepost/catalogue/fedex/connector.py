@@ -10,7 +10,7 @@ from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import client_tokens, token_form
 from milepost.carriers.platforms.rest_json import RestJson
-from milepost.catalogue.fedex.reading import not_found, read
+from milepost.catalogue.fedex.reading import not_found, read, reread
 from milepost.tracking.parcel import number_key
 
 TOKEN_URL = "https://apis.fedex.com/oauth/token"  # noqa: S105 - an address
@@ -27,6 +27,7 @@ def build(manifest: Manifest) -> Connector:
         not_found=not_found,
         tokens=client_tokens(ask_token),
         unknown_statuses=UNKNOWN,
+        reread=partial(reread, manifest),
     )
 
 

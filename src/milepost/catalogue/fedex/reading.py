@@ -10,7 +10,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Precision, Scan
+from milepost.tracking.events import Moment, Place, Precision, Scan, Wording
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import UNREAD, ExceptionCode, Reading
 
@@ -121,7 +121,7 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         "location_type": event.text("locationType"),
         "clamped": "true" if is_clamped(moment) else "",
     }
-    coarse, reading = _reading(manifest, event)
+    coarse, reading = _reading(manifest, code, reason, fields["state"], (why, what))
     return Scan(
         # Two exceptions of one minute are told apart by their reasons only.
         scan_class="-".join(filter(None, (code or "uncoded", reason if coarse else ""))),
@@ -136,23 +136,31 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
     )
 
 
-def _reading(manifest: Manifest, event: Tree) -> tuple[bool, Reading]:
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    names = ("exception", "exception_text", "state")
+    reason, why, state = (told.raw_fields.get(name, "") for name in names)
+    what = told.raw_text.removesuffix(f": {why}") if why else told.raw_text
+    return _reading(manifest, told.raw_code, reason, state, (why, what))[1]
+
+
+def _reading(
+    manifest: Manifest, code: str, reason: str, state: str, words: tuple[str, str]
+) -> tuple[bool, Reading]:
     """Whether the event's own code says only that something is the matter, and the meaning.
 
     Then the reason tells what; a normal event keeps its meaning, whatever reason is beside it.
     FedEx's own summing up of the event is heeded where its code is new.
     """
-    code, reason = event.text("eventType"), event.text("exceptionCode")
     known = manifest.by_code.get(code)
     coarse = known is None or known.reading.exception is not ExceptionCode.NONE
     finer = manifest.by_code.get(f"exc:{reason}") if coarse and reason else None
     if finer:
         return coarse, finer.reading
     if known:
-        told = (event.text("exceptionDescription"), event.text("eventDescription"))
-        return coarse, manifest.classify(code, *told)[1]
-    state = manifest.by_code.get(event.text("derivedStatusCode"))
-    return coarse, state.reading if state else UNREAD
+        return coarse, manifest.classify(code, *words)[1]
+    summed_up = manifest.by_code.get(state)
+    return coarse, summed_up.reading if summed_up else UNREAD
 
 
 def _place(event: Tree) -> Place:

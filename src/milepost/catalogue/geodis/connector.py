@@ -11,7 +11,7 @@ from milepost.carriers.connector import Connector, Credential, Item
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.platforms.rest_json import RestJson
-from milepost.catalogue.geodis.reading import not_found, read
+from milepost.catalogue.geodis.reading import not_found, read, reread
 from milepost.tracking.parcel import number_key
 
 SERVICE = "api/zoomclient/recherche-envoi"
@@ -23,7 +23,10 @@ _REFERENCE = re.compile(r"\d{10}", re.ASCII)
 def build(manifest: Manifest) -> Connector:
     """GEODIS's connector."""
     return RestJson(
-        request=partial(request, manifest), read=partial(read, manifest), not_found=not_found
+        request=partial(request, manifest),
+        read=partial(read, manifest),
+        not_found=not_found,
+        reread=partial(reread, manifest),
     )
 
 

@@ -21,7 +21,7 @@ from milepost.carriers.platforms.refusals import credential_refused
 from milepost.carriers.status_rules import fold
 from milepost.carriers.zones import Zone, zone_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan, ZoneSource
+from milepost.tracking.events import Moment, Place, Scan, Wording, ZoneSource
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import UNREAD, Phase, Reading
 
@@ -75,7 +75,7 @@ def _scans(manifest: Manifest, events: list[Tree]) -> Iterator[Scan]:
     timed = in_order(events, partial(_moment, manifest), newest_first=True)
     for position, (moment, event) in enumerate(timed):
         pair = event.text("codeSituationJustification")
-        scan_class, reading = manifest.classify(pair)
+        scan_class, reading = _reading(manifest, pair)
         short = event.text("libelleCourtSuivi")
         label = event.text("libelleSuivi") or short
         fields = {
@@ -87,7 +87,7 @@ def _scans(manifest: Manifest, events: list[Tree]) -> Iterator[Scan]:
             raw_code=pair,
             raw_text=label,
             moment=moment,
-            reading=_coarse(manifest, pair) if reading == UNREAD else reading,
+            reading=reading,
             place=_place(event),
             position=position,
             raw_fields={name: text for name, text in fields.items() if text},
@@ -95,10 +95,16 @@ def _scans(manifest: Manifest, events: list[Tree]) -> Iterator[Scan]:
         )
 
 
-def _coarse(manifest: Manifest, pair: str) -> Reading:
-    """What the situation alone says, where its justification is unknown."""
-    known = manifest.by_code.get(pair.partition("/")[0])
-    return known.reading if known else UNREAD
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    return _reading(manifest, told.raw_code)[1]
+
+
+def _reading(manifest: Manifest, pair: str) -> tuple[str, Reading]:
+    """What the pair says, or the situation alone where its justification is unknown."""
+    scan_class, reading = manifest.classify(pair)
+    situation = manifest.by_code.get(pair.partition("/")[0])
+    return scan_class, situation.reading if situation and reading == UNREAD else reading
 
 
 def _place(event: Tree) -> Place:

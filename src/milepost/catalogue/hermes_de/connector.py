@@ -23,6 +23,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.oauth2 import client_tokens, token_form
 from milepost.carriers.platforms.rest_json import RestJson
+from milepost.carriers.rereading import by_code
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan
@@ -39,6 +40,7 @@ def build(manifest: Manifest) -> Connector:
         read=partial(read, manifest),
         not_found=not_found,
         tokens=client_tokens(ask_token),
+        reread=by_code(manifest),
     )
 
 

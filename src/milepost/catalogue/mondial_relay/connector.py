@@ -7,7 +7,7 @@ from milepost.carriers.connector import Broken, Connector, Credential, Item, Out
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.platforms.soap_xml import Fault, SoapXml, element, envelope
-from milepost.catalogue.mondial_relay.reading import read
+from milepost.catalogue.mondial_relay.reading import read, reread
 from milepost.tracking.parcel import number_key
 
 NAMESPACE = "http://www.mondialrelay.fr/webservice/"
@@ -19,7 +19,10 @@ LANGUAGE = "FR"
 def build(manifest: Manifest) -> Connector:
     """Mondial Relay's connector."""
     return SoapXml(
-        request=partial(request, manifest), read=partial(read, manifest), fault=read_fault
+        request=partial(request, manifest),
+        read=partial(read, manifest),
+        fault=read_fault,
+        reread=partial(reread, manifest),
     )
 
 

@@ -14,7 +14,7 @@ from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.platforms.refusals import credential_refused
 from milepost.carriers.xml_tree import XmlTree
 from milepost.carriers.zones import zone_of
-from milepost.tracking.events import Moment, Place, Scan
+from milepost.tracking.events import Moment, Place, Scan, Wording
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import UNREAD, Phase, Reading
 
@@ -57,8 +57,10 @@ def _scans(manifest: Manifest, result: XmlTree, rows: list[XmlTree], state: str)
     for position, (moment, row) in enumerate(timed):
         label = row.text("Libelle")
         scan_class, reading = manifest.classify("", label)
-        if reading == UNREAD and position == len(timed) - 1:
+        fields = {"clamped": "true" if is_clamped(moment) else ""}
+        if reading == UNREAD and position == len(timed) - 1 and state == DELIVERED:
             reading = _reading_of(manifest, state)
+            fields["state"] = state
         yield Scan(
             scan_class=scan_class,
             raw_code=_code(label),
@@ -67,9 +69,16 @@ def _scans(manifest: Manifest, result: XmlTree, rows: list[XmlTree], state: str)
             reading=reading,
             place=_place(result, row, reading),
             position=position,
-            raw_fields={"clamped": "true"} if is_clamped(moment) else {},
+            raw_fields={name: text for name, text in fields.items() if text},
             mapping_version=manifest.mapping_version,
         )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    _, reading = manifest.classify("", told.raw_text)
+    state = told.raw_fields.get("state", "")
+    return _reading_of(manifest, state) if state and reading == UNREAD else reading
 
 
 def _reading_of(manifest: Manifest, state: str) -> Reading:
@@ -77,7 +86,7 @@ def _reading_of(manifest: Manifest, state: str) -> Reading:
 
     Only that it was delivered: in any other state the event will not stay the last.
     """
-    known = manifest.by_code.get(f"STAT:{state}") if state == DELIVERED else None
+    known = manifest.by_code.get(f"STAT:{state}")
     return known.reading if known else UNREAD
 
 

@@ -9,7 +9,7 @@ from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import client_tokens
 from milepost.carriers.platforms.rest_json import RestJson
-from milepost.catalogue.poste_italiane.reading import read
+from milepost.catalogue.poste_italiane.reading import read, reread
 from milepost.tracking.parcel import number_key
 
 TOKEN_URL = "https://apiw.gp.posteitaliane.it/gp/internet/user/sessions"  # noqa: S105 - an address
@@ -27,6 +27,7 @@ def build(manifest: Manifest) -> Connector:
         not_found=reading,
         tokens=client_tokens(ask_token),
         unknown_statuses=frozenset(),
+        reread=partial(reread, manifest),
     )
 
 

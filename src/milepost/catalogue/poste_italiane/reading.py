@@ -12,8 +12,9 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.zones import Zone
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan, ZoneSource
+from milepost.tracking.events import Moment, Place, Scan, Wording, ZoneSource
 from milepost.tracking.parcel import number_key
+from milepost.tracking.vocabulary import Reading
 
 DONE = "0"
 # Poste groups its codes (1xx form, 2xx business, 999 anything) and publishes none of them.
@@ -78,6 +79,12 @@ def _scan(manifest: Manifest, event: Tree, moment: Moment, position: int) -> Sca
         raw_fields={name: told for name, told in fields.items() if told},
         mapping_version=manifest.mapping_version,
     )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules."""
+    beside = (told.raw_fields.get(name, "") for name in ("synthesis", "phase"))
+    return manifest.classify_by_code(told.raw_code, told.raw_text, *beside)[1]
 
 
 def _place(event: Tree) -> Place:

@@ -22,7 +22,7 @@ from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.platforms.rest_json import RestJson
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Precision, Scan
+from milepost.tracking.events import Moment, Place, Precision, Scan, Wording
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import Reading
 
@@ -34,7 +34,12 @@ _SERVICE_POINT = "SERVICE_POINT"
 def build(manifest: Manifest) -> Connector:
     """PostNord's connector."""
     about = partial(read, manifest)
-    return RestJson(request=partial(request, manifest), read=about, not_found=not_found)
+    return RestJson(
+        request=partial(request, manifest),
+        read=about,
+        not_found=not_found,
+        reread=partial(reread, manifest),
+    )
 
 
 def request(manifest: Manifest, item: Item, credential: Credential) -> Request:
@@ -135,6 +140,7 @@ def _state(manifest: Manifest, told: Tree, moment: Moment) -> Scan:
         raw_text=text or status,
         moment=moment,
         reading=reading,
+        raw_fields={"summary": "true"},
         mapping_version=manifest.mapping_version,
     )
 
@@ -164,6 +170,15 @@ def _reading(manifest: Manifest, code: str, status: str, text: str) -> tuple[str
         return code, known.reading
     scan_class, reading = manifest.classify(status, text)
     return code or scan_class, reading
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules; some are the parcel's own status."""
+    if "summary" in told.raw_fields:
+        return manifest.classify(told.raw_code)[1]
+    status = told.raw_fields.get("status", "")
+    code = "" if told.raw_code == status else told.raw_code
+    return _reading(manifest, code, status, told.raw_text)[1]
 
 
 def _place(location: Tree) -> Place:

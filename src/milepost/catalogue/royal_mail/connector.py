@@ -22,6 +22,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.platforms.refusals import WAIT_AFTER_REFUSAL
 from milepost.carriers.platforms.rest_json import RestJson
+from milepost.carriers.rereading import by_code
 from milepost.carriers.zones import Zone
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan, ZoneSource
@@ -42,6 +43,7 @@ def build(manifest: Manifest) -> Connector:
         read=partial(read, manifest),
         not_found=not_found,
         unknown_statuses=UNKNOWN,
+        reread=by_code(manifest),
     )
 
 

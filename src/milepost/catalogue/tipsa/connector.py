@@ -21,7 +21,7 @@ from milepost.carriers.platforms.soap_xml import Fault, SoapXml, body_of, elemen
 from milepost.carriers.tokens import Granted, Tokens
 from milepost.carriers.xml_tree import XmlTree, read_xml
 from milepost.catalogue.tipsa.incidences import explained, has_incidences
-from milepost.catalogue.tipsa.reading import is_lost_session, read, read_fault
+from milepost.catalogue.tipsa.reading import is_lost_session, read, read_fault, reread
 from milepost.errors import CarrierParseError, CarrierUnreachable
 from milepost.tracking.parcel import number_key
 
@@ -75,6 +75,7 @@ def build(manifest: Manifest) -> Connector:
         request=partial(request, manifest, "ConsEnvEstados"),
         read=partial(read, manifest),
         fault=read_fault,
+        reread=partial(reread, manifest),
         tokens=Tokens(partial(ask_session, manifest), read_session, refuses_session),
         ask_incidences=partial(request, manifest, "ConsEnvIncidencias"),
         explained=partial(explained, manifest),

@@ -14,7 +14,8 @@ from milepost.carriers.platforms.soap_xml import Fault
 from milepost.carriers.xml_tree import XmlTree, read_xml
 from milepost.carriers.zones import Zone
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan, ZoneSource
+from milepost.tracking.events import Moment, Place, Scan, Wording, ZoneSource
+from milepost.tracking.vocabulary import Reading
 
 ANSWER = "WebServService___ConsEnvEstadosResponse"
 LOST_SESSION = "EROSessionNotFound"
@@ -76,6 +77,13 @@ def _scan(manifest: Manifest, state: XmlTree, moment: Moment, position: int) -> 
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
     )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules: an incidence by what it is about, where known."""
+    state, _, kind = told.raw_code.partition("/")
+    about = f"{state}/{kind or told.raw_fields.get('incidence', '')}"
+    return manifest.classify(about if about in manifest.by_code else state)[1]
 
 
 def _moment(manifest: Manifest, state: XmlTree, previous: datetime | None) -> Moment:

@@ -9,6 +9,7 @@ from milepost.carriers.connector import Connector, Credential, Item
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.platforms.rest_xml import RestXml
+from milepost.carriers.rereading import by_code
 from milepost.catalogue.tnt_it.reading import read
 from milepost.tracking.parcel import number_key
 
@@ -23,6 +24,7 @@ def build(manifest: Manifest) -> Connector:
         read=about,
         not_found=about,
         unknown_statuses=frozenset(),
+        reread=by_code(manifest),
     )
 
 

@@ -9,7 +9,7 @@ from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import client_tokens, token_request
 from milepost.carriers.platforms.rest_json import RestJson
-from milepost.catalogue.ups.reading import not_found, read
+from milepost.catalogue.ups.reading import not_found, read, reread
 from milepost.tracking.parcel import number_key
 
 TOKEN_URL = "https://onlinetools.ups.com/security/v1/oauth/token"  # noqa: S105 - an address
@@ -25,6 +25,7 @@ def build(manifest: Manifest) -> Connector:
         not_found=not_found,
         tokens=client_tokens(ask_token),
         unknown_statuses=UNKNOWN,
+        reread=partial(reread, manifest),
     )
 
 

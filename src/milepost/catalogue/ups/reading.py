@@ -12,7 +12,7 @@ from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.zones import zone_of
 from milepost.errors import CarrierParseError
-from milepost.tracking.events import Moment, Place, Scan
+from milepost.tracking.events import Moment, Place, Scan, Wording
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import UNREAD, ExceptionCode, Reading
 
@@ -99,6 +99,13 @@ def _scan(manifest: Manifest, activity: Tree, moment: Moment, position: int) -> 
         raw_fields={name: text for name, text in fields.items() if text},
         mapping_version=manifest.mapping_version,
     )
+
+
+def reread(manifest: Manifest, told: Wording) -> Reading:
+    """What a kept event means by these rules. Its state or kind stands for a code that lacks."""
+    state, kind = (told.raw_fields.get(name, "") for name in ("state", "kind"))
+    code = "" if told.raw_code in (state, kind) else told.raw_code
+    return _reading(manifest, code, state, kind)
 
 
 def _reading(manifest: Manifest, code: str, state: str, kind: str) -> Reading:
