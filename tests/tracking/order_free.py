@@ -20,7 +20,7 @@ Merge = Callable[[Sequence[Event], Observation], tuple[Event, ...]]
 Read = Callable[[Sequence[Event], datetime], Journey]
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-SOURCES = ("poll", "push", "file", "own")
+SOURCES = ("poll", "push", "file", "own", "import")
 READINGS = (
     "announced",
     "accepted",
@@ -131,7 +131,11 @@ def adversaries() -> st.SearchStrategy[list[Observation]]:
     minutes = st.sampled_from((0, 1, 2, 300, 1439, 1440, 1441, 6000, 50_000, -60_000))
     observation = st.builds(
         lambda source, hours, scans, complete: Observation(
-            "sandbox", source, START + timedelta(hours=hours), tuple(scans), complete
+            "sandbox",
+            source,
+            START + timedelta(hours=hours),
+            tuple(scans),
+            complete and source != "import",
         ),
         st.sampled_from(SOURCES),
         st.sampled_from((0, 1, 5, 24, 25, 120, 900)),

@@ -90,8 +90,11 @@ class Recorder:
         *,
         news: News | None = None,
         fence: int | None = None,
+        quiet: bool = False,
     ) -> Recorded:
         """Merge ``observation`` into a parcel and store the result with the next plan.
+
+        ``quiet``: nobody is told of it, as they were told elsewhere.
 
         Reads without a lock and writes only where the revision (and the fence) still stand; read
         again up to five times. Raises DatabaseUnavailable when that many writers were faster.
@@ -107,7 +110,9 @@ class Recorder:
             watch = plan(journey, after.parcel)
             parcel = _stopped(after.parcel, watch, now)
             after = dataclasses.replace(after, parcel=parcel)
-            if await self._write(stored, after, journey, watch, now, fence, self._packed(news)):
+            raw = self._packed(news)
+            statement = _RECORD_QUIETLY if quiet else _RECORD
+            if await self._write(statement, stored, after, journey, watch, now, fence, raw):
                 self._count(observation, after.changes.new)
                 told = [e for e in after.changes.new if e.event_type is not EventType.CALCULATED]
                 return Recorded(journey, len(told))
@@ -131,6 +136,7 @@ class Recorder:
 
     async def _write(
         self,
+        statement: str,
         before: StoredParcel,
         after: Applied,
         journey: Journey,
@@ -147,7 +153,7 @@ class Recorder:
         failpoints.reach("poll.before_commit")
         written = await retrying(
             lambda: self._pool.fetchval(
-                _RECORD,
+                statement,
                 parcel.account_id,
                 parcel.parcel_id,
                 before.revision,
@@ -233,7 +239,6 @@ def _timing_row(before: StoredParcel, journey: Journey) -> dict[str, Any] | None
     return names | {each.name: getattr(reached, each.name) for each in dataclasses.fields(reached)}
 
 
-_RECORD = (
-    "SELECT record_observation("
-    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
-)
+_ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+_RECORD = f"SELECT record_observation{_ARGUMENTS}"
+_RECORD_QUIETLY = f"SELECT record_quietly{_ARGUMENTS}"

@@ -39,6 +39,15 @@ class Registered:
         return v3.create_answer(self.describe(), self.journey)
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Parcels that come from another tool: whether anybody is told of them, and which of them are
+    never asked about, by their places in the batch (from 0), as their journeys are over."""
+
+    quiet: bool
+    asleep: frozenset[int] = frozenset()
+
+
 class Registrar:
     """Takes registrations for any account."""
 
@@ -115,7 +124,12 @@ class Registrar:
         return draft(account_id, readies, datetime.now(UTC), self._renderer.early)
 
     async def store_drafts(
-        self, account_id: int, drafts: Sequence[Drafted], *, conn: "Connection | None" = None
+        self,
+        account_id: int,
+        drafts: Sequence[Drafted],
+        *,
+        conn: "Connection | None" = None,
+        moved: Moved | None = None,
     ) -> list[Registered | Conflict]:
         """The second half of ``register_many``."""
         if not drafts:
@@ -125,7 +139,7 @@ class Registrar:
         if conn is None:
             # In a caller's transaction the caller commits.
             failpoints.reach("api.before_commit")
-        rows = await self._insert(account_id, drafts, conn)
+        rows = await self._insert(account_id, drafts, conn, moved)
         if conn is None:
             failpoints.reach("api.after_commit_before_reply")
         found = {row["place"]: row for row in rows}
@@ -164,11 +178,15 @@ class Registrar:
         return known
 
     async def _insert(
-        self, account_id: int, drafts: Sequence[Drafted], conn: "Connection | None"
+        self,
+        account_id: int,
+        drafts: Sequence[Drafted],
+        conn: "Connection | None",
+        moved: Moved | None,
     ) -> list[asyncpg.Record]:
         registrations = [one.ready.registration for one in drafts]
         now = drafts[0].created_at
-        arguments = (
+        arguments: tuple[object, ...] = (
             account_id,
             [one.carrier_code for one in registrations],
             [number_key(one.tracking_number) for one in registrations],
@@ -178,15 +196,20 @@ class Registrar:
             now - self._reregister_after,
             URGENCY_WAITING,
         )
+        statement = _REGISTER
+        if moved is not None:
+            statement = _REGISTER_MOVED
+            arguments += ([place + 1 for place in sorted(moved.asleep)], moved.quiet)
 
         async def insert() -> list[asyncpg.Record]:
-            return await (conn or self._pool).fetch(_REGISTER, *arguments)
+            return await (conn or self._pool).fetch(statement, *arguments)
 
         # In a caller's transaction one statement can't be repeated by itself.
         return await (insert() if conn is not None else retrying(insert))
 
 
 _REGISTER = "SELECT * FROM register_parcels($1, $2, $3, $4, $5, $6, $7, $8)"
+_REGISTER_MOVED = "SELECT * FROM register_moved($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 FIELDS = {
     "tracking_number": ("body", "tracking_number", "tracking_number"),
     "source_id": ("body", "source_id"),

@@ -79,8 +79,8 @@ class Scan:
 class Observation:
     """Everything one source said about one parcel at one time.
 
-    ``source`` is ``poll``, ``push``, ``file``, ``own`` or ``internal``; ``complete`` means the
-    whole history was told, so that a missing event means something.
+    ``source`` is ``poll``, ``push``, ``file``, ``own``, ``import`` or ``internal``; ``complete``
+    means the whole history was told, so that a missing event means something.
     """
 
     carrier_code: str

@@ -10,7 +10,7 @@ from milepost.tracking.vocabulary import EventType
 REVISIONS_KEPT = 20
 """Older wordings kept per event, the newest; some carriers put the time of asking into the text."""
 
-SOURCE_RANK = {"internal": 0, "file": 1, "poll": 2, "push": 3, "own": 4}
+SOURCE_RANK = {"internal": 0, "import": 1, "file": 2, "poll": 3, "push": 4, "own": 5}
 """Whose wording is shown when two sources spoke at the same instant: the greater."""
 
 _Said = tuple[datetime, int, str]

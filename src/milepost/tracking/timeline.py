@@ -19,6 +19,7 @@ from milepost.tracking.events import (
     Wording,
     ZoneSource,
 )
+from milepost.tracking.imported import covered, lends_its_id
 from milepost.tracking.replacement import replacements
 from milepost.tracking.telling import content, first_told, key_of, same_content, told_again
 from milepost.tracking.vocabulary import EventType, Phase, Reading
@@ -105,7 +106,7 @@ def _flat(events: Sequence[Event]) -> dict[str, Event]:
 
 def _settled(ledger: dict[str, Event]) -> list[Event]:
     """The events that stand, each with those it took the place of."""
-    successor = replacements(ledger.values())
+    successor = covered(ledger.values()) | replacements(ledger.values())
     followers: dict[str, list[Event]] = {}
     for key in successor:
         standing = key
@@ -123,7 +124,7 @@ def _in_place_of(event: Event, old: Iterable[Event]) -> Event:
     """``event`` with ``old`` behind it. It takes an old one's id only if it has none itself."""
     ordered = sorted(old, key=lambda each: (each.last_seen, each.key))[-REPLACED_KEPT:]
     replaced = tuple(_bare(each) for each in ordered)
-    stored = [each for each in ordered if each.sequence]
+    stored = [each for each in ordered if each.sequence and lends_its_id(each, event)]
     if stored and not event.sequence:
         first = min(stored, key=lambda each: each.sequence)
         event = replace(event, sequence=first.sequence, recorded_at=first.recorded_at)
