@@ -37,7 +37,11 @@ SUBJECTS = (
                 sql=("slid_window", "promise_room", "spend_budget"),
             ),
             Part(
-                ("tests/accounts/test_budget_leases.py", "tests/accounts/test_budget.py"),
+                (
+                    "tests/accounts/test_budget_leases.py",
+                    "tests/accounts/test_budget_waiting.py",
+                    "tests/accounts/test_budget.py",
+                ),
                 module="milepost.accounts.budget",
             ),
         ),
