@@ -164,9 +164,15 @@ class Rules:
 def read_toml(adapter: TypeAdapter[Any], text: str, where: str, **further: Any) -> Any:
     """What ``text`` says, checked. Raises ConfigurationError naming file and field."""
     try:
-        return adapter.validate_python({**tomllib.loads(text), **further})
+        return read_tables(adapter, {**tomllib.loads(text), **further}, where)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{where}: {error}") from error
+
+
+def read_tables(adapter: TypeAdapter[Any], tables: Mapping[str, Any], where: str) -> Any:
+    """What tables of TOML say, checked. Raises ConfigurationError naming file and field."""
+    try:
+        return adapter.validate_python(tables)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(step) for step in first["loc"])

@@ -185,6 +185,46 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.claim_feed(p_account bigint, p_carrier text, p_since timestamp with time zone, p_lease interval) RETURNS TABLE(told_until timestamp with time zone, misses integer, fence bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE intake_turn t SET turn_at = now() + p_lease
+    WHERE t.account_id = p_account AND t.queue = 'feed:' || p_carrier AND t.turn_at <= now();
+    IF NOT found THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    INSERT INTO feed AS f (account_id, carrier_code, told_until, fence)
+    VALUES (p_account, p_carrier, p_since, 1)
+    ON CONFLICT (account_id, carrier_code) DO UPDATE SET fence = f.fence + 1
+    RETURNING f.told_until, f.misses, f.fence;
+END
+$$;
+
+CREATE FUNCTION public.claim_pushes(p_account bigint, p_limit integer, p_lease interval) RETURNS TABLE(push_id bigint, carrier_code text, source text, received_at timestamp with time zone, headers jsonb, payload bytea, tries integer, fence bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    WITH due AS (
+        SELECT p.push_id FROM push_payload p
+        WHERE p.account_id = p_account AND p.due_at <= now()
+        ORDER BY p.due_at LIMIT p_limit
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE push_payload p SET due_at = now() + p_lease, tries = p.tries + 1, fence = p.fence + 1
+    FROM due d
+    WHERE p.account_id = p_account AND p.push_id = d.push_id
+    RETURNING p.push_id, p.carrier_code, p.source, p.received_at, p.headers, p.payload, p.tries,
+              p.fence;
+END
+$$;
+
 CREATE FUNCTION public.claim_watches(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone)
     LANGUAGE plpgsql
     AS $$
@@ -373,6 +413,23 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.finish_push(p_account bigint, p_push bigint, p_fence bigint, p_state text, p_reason text, p_numbers text[], p_due_in double precision) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    IF p_state IS NULL THEN
+        DELETE FROM push_payload p
+        WHERE p.account_id = p_account AND p.push_id = p_push AND p.fence = p_fence;
+    ELSE
+        UPDATE push_payload p SET
+            state = p_state, reason = p_reason, numbers = p_numbers,
+            due_at = coalesce(now() + p_due_in * interval '1 s', 'infinity')
+        WHERE p.account_id = p_account AND p.push_id = p_push AND p.fence = p_fence;
+    END IF;
+END
+$$;
+
 CREATE FUNCTION public.hold_carrier(p_carrier text, p_owner text, p_wait interval) RETURNS void
     LANGUAGE sql
     AS $$
@@ -417,6 +474,39 @@ BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     RETURN EXISTS (SELECT FROM watch w WHERE w.account_id = p_account
                    AND w.parcel_id = p_parcel AND w.fence = p_fence);
+END
+$$;
+
+CREATE FUNCTION public.intake_ages(p_most integer) RETURNS TABLE(state text, payloads bigint, due_seconds double precision)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    account bigint;
+    found_state text;
+    found_count bigint;
+    since timestamptz;
+    counts jsonb := '{}';
+    ages jsonb := '{}';
+BEGIN
+    FOR account IN
+        SELECT t.account_id FROM intake_turn t WHERE t.queue = 'push'
+        ORDER BY t.turn_at LIMIT p_most
+    LOOP
+        PERFORM set_config('milepost.account_id', account::text, true);
+        FOR found_state, found_count, since IN
+            SELECT p.state, count(*),
+                   min(CASE WHEN p.due_at = 'infinity' THEN p.received_at ELSE p.due_at END)
+            FROM push_payload p WHERE p.account_id = account GROUP BY p.state
+        LOOP
+            counts := counts || jsonb_build_object(
+                found_state, coalesce((counts ->> found_state)::bigint, 0) + found_count);
+            ages := ages || jsonb_build_object(found_state, greatest(
+                coalesce((ages ->> found_state)::double precision, 0),
+                extract(epoch FROM now() - since)));
+        END LOOP;
+    END LOOP;
+    RETURN QUERY
+    SELECT c.key, c.value::bigint, (ages ->> c.key)::double precision FROM jsonb_each_text(counts) c;
 END
 $$;
 
@@ -479,6 +569,53 @@ BEGIN
             h.lags[9] + excluded.lags[9], h.lags[10] + excluded.lags[10]
         ] ELSE excluded.lags END
     WHERE h.hour <= excluded.hour;
+END
+$$;
+
+CREATE FUNCTION public.keep_fed(p_account bigint, p_carrier text, p_fence bigint, p_told_until timestamp with time zone, p_misses integer, p_reason text, p_payloads bytea[], p_due_in double precision) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE feed f SET
+        told_until = greatest(f.told_until, p_told_until), misses = p_misses, reason = p_reason,
+        asked_at = now()
+    WHERE f.account_id = p_account AND f.carrier_code = p_carrier AND f.fence = p_fence;
+    IF NOT found THEN
+        RETURN false;
+    END IF;
+    INSERT INTO push_payload (account_id, carrier_code, source, headers, payload)
+    SELECT p_account, p_carrier, 'feed', '{}'::jsonb, told.payload
+    FROM unnest(p_payloads) WITH ORDINALITY AS told (payload, place)
+    ORDER BY told.place;
+    UPDATE intake_turn t SET turn_at = now() + p_due_in * interval '1 s'
+    WHERE t.account_id = p_account AND t.queue = 'feed:' || p_carrier;
+    IF cardinality(p_payloads) > 0 THEN
+        PERFORM plan_intake(p_account, 'push', now());
+    END IF;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.keep_push(p_account bigint, p_secret bigint, p_headers jsonb, p_payload bytea) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    new_id bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE push_secret s SET last_pushed_at = now()
+    WHERE s.account_id = p_account AND s.push_secret_id = p_secret AND s.revoked_at IS NULL
+      AND coalesce(s.last_pushed_at < now() - interval '1 minute', true);
+    INSERT INTO push_payload (account_id, carrier_code, source, headers, payload)
+    SELECT s.account_id, s.carrier_code, 'push', p_headers, p_payload
+    FROM push_secret s
+    WHERE s.account_id = p_account AND s.push_secret_id = p_secret AND s.revoked_at IS NULL
+    RETURNING push_id INTO new_id;
+    IF new_id IS NOT NULL THEN
+        PERFORM plan_intake(p_account, 'push', now());
+    END IF;
+    RETURN new_id;
 END
 $$;
 
@@ -720,6 +857,17 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.plan_intake(p_account bigint, p_queue text, p_turn_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    INSERT INTO intake_turn AS t (account_id, queue, turn_at)
+    VALUES (p_account, p_queue, p_turn_at)
+    ON CONFLICT (account_id, queue) DO UPDATE SET turn_at = least(t.turn_at, excluded.turn_at);
+END
+$$;
+
 CREATE FUNCTION public.plan_lane(p_account bigint, p_carrier text, p_turn_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -763,6 +911,43 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN seen[cardinality(seen)];
+END
+$$;
+
+CREATE FUNCTION public.plan_pushes(p_account bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    next_at timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    PERFORM FROM intake_turn t
+    WHERE t.account_id = p_account AND t.queue = 'push' FOR UPDATE;
+    SELECT min(p.due_at) INTO next_at FROM push_payload p WHERE p.account_id = p_account;
+    UPDATE intake_turn t SET turn_at = coalesce(next_at, 'infinity')
+    WHERE t.account_id = p_account AND t.queue = 'push';
+END
+$$;
+
+CREATE FUNCTION public.plan_told(p_account bigint, p_parcel bigint, p_urgency smallint, p_due_in double precision, p_ask boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    lane_code text;
+    next_at timestamptz := now() + p_due_in * interval '1 s';
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE watch w SET due_at = next_at, urgency = coalesce(p_urgency, w.urgency)
+    FROM parcel p
+    WHERE w.account_id = p_account AND w.parcel_id = p_parcel
+      AND p.account_id = p_account AND p.parcel_id = w.parcel_id AND p.stopped_at IS NULL
+      AND coalesce(w.lease_until < now(), true)
+      AND CASE WHEN p_ask THEN w.due_at > next_at
+               ELSE w.due_at < 'infinity' AND w.last_checked_at IS NOT NULL END
+    RETURNING w.carrier_code INTO lane_code;
+    IF lane_code IS NOT NULL THEN
+        PERFORM plan_lane(p_account, lane_code, next_at);
+    END IF;
 END
 $$;
 
@@ -815,6 +1000,21 @@ BEGIN
         retry_after := retry_after
             || array_fill(last_second, ARRAY[p_denied - cardinality(retry_after)]);
     END IF;
+END
+$$;
+
+CREATE FUNCTION public.push_secret_of(p_account bigint, p_hashes bytea[]) RETURNS TABLE(push_secret_id bigint, carrier_code text, proof text, sealed bytea, secret_hash bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT s.push_secret_id, s.carrier_code, s.proof, s.sealed, s.secret_hash
+    FROM push_secret s
+    JOIN account a ON a.account_id = s.account_id
+    WHERE s.account_id = p_account AND s.secret_hash = ANY (p_hashes)
+      AND s.revoked_at IS NULL AND a.status = 'active';
 END
 $$;
 
@@ -1062,6 +1262,38 @@ BEGIN
     -- The parcel's row is locked, so what is there about it beyond that id is of this record alone.
     DELETE FROM outbox o
     WHERE o.account_id = p_account AND o.outbox_id > told_before AND o.parcel_id = p_parcel;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.record_rereading(p_account bigint, p_parcel bigint, p_revision bigint, p_fence bigint, p_now timestamp with time zone, p_state jsonb, p_v3_answer bytea, p_v2_answer bytea, p_new_events jsonb, p_revised_events jsonb, p_dropped integer[], p_told jsonb, p_watch jsonb, p_deadline timestamp with time zone, p_timing jsonb, p_raw bytea, p_raw_type text, p_quiet boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    written boolean;
+    due timestamptz := now() + (p_watch ->> 'due_in')::double precision * interval '1 s';
+BEGIN
+    IF p_quiet THEN
+        written := record_quietly(
+            p_account, p_parcel, p_revision, p_fence, p_now, p_state, p_v3_answer, p_v2_answer,
+            p_new_events, p_revised_events, p_dropped, p_told, NULL, p_deadline, p_timing, p_raw,
+            p_raw_type);
+    ELSE
+        written := record_observation(
+            p_account, p_parcel, p_revision, p_fence, p_now, p_state, p_v3_answer, p_v2_answer,
+            p_new_events, p_revised_events, p_dropped, p_told, NULL, p_deadline, p_timing, p_raw,
+            p_raw_type);
+    END IF;
+    IF NOT written OR p_watch IS NULL THEN
+        RETURN written;
+    END IF;
+    UPDATE watch SET
+        urgency = (p_watch ->> 'urgency')::smallint, due_at = coalesce(due, 'infinity'),
+        fence = fence + 1, lease_until = NULL, misses = 0, answer_hash = NULL
+    WHERE account_id = p_account AND parcel_id = p_parcel;
+    IF due IS NOT NULL THEN
+        PERFORM plan_lane(p_account, p_watch ->> 'carrier_code', due);
+    END IF;
     RETURN true;
 END
 $$;
@@ -1875,6 +2107,18 @@ CREATE TABLE public.event (
 
 ALTER TABLE ONLY public.event FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.feed (
+    account_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    told_until timestamp with time zone NOT NULL,
+    asked_at timestamp with time zone,
+    misses integer DEFAULT 0 NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ONLY public.feed FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.host_route (
     host text NOT NULL COLLATE pg_catalog."C",
     base_url text NOT NULL
@@ -1898,6 +2142,15 @@ CREATE TABLE public.installation (
     key_fingerprint text DEFAULT ''::text NOT NULL,
     CONSTRAINT installation_only_row_check CHECK (only_row)
 );
+
+CREATE TABLE public.intake_turn (
+    account_id bigint NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    turn_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.intake_turn FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.job (
     name text NOT NULL COLLATE pg_catalog."C",
@@ -2025,6 +2278,59 @@ CREATE TABLE public.parcel_timing (
 
 ALTER TABLE ONLY public.parcel_timing FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.push_payload (
+    account_id bigint NOT NULL,
+    push_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    headers jsonb NOT NULL,
+    payload bytea NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL COLLATE pg_catalog."C",
+    reason text DEFAULT ''::text NOT NULL,
+    numbers text[] DEFAULT '{}'::text[] NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY public.push_payload FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.push_payload_push_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.push_payload_push_id_seq OWNED BY public.push_payload.push_id;
+
+CREATE TABLE public.push_secret (
+    account_id bigint NOT NULL,
+    push_secret_id bigint NOT NULL,
+    carrier_code text NOT NULL COLLATE pg_catalog."C",
+    secret_hash bytea NOT NULL,
+    hint text NOT NULL,
+    label text DEFAULT ''::text NOT NULL,
+    proof text NOT NULL COLLATE pg_catalog."C",
+    sealed bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    last_pushed_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.push_secret FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.push_secret_push_secret_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.push_secret_push_secret_id_seq OWNED BY public.push_secret.push_secret_id;
+
 CREATE TABLE public.rate_window (
     account_id bigint NOT NULL,
     kind text NOT NULL COLLATE pg_catalog."C",
@@ -2132,6 +2438,10 @@ ALTER TABLE ONLY public.outbox ALTER COLUMN outbox_id SET DEFAULT nextval('publi
 
 ALTER TABLE ONLY public.parcel ALTER COLUMN parcel_id SET DEFAULT nextval('public.parcel_parcel_id_seq'::regclass);
 
+ALTER TABLE ONLY public.push_payload ALTER COLUMN push_id SET DEFAULT nextval('public.push_payload_push_id_seq'::regclass);
+
+ALTER TABLE ONLY public.push_secret ALTER COLUMN push_secret_id SET DEFAULT nextval('public.push_secret_push_secret_id_seq'::regclass);
+
 ALTER TABLE ONLY public.access_token
     ADD CONSTRAINT access_token_pkey PRIMARY KEY (account_id, token_hash);
 
@@ -2180,6 +2490,9 @@ ALTER TABLE ONLY public.event
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (account_id, parcel_id, sequence);
 
+ALTER TABLE ONLY public.feed
+    ADD CONSTRAINT feed_pkey PRIMARY KEY (account_id, carrier_code);
+
 ALTER TABLE ONLY public.host_route
     ADD CONSTRAINT host_route_pkey PRIMARY KEY (host);
 
@@ -2188,6 +2501,9 @@ ALTER TABLE ONLY public.idempotency_key
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.intake_turn
+    ADD CONSTRAINT intake_turn_pkey PRIMARY KEY (account_id, queue);
 
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (name);
@@ -2212,6 +2528,15 @@ ALTER TABLE ONLY public.parcel_search
 
 ALTER TABLE ONLY public.parcel_timing
     ADD CONSTRAINT parcel_timing_pkey PRIMARY KEY (account_id, parcel_id);
+
+ALTER TABLE ONLY public.push_payload
+    ADD CONSTRAINT push_payload_pkey PRIMARY KEY (account_id, push_id);
+
+ALTER TABLE ONLY public.push_secret
+    ADD CONSTRAINT push_secret_account_id_secret_hash_key UNIQUE (account_id, secret_hash);
+
+ALTER TABLE ONLY public.push_secret
+    ADD CONSTRAINT push_secret_pkey PRIMARY KEY (account_id, push_secret_id);
 
 ALTER TABLE ONLY public.rate_window
     ADD CONSTRAINT rate_window_pkey PRIMARY KEY (account_id, kind);
@@ -2241,9 +2566,13 @@ CREATE INDEX access_token_expiry ON public.access_token USING btree (account_id,
 
 CREATE INDEX audit_parcel ON public.audit USING btree (account_id, parcel_id, audit_id);
 
+CREATE INDEX event_unmapped ON public.event USING btree (account_id, carrier_code, raw_code, recorded_at) WHERE ((fact #>> '{told,reading,0}'::text[]) = 'unknown'::text);
+
 CREATE INDEX idempotency_key_age ON public.idempotency_key USING btree (account_id, created_at);
 
 CREATE INDEX idempotency_key_parcel ON public.idempotency_key USING btree (account_id, parcel_id);
+
+CREATE INDEX intake_turn_at ON public.intake_turn USING btree (turn_at);
 
 CREATE INDEX lane_deadline ON public.lane USING btree (deadline_at);
 
@@ -2268,6 +2597,8 @@ CREATE INDEX parcel_status ON public.parcel USING btree (account_id, status, cre
 CREATE INDEX parcel_timing_ended ON public.parcel_timing USING btree (account_id, carrier_code, ended_at DESC) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX parcel_updated ON public.parcel USING btree (account_id, updated_at, parcel_id);
+
+CREATE INDEX push_payload_due ON public.push_payload USING btree (account_id, due_at);
 
 CREATE UNIQUE INDEX tracked_number_current ON public.tracked_number USING btree (account_id, carrier_code, number_key) WHERE (is_current AND (kind = 'number'::text));
 
@@ -2307,6 +2638,8 @@ CREATE POLICY admin_api_key ON public.api_key TO milepost_admin USING (true);
 
 CREATE POLICY admin_carrier_hour ON public.carrier_hour FOR SELECT TO milepost_admin USING (true);
 
+CREATE POLICY admin_intake_turn ON public.intake_turn TO milepost_admin USING (true);
+
 CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
 
 CREATE POLICY admin_parcel_search ON public.parcel_search FOR SELECT TO milepost_admin USING (true);
@@ -2327,7 +2660,11 @@ ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.feed ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.idempotency_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.intake_turn ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.lane ENABLE ROW LEVEL SECURITY;
 
@@ -2355,7 +2692,11 @@ CREATE POLICY own_account ON public.erasure USING ((account_id = (NULLIF(current
 
 CREATE POLICY own_account ON public.event USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.feed USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.idempotency_key USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.intake_turn USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.lane USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2368,6 +2709,10 @@ CREATE POLICY own_account ON public.parcel USING ((account_id = (NULLIF(current_
 CREATE POLICY own_account ON public.parcel_search USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.parcel_timing USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.push_payload USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.push_secret USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.rate_window USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2387,6 +2732,10 @@ ALTER TABLE public.parcel_search ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.parcel_timing ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.push_payload ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.push_secret ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.rate_window ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.raw_payload ENABLE ROW LEVEL SECURITY;
@@ -2400,6 +2749,8 @@ ALTER TABLE public.usage_mark ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.watch ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY worker_forgets_old_audit ON public.audit AS RESTRICTIVE FOR DELETE TO milepost_worker USING ((at < (now() - '30 days'::interval)));
+
+CREATE POLICY worker_intake_turn ON public.intake_turn TO milepost_worker USING (true);
 
 CREATE POLICY worker_lane ON public.lane TO milepost_worker USING (true);
 
@@ -2426,6 +2777,9 @@ GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p
 REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.intake_ages(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.intake_ages(p_most integer) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p_token_hash bytea, p_scope text, p_seconds integer) TO milepost_app;
@@ -2523,6 +2877,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_admin;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed TO milepost_admin;
+
 GRANT SELECT ON TABLE public.host_route TO milepost_app;
 GRANT SELECT ON TABLE public.host_route TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.host_route TO milepost_admin;
@@ -2534,6 +2892,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_key TO milepost_ad
 GRANT SELECT,UPDATE ON TABLE public.installation TO milepost_app;
 GRANT SELECT ON TABLE public.installation TO milepost_worker;
 GRANT SELECT,UPDATE ON TABLE public.installation TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.intake_turn TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.intake_turn TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.intake_turn TO milepost_admin;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO milepost_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO milepost_worker;
@@ -2574,6 +2936,22 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_search TO milepost_admi
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_timing TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_timing TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parcel_timing TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.push_payload TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.push_payload TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.push_payload TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.push_payload_push_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.push_payload_push_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.push_payload_push_id_seq TO milepost_admin;
+
+GRANT SELECT,UPDATE ON TABLE public.push_secret TO milepost_app;
+GRANT SELECT,UPDATE ON TABLE public.push_secret TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.push_secret TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.push_secret_push_secret_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.push_secret_push_secret_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.push_secret_push_secret_id_seq TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_worker;

@@ -8,24 +8,27 @@ from datetime import datetime
 from typing import Any
 
 from milepost import failpoints, metrics
+from milepost.carriers.mappings import Mappings
+from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
 from milepost.parcels.apply import Applied, News, Rules, apply
 from milepost.parcels.lane_history import LaneHistories
+from milepost.parcels.remap import remapped
 from milepost.parcels.render import Renderer
 from milepost.parcels.stored import (
     StoredParcel,
     countries,
-    estimate_document,
     event_columns,
     load,
-    status_columns,
+    state_columns,
+    timing_columns,
 )
 from milepost.parcels.unmapped import UnmappedCodes
 from milepost.tracking.calculated import Thresholds
 from milepost.tracking.events import Event, Observation
 from milepost.tracking.journey import Journey
-from milepost.tracking.milestones import Milestones, milestones
+from milepost.tracking.rereading import Read
 from milepost.tracking.vocabulary import EventType
 
 ATTEMPTS = 5
@@ -56,7 +59,17 @@ class Recorded:
     fenced: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was written: the parcel after it with its journey, and what it was decided on."""
+
+    after: Applied
+    journey: Journey
+    before: StoredParcel
+
+
 Planner = Callable[[Journey, StoredParcel], WatchPlan | None]
+Decide = Callable[[StoredParcel, Rules], Applied | None]
 
 
 class Recorder:
@@ -70,15 +83,18 @@ class Recorder:
         late: Thresholds | None = None,
         histories: LaneHistories | None = None,
         raw_bytes: int = 0,
+        mappings: Mappings | None = None,
     ) -> None:
         """``late`` are the settings' thresholds, ``histories`` what lanes teach beside them;
-        ``raw_bytes`` is how much of a carrier's answer is kept at most, packed; 0: none."""
+        ``raw_bytes`` is how much of a carrier's answer is kept at most, packed; 0: none.
+        ``mappings`` are the operator's, for what is told from now on."""
         self._pool = pool
         self._renderer = renderer
         self._late = late or Thresholds()
         self._histories = histories
         self._raw_bytes = raw_bytes
-        self.unmapped = UnmappedCodes()
+        self._mappings = mappings or Mappings(Catalogue({}))
+        self.unmapped = UnmappedCodes(self._mappings.asked_code)
 
     async def record(
         self,
@@ -100,24 +116,79 @@ class Recorder:
         again up to five times. Raises DatabaseUnavailable when that many writers were faster.
         """
         news = news or News()
+        told = self._mappings.over(observation)
+        kept = await self._keep(
+            account_id,
+            parcel_id,
+            now,
+            lambda stored, rules: apply(stored, told, news, now, rules),
+            plan,
+            _RECORD_QUIETLY if quiet else _RECORD,
+            fence,
+            self._packed(news),
+        )
+        if kept is None:
+            return Recorded(None, 0, fenced=True)
+        new = kept.after.changes.new
+        self._count(observation, new)
+        facts = [event for event in new if event.event_type is not EventType.CALCULATED]
+        return Recorded(kept.journey, len(facts))
+
+    async def reread(
+        self,
+        account_id: int,
+        parcel_id: int,
+        read: Read,
+        now: datetime,
+        plan: Planner,
+        *,
+        tell: bool = False,
+    ) -> Kept | None:
+        """Read a parcel's stored events once more and keep what comes of it; None for no change.
+
+        ``tell``: who is told of events is told the new status, else nobody is told of anything. A
+        ``plan`` takes the place of the schedule's, and an answer on its way no longer counts.
+        Raises what ``record`` raises.
+        """
+        return await self._keep(
+            account_id,
+            parcel_id,
+            now,
+            lambda stored, rules: remapped(stored, read, now, rules, tell=tell),
+            plan,
+            _REREAD if tell else _REREAD_QUIETLY,
+        )
+
+    async def foresee(self, stored: StoredParcel, read: Read, now: datetime) -> Applied | None:
+        """What ``reread`` would make of a parcel; nothing is written."""
+        return remapped(stored, read, now, await self._rules(stored), tell=False)
+
+    async def _keep(
+        self,
+        account_id: int,
+        parcel_id: int,
+        now: datetime,
+        decide: Decide,
+        plan: Planner,
+        statement: str,
+        fence: int | None = None,
+        raw: tuple[bytes, str] | None = None,
+    ) -> Kept | None:
+        """Decide and write; None where there is nothing to write or no right to."""
         for _ in range(ATTEMPTS):
             found = await retrying(lambda: load(self._pool, account_id, [parcel_id]))
             stored = found.get(parcel_id)
-            if stored is None:
-                return Recorded(None, 0, fenced=True)
-            after = apply(stored, observation, news, now, await self._rules(stored))
+            after = None if stored is None else decide(stored, await self._rules(stored))
+            if stored is None or after is None:
+                return None
             journey = self._renderer.journey(after.parcel)
             watch = plan(journey, after.parcel)
             parcel = _stopped(after.parcel, watch, now)
             after = dataclasses.replace(after, parcel=parcel)
-            raw = self._packed(news)
-            statement = _RECORD_QUIETLY if quiet else _RECORD
             if await self._write(statement, stored, after, journey, watch, now, fence, raw):
-                self._count(observation, after.changes.new)
-                told = [e for e in after.changes.new if e.event_type is not EventType.CALCULATED]
-                return Recorded(journey, len(told))
+                return Kept(after, journey, stored)
             if fence is not None and not await self._holds(account_id, parcel_id, fence):
-                return Recorded(None, 0, fenced=True)
+                return None
         raise DatabaseUnavailable(f"parcel {parcel_id} changes faster than it can be recorded")
 
     async def _rules(self, stored: StoredParcel) -> Rules:
@@ -147,7 +218,7 @@ class Recorder:
     ) -> bool:
         parcel, changed = after.parcel, after.changes
         snapshot = await self._renderer.snapshot(parcel, journey)
-        state = _state(parcel, journey)
+        state = state_columns(parcel, journey)
         state |= {"render_epoch": parcel.epoch, "etag": snapshot.etag}
         open_still = journey.ended_at is None and parcel.stopped_at is None
         failpoints.reach("poll.before_commit")
@@ -168,7 +239,7 @@ class Recorder:
                 [{"sequence": sequence, "kind": kind} for sequence, kind in after.told],
                 _watch_row(parcel.carrier_code, watch),
                 after.next_deadline if open_still else None,
-                _timing_row(before, journey),
+                timing_columns(before, journey),
                 *(raw or (None, None)),
             )
         )
@@ -202,20 +273,6 @@ def _stopped(parcel: StoredParcel, watch: WatchPlan | None, now: datetime) -> St
     )
 
 
-def _state(parcel: StoredParcel, journey: Journey) -> dict[str, Any]:
-    return status_columns(journey) | {
-        "first_scan_at": journey.first_scan_at,
-        "last_scan_at": journey.last_scan_at,
-        "ended_at": journey.ended_at,
-        "stopped_at": parcel.stopped_at,
-        "stop_reason": parcel.stop_reason,
-        "updated_at": parcel.updated_at,
-        "estimate": estimate_document(parcel.estimate, parcel.own_estimate),
-        "extra": parcel.extra,
-        "event_count": parcel.event_count,
-    }
-
-
 def _watch_row(carrier_code: str, watch: WatchPlan | None) -> dict[str, Any] | None:
     if watch is None:
         return None
@@ -228,17 +285,8 @@ def _watch_row(carrier_code: str, watch: WatchPlan | None) -> dict[str, Any] | N
     }
 
 
-def _timing_row(before: StoredParcel, journey: Journey) -> dict[str, Any] | None:
-    """The milestones, where they are others than those that are kept."""
-    reached = milestones(journey)
-    if reached == (before.timing or Milestones()):
-        return None
-    origin, destination = countries(before)
-    names = {"origin_country": origin, "destination_country": destination}
-    # asdict() would copy each moment.
-    return names | {each.name: getattr(reached, each.name) for each in dataclasses.fields(reached)}
-
-
 _ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
 _RECORD = f"SELECT record_observation{_ARGUMENTS}"
 _RECORD_QUIETLY = f"SELECT record_quietly{_ARGUMENTS}"
+_REREAD = f"SELECT record_rereading{_ARGUMENTS[:-1]}, false)"
+_REREAD_QUIETLY = f"SELECT record_rereading{_ARGUMENTS[:-1]}, true)"

@@ -1,5 +1,6 @@
 """A parcel as it stands in the database, read in one round trip."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,7 +14,7 @@ from milepost.tracking.codec import event_from_fact, event_to_fact
 from milepost.tracking.events import Event
 from milepost.tracking.expectation import MILEPOST, Expected
 from milepost.tracking.journey import Journey
-from milepost.tracking.milestones import Milestones
+from milepost.tracking.milestones import Milestones, milestones
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,32 @@ def status_columns(journey: Journey) -> dict[str, Any]:
         "status": journey.status,
         "status_at": journey.status_at,
     }
+
+
+def state_columns(parcel: StoredParcel, journey: Journey) -> dict[str, Any]:
+    """What recording writes into a parcel's row, but for its answers."""
+    return status_columns(journey) | {
+        "first_scan_at": journey.first_scan_at,
+        "last_scan_at": journey.last_scan_at,
+        "ended_at": journey.ended_at,
+        "stopped_at": parcel.stopped_at,
+        "stop_reason": parcel.stop_reason,
+        "updated_at": parcel.updated_at,
+        "estimate": estimate_document(parcel.estimate, parcel.own_estimate),
+        "extra": parcel.extra,
+        "event_count": parcel.event_count,
+    }
+
+
+def timing_columns(before: StoredParcel, journey: Journey) -> dict[str, Any] | None:
+    """The milestones, where they are others than those that are kept."""
+    reached = milestones(journey)
+    if reached == (before.timing or Milestones()):
+        return None
+    origin, destination = countries(before)
+    names = {"origin_country": origin, "destination_country": destination}
+    # asdict() would copy each moment.
+    return names | {each.name: getattr(reached, each.name) for each in dataclasses.fields(reached)}
 
 
 def event_columns(event: Event) -> dict[str, Any]:

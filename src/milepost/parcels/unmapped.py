@@ -1,7 +1,7 @@
 """Codes that no rule of their carrier maps: counted in memory, kept once a minute."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from milepost import metrics
 from milepost.db.pool import Pool, retrying
@@ -29,7 +29,10 @@ SET seen = unmapped_code.seen + excluded.seen, last_seen_at = now()
 class UnmappedCodes:
     """What one process came across. Lost with the process; the events themselves are not."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked_code: Callable[[str], str] = str) -> None:
+        """``asked_code`` gives whose codes a carrier's events hold: codes of an alias are the
+        answering carrier's."""
+        self._asked_code = asked_code
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def note(self, events: Iterable[Event]) -> None:
@@ -38,8 +41,9 @@ class UnmappedCodes:
             if event.carrier_code and event.wording.reading == UNREAD:
                 metrics.unmapped_events.labels(event.carrier_code).inc()
                 code = event.wording.raw_code[:LONGEST_CODE]
-                if len(self._seen) < MOST_CODES or (event.carrier_code, code) in self._seen:
-                    self._seen[event.carrier_code, code] += 1
+                asked = self._asked_code(event.carrier_code)
+                if len(self._seen) < MOST_CODES or (asked, code) in self._seen:
+                    self._seen[asked, code] += 1
 
     async def keep(self, pool: Pool) -> None:
         """Add to what the database has; what could not be kept is tried again."""

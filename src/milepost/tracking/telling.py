@@ -1,6 +1,6 @@
 """One event, told again: sightings and wordings. Every rule here gives the same in any order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -94,16 +94,25 @@ def _worded(
         said = max(_said(shown), _said(observation))
         return _at(shown, said, position), event.revisions
     told = _wording(scan, observation)
-    known = {content(wording): wording for wording in (shown, *event.revisions)}
-    twin = known.get(content(told))
-    if twin is None or _said(told) > _said(twin):
-        known[content(told)] = told
-    ranked = sorted(known.values(), key=_rank, reverse=True)[: REVISIONS_KEPT + 1]
-    first = _at(ranked[0], _said(ranked[0]), position)
-    revisions = tuple(_at(wording, _said(wording), 0) for wording in ranked[1:])
+    first, revisions = in_rank((shown, *event.revisions, told), position)
     if revisions == event.revisions:
         revisions = event.revisions
     return (shown if first == shown else first), revisions
+
+
+def in_rank(wordings: Iterable[Wording], position: int) -> tuple[Wording, tuple[Wording, ...]]:
+    """The wording that is shown, at ``position``, and the older ones, newest first.
+
+    Of those that say the same only the latest counts.
+    """
+    known: dict[object, Wording] = {}
+    for wording in wordings:
+        twin = known.get(content(wording))
+        if twin is None or _said(wording) > _said(twin):
+            known[content(wording)] = wording
+    ranked = sorted(known.values(), key=_rank, reverse=True)[: REVISIONS_KEPT + 1]
+    first = _at(ranked[0], _said(ranked[0]), position)
+    return first, tuple(_at(wording, _said(wording), 0) for wording in ranked[1:])
 
 
 def _at(wording: Wording, said: _Said, position: int) -> Wording:
