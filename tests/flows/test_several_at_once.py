@@ -129,7 +129,7 @@ async def test_the_number_of_the_way_back_is_kept_beside_the_parcel(
     await house.check_everything(CARRIER)
     assert await beside(house) == {
         "service": "FedEx Ground",
-        "further_numbers": ["7713000000019"],
+        "related_numbers": [{"number": "7713000000019", "kind": "return", "carrier": ""}],
     }
 
 

@@ -41,10 +41,14 @@ def is_sorting_delay(event: Event) -> bool:
 
 
 def alarms(
-    *steps: tuple[float, str], days: float, asked: bool = True, promised: datetime | None = None
+    *steps: tuple[float, str],
+    days: float,
+    asked: bool = True,
+    promised: datetime | None = None,
+    held: datetime | None = None,
 ) -> list[tuple[str, float]]:
     """Kind and day of each alarm that stands ``days`` after the announcement."""
-    found = overdue(steps, days=days, asked=asked, promised=promised)
+    found = overdue(steps, days=days, asked=asked, promised=promised, held=held)
     return [(alarm.kind, (alarm.at - START) / DAY) for alarm in found.alarms]
 
 
@@ -54,13 +58,14 @@ def overdue(
     days: float,
     asked: bool = True,
     promised: datetime | None = None,
+    held: datetime | None = None,
     thresholds: Thresholds = LIMITS,
 ) -> Calculated:
     scans = [scan_at(int(day * 1440), f"C{place}", says) for place, (day, says) in enumerate(steps)]
     told = [internal(START, START), *([poll(24 * days, *scans)] if scans else [])]
     journey = read_journey(journey_files.merged(told), START)
     now = START + days * DAY
-    return calculated(Facts(journey, promised, was_asked=asked), now, thresholds)
+    return calculated(Facts(journey, promised, asked, held), now, thresholds)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +109,18 @@ def test_a_promise_goes_before_the_lane_and_a_guess_is_none() -> None:
     (late,) = overdue(moving, days=6, promised=promised).alarms
     assert (late.kind, late.basis) == (ExceptionCode.DELIVERY_DELAY, "promise")
     assert Expected(MILEPOST, day).promised_until is None
+
+
+def test_a_pick_up_point_keeps_it_as_long_as_the_carrier_says() -> None:
+    waiting = ((1, "accepted"), (2, "pup"), (3, "pup"))
+    for day, expected in ((4, 4), (12, 12), (2, 9), (1.5, 9)):  # one that was over is another's
+        held = START + day * DAY
+        (late,) = overdue(waiting, days=expected, held=held).alarms
+        assert late.kind is ExceptionCode.PUP_EXPIRATION
+        assert late.at == START + expected * DAY
+        assert late.basis == ("promise" if expected == day else "default")
+        assert overdue(waiting, days=expected - 0.1, held=held).next_deadline == late.at
+    assert alarms((1, "accepted"), (2, "in_transit"), days=5, held=START + 4 * DAY) == []
 
 
 def test_who_is_out_for_delivery_in_time_is_not_late() -> None:

@@ -1,6 +1,6 @@
 """Our own parcels in the OpenAPI document: the document itself, lists, explanations, usage."""
 
-from typing import Any
+from typing import Any, get_args
 
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.parcel_filters import PARAMETERS
@@ -16,6 +16,7 @@ from milepost.api.v3_schemas import (
     listed,
     one_of_words,
 )
+from milepost.carriers.connector import NumberKind
 from milepost.parcels.usage import MOST_DAYS
 from milepost.tracking.events import Precision, ZoneSource
 from milepost.tracking.journey import Verdict
@@ -79,6 +80,25 @@ _EXPECTED = closed(
         "latest": _MOMENT_OR_NULL,
     }
 )
+_EXTRA = closed(
+    {},
+    {
+        "signed_by": TEXT,
+        "service": TEXT,
+        "related_numbers": listed(
+            closed({"number": TEXT, "kind": one_of_words(get_args(NumberKind)), "carrier": TEXT})
+        ),
+        "service_point": closed(
+            {
+                **dict.fromkeys(("id", "name", "street", "house_number"), TEXT),
+                **dict.fromkeys(("postal_code", "city", "country_code"), TEXT),
+                "opening_hours": listed(TEXT),
+            }
+        ),
+        "held_until": MOMENT,
+        "proofs_of_delivery": listed(closed({"url": TEXT, "reference": TEXT})),
+    },
+)
 _PARCEL = closed(
     {
         "parcel_id": TEXT,
@@ -102,7 +122,7 @@ _PARCEL = closed(
         "last_scan_at": _MOMENT_OR_NULL,
         "ended_at": _MOMENT_OR_NULL,
         "warnings": listed(closed({"code": TEXT, "message": TEXT})),
-        "carrier_extra": {"type": "object"},
+        "carrier_extra": _EXTRA,
         "from_address": ADDRESS,
         "to_address": ADDRESS,
         "ship_with": SHIP_WITH,

@@ -1,12 +1,13 @@
 """The one way to ask a carrier: ``ask(items, credential, carrier) -> {item: Outcome}``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from milepost.carriers.exchange import Asks
-from milepost.tracking.events import Scan
+from milepost.tracking.events import Place, Scan
+from milepost.tracking.parcel import number_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,57 @@ class DeliveryEstimate:
     latest: datetime | None = None
 
 
+NumberKind = Literal["last_mile", "return", "parent", "piece", "other"]
+"""What another number is: the one under which another carrier brings the parcel, the one under
+which it comes back, its shipment's, or that of another piece of the shipment."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedNumber:
+    """Another number of the parcel. ``carrier`` is whose it is, in the words of who tells it."""
+
+    number: str
+    kind: NumberKind
+    carrier: str = ""
+
+
+def related(
+    kind: NumberKind, numbers: Iterable[str], own: str, carrier: str = ""
+) -> tuple[RelatedNumber, ...]:
+    """Those of ``numbers`` that are others than ``own``, each once, in their compared form."""
+    keys = dict.fromkeys(number_key(number) for number in numbers)
+    known = ("", number_key(own))
+    return tuple(RelatedNumber(key, kind, carrier) for key in keys if key not in known)
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePoint:
+    """A shop, locker or depot where the parcel is, or will be, for its recipient to fetch it.
+
+    Its id is ``place.service_point_id``; ``opening_hours`` are lines as the carrier words them.
+    """
+
+    name: str = ""
+    place: Place = NOWHERE
+    opening_hours: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProofOfDelivery:
+    """A document that shows the delivery: an http(s) link, the reference to ask for it with."""
+
+    url: str = ""
+    reference: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The carrier knows the parcel. ``complete`` means ``scans`` is its whole history.
 
+    ``held_until`` (UTC) is when a parcel that waits to be fetched goes back, as the carrier says.
     ``as_of`` is the carrier's own clock; it is heeded for simulated carriers only. ``raw`` is what
     the carrier answered about this parcel alone (it is erased with it), in the form ``raw_type``
     says; both are empty where an answer is about several at once.
@@ -58,7 +106,10 @@ class Found:
     estimate: DeliveryEstimate | None = None
     signed_by: str = ""
     service: str = ""
-    further_numbers: tuple[str, ...] = ()
+    related_numbers: tuple[RelatedNumber, ...] = ()
+    service_point: ServicePoint = ServicePoint()
+    held_until: datetime | None = None
+    proofs_of_delivery: tuple[ProofOfDelivery, ...] = ()
     as_of: datetime | None = None
     raw: bytes = field(default=b"", repr=False)
     raw_type: str = "application/json"

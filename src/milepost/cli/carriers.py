@@ -256,7 +256,11 @@ def show(outcome: Outcome) -> None:
                 "service": outcome.service,
                 "expected": outcome.estimate.day if outcome.estimate else None,
                 "signed by": outcome.signed_by,
-                "further numbers": ", ".join(outcome.further_numbers),
+                "related numbers": ", ".join(
+                    f"{one.number} ({one.kind})" for one in outcome.related_numbers
+                ),
+                "to be fetched at": outcome.service_point.name,
+                "held until": outcome.held_until,
             }
             print_facts({name: value for name, value in facts.items() if value})
             print_table([_row(scan) for scan in outcome.scans], "The carrier tells no events.")

@@ -1,6 +1,7 @@
 """What is asked about a claimed parcel, and whether the answer says anything new."""
 
 import hashlib
+from dataclasses import fields
 from datetime import datetime
 
 import orjson
@@ -10,12 +11,14 @@ from milepost.carriers.connector import Credential, Found, Item, Outcome
 from milepost.carriers.registry import Carrier
 from milepost.monitoring.claim import Claimed
 
+_SAID = tuple(one.name for one in fields(Found) if one.name not in ("as_of", "raw", "raw_type"))
+
 
 def hash_of(found: Found) -> str:
     """Tells whether an answer says anything new; the carrier's clock does not count."""
-    beside = [found.estimate, found.signed_by, found.service, found.further_numbers]
-    said = orjson.dumps([found.scans, found.complete, *beside], option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(said, digest_size=16).hexdigest()
+    said = [getattr(found, name) for name in _SAID]
+    text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def carrier_now(carrier: Carrier, outcome: Outcome) -> datetime | None:

@@ -1,11 +1,13 @@
 """What an observation makes of a parcel, before anything is written. Pure."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from milepost.carriers.connector import DeliveryEstimate, Found
+from milepost.parcels.beside import extra_of, held_until
 from milepost.parcels.render import expected_delivery
 from milepost.parcels.stored import StoredParcel
 from milepost.tracking.calculated import (
@@ -32,20 +34,14 @@ class News:
     """What was learnt beside scans; ``raw`` is the carrier's answer as it came."""
 
     estimate: DeliveryEstimate | None = None
-    extra: dict[str, Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
     raw: bytes = field(default=b"", repr=False)
     raw_type: str = ""
 
 
 def news_of(found: Found) -> News:
     """What a carrier says beside its scans."""
-    extra = {
-        "signed_by": found.signed_by,
-        "service": found.service,
-        # Under which another carrier brings it, or the parcel comes back.
-        "further_numbers": list(found.further_numbers),
-    }
-    return News(found.estimate, extra, found.raw, found.raw_type)
+    return News(found.estimate, extra_of(found), found.raw, found.raw_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,6 @@ def apply(
     merged = merge(stored.events, observation)
     facts = tuple(event for event in merged if event.event_type is not EventType.CALCULATED)
     journey = read_journey(facts, stored.announced_at, rules.early)
-    extra = dict(stored.extra) | {k: v for k, v in (news.extra or {}).items() if v}
     parcel = dataclasses.replace(
         stored,
         estimate=news.estimate or stored.estimate,
@@ -93,7 +88,7 @@ def apply(
             if stored.own_estimate and journey.ended_at is None and not observation.scans
             else estimated(journey, rules.lane)
         ),
-        extra=extra,
+        extra={**stored.extra, **news.extra},
     )
     clock = _clock(merged, observation, now)
     overdue = calculated(
@@ -140,6 +135,7 @@ def _facts(parcel: StoredParcel, journey: Journey, observation: Observation) -> 
         journey,
         expected.promised_until if expected is not None else None,
         was_asked=answered or parcel.checked_at is not None or journey.first_scan_at is not None,
+        held_until=held_until(parcel.extra),
     )
 
 

@@ -8,7 +8,8 @@ the same facts' time brings more alarms, a disproving fact takes its alarms away
   been asked, says nothing of having it. Nobody to ask: ``off_radar`` is all we may say.
 - ``sorting_delay``: handed over or in sorting, and no scan since.
 - ``off_radar``: on its way, and no scan of any kind since.
-- ``pup_expiration``: waiting at a pick-up point, and not fetched.
+- ``pup_expiration``: waiting at a pick-up point, and not fetched by the carrier's own deadline, or
+  for as long as usual where it told none.
 - ``delivery_delay``: the promised day is over (the carrier's, else the merchant's), or the lane's
   usual time since the first scan. Who is out for delivery by then is in time.
 
@@ -80,13 +81,15 @@ class Thresholds:
 class Facts:
     """What is known of a parcel: the ``journey`` of its facts alone, without alarms.
 
-    ``promised_until`` is the end of what carrier or merchant promised (UTC). ``was_asked``: the
-    carrier answered at least once, or spoke unasked.
+    ``promised_until`` is the end of what carrier or merchant promised (UTC), ``held_until`` when
+    the carrier sends back what nobody fetched. ``was_asked``: the carrier answered at least once,
+    or spoke unasked.
     """
 
     journey: Journey
     promised_until: datetime | None = None
     was_asked: bool = True
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def _alarms(
     if not scanned:
         yield from _not_handed_over(facts, leg[0], rules)
         return
-    yield from _under_way(leg[-1], leg, rules)
+    yield from _under_way(facts, leg, rules)
     if not journey.is_return and (late := _delivery(facts, leg, scanned[0], rules)):
         yield late
 
@@ -191,14 +194,22 @@ def _not_handed_over(facts: Facts, first: Entry, rules: "_Rules") -> Iterator[Al
         yield rules.alarm(ExceptionCode.OFF_RADAR, first, "off_radar", since=heard)
 
 
-def _under_way(last: Entry, leg: Sequence[Entry], rules: "_Rules") -> Iterator[Alarm]:
-    phase = last.shown.phase
+def _under_way(facts: Facts, leg: Sequence[Entry], rules: "_Rules") -> Iterator[Alarm]:
+    last, phase = leg[-1], leg[-1].shown.phase
     if phase is Phase.PUP:
-        yield rules.alarm(ExceptionCode.PUP_EXPIRATION, _start_of_run(leg), "pick_up")
+        yield _pick_up(facts, _start_of_run(leg), rules)
         return
     if phase in _IN_SORTING:
         yield rules.alarm(ExceptionCode.SORTING_DELAY, last, "sorting")
     yield rules.alarm(ExceptionCode.OFF_RADAR, last, "off_radar")
+
+
+def _pick_up(facts: Facts, start: Entry, rules: "_Rules") -> Alarm:
+    # One that was over before is that of an earlier stay.
+    if facts.held_until is None or facts.held_until <= start.effective_at:
+        return rules.alarm(ExceptionCode.PUP_EXPIRATION, start, "pick_up")
+    wait = facts.held_until - start.effective_at
+    return rules.alarm(ExceptionCode.PUP_EXPIRATION, start, "promise", threshold=wait)
 
 
 def _delivery(facts: Facts, leg: Sequence[Entry], first: Entry, rules: "_Rules") -> Alarm | None:

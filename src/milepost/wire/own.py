@@ -34,6 +34,15 @@ REQUEST_PARTS = (
     "shipment",
 )
 """The parts of a registration that come back as they were sent."""
+CARRIER_EXTRA = (
+    "signed_by",
+    "service",
+    "related_numbers",
+    "service_point",
+    "held_until",
+    "proofs_of_delivery",
+)
+"""What a carrier says beside its events; what it did not say is left out."""
 LATE_AFTER = timedelta(minutes=10)
 """A check that is due for longer is said to be late."""
 
@@ -90,7 +99,9 @@ def parcel_document(described: Described, now: datetime, *, events: bool = True)
         "last_scan_at": _moment(journey.last_scan_at),
         "ended_at": _moment(journey.ended_at),
         "warnings": [{"code": one.code, "message": one.message} for one in parcel.warnings],
-        "carrier_extra": dict(parcel.extra),
+        "carrier_extra": {
+            name: parcel.extra[name] for name in CARRIER_EXTRA if name in parcel.extra
+        },
     }
     document |= {name: parcel.document.get(name) for name in REQUEST_PARTS}
     if events:

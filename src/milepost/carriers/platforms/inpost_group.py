@@ -7,7 +7,15 @@ from functools import partial
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
-from milepost.carriers.connector import Connector, Credential, Found, Item, NotFound, Outcome
+from milepost.carriers.connector import (
+    Connector,
+    Credential,
+    Found,
+    Item,
+    NotFound,
+    Outcome,
+    related,
+)
 from milepost.carriers.exchange import Request
 from milepost.carriers.localities import country_code
 from milepost.carriers.manifest import Manifest
@@ -82,11 +90,12 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     if not scans:
         return NotFound()
     parcel, events = told[0], list(told[0].items("events"))
+    back = [one.text("returnToSender", "trackingNumber") for one in (parcel, *events)]
     return Found(
         scans=scans,
         complete=True,
         signed_by=_signed_by(parcel, events) if _delivered(scans) else "",
-        further_numbers=_return_numbers(wanted, [parcel, *events]),
+        related_numbers=related("return", back, wanted),
         raw=parcel.as_json(),
     )
 
@@ -98,12 +107,6 @@ def _delivered(scans: Sequence[Scan]) -> bool:
 def _signed_by(parcel: Tree, events: Sequence[Tree]) -> str:
     names = (one.text("delivery", "recipientName") for one in (parcel, *events))
     return next(filter(None, names), "")
-
-
-def _return_numbers(own: str, told: Sequence[Tree]) -> tuple[str, ...]:
-    """Under which numbers the parcel goes back to its sender."""
-    numbers = (number_key(one.text("returnToSender", "trackingNumber")) for one in told)
-    return tuple(dict.fromkeys(number for number in numbers if number not in ("", own)))
 
 
 def _scans(manifest: Manifest, parcel: Tree) -> Iterator[Scan]:

@@ -15,6 +15,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    related,
 )
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
@@ -48,7 +49,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         complete=True,
         estimate=_estimate(manifest, told, item, scans),
         signed_by=summary.text("proofOfDelivery", "receivedBy"),
-        further_numbers=tuple(one for one in (forth, back) if one and one != wanted),
+        related_numbers=related("other", [forth], wanted) + related("return", [back], wanted),
     )
 
 

@@ -16,6 +16,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    related,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -84,7 +85,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=None if arrived else estimate_of(manifest, delivery),
         signed_by=delivery.text("firmatario_consegna") if arrived else "",
         service=shipment.text("servizio"),
-        further_numbers=(partner,) if partner.strip("0") and partner != number else (),
+        related_numbers=related("last_mile", [partner], number) if partner.strip("0") else (),
     )
 
 

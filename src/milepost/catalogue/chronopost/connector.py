@@ -1,6 +1,6 @@
 """Chronopost's TrackingServiceWS: what to ask, without any login, and what an answer says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +15,8 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    RelatedNumber,
+    related,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -73,7 +75,7 @@ def read(manifest: Manifest, body: XmlTree, item: Item) -> Outcome:
         complete=True,
         estimate=None if handed_over else _estimate([event for _, event in timed]),
         signed_by=next(_details(handed_over, _RECIPIENT), ""),
-        further_numbers=tuple(dict.fromkeys(map(_plain_number, _details(events, _PARTNER)))),
+        related_numbers=tuple(_partners(events, item)),
         raw_type="text/xml",
     )
 
@@ -127,7 +129,7 @@ def _estimate(events: list[XmlTree]) -> DeliveryEstimate | None:
     return None
 
 
-def _details(events: list[XmlTree], names: frozenset[str]) -> Iterator[str]:
+def _details(events: Sequence[XmlTree], names: frozenset[str]) -> Iterator[str]:
     """What the events' details of these names say. Others hold addresses and are left alone."""
     for event in events:
         for detail in event.items("infoCompList"):
@@ -135,6 +137,8 @@ def _details(events: list[XmlTree], names: frozenset[str]) -> Iterator[str]:
                 yield detail.text("value")
 
 
-def _plain_number(reference: str) -> str:
-    """The partner's number without the name of its network (``GEO/``)."""
-    return reference.rpartition("/")[2]
+def _partners(events: Sequence[XmlTree], item: Item) -> Iterator[RelatedNumber]:
+    """The partner's number, before which stands the name of its network (``GEO/``)."""
+    for reference in dict.fromkeys(_details(events, _PARTNER)):
+        network, _, number = reference.rpartition("/")
+        yield from related("last_mile", [number], item.number, network)

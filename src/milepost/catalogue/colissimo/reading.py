@@ -14,6 +14,7 @@ from milepost.carriers.connector import (
     NotFound,
     Outcome,
     Refused,
+    related,
 )
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
@@ -41,13 +42,14 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     events = list(shipment.items("event", at_most=MOST_EVENTS))
     if not events:
         return NotFound()
-    partner = shipment.text("contextData", "partner", "reference")
+    partner = shipment.child("contextData", "partner")
+    reference = partner.text("reference")
     return Found(
         scans=tuple(_scans(manifest, shipment, events)),
         complete=True,
         estimate=_estimate(manifest, shipment),
         service=shipment.text("product"),
-        further_numbers=(partner,) if partner else (),
+        related_numbers=related("last_mile", [reference], item.number, partner.text("name")),
         raw=entry.as_json(),
     )
 

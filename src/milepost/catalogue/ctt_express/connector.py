@@ -20,6 +20,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    related,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -111,13 +112,12 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         _scan(manifest, event, moment, position) for position, (moment, event) in enumerate(timed)
     )
     arrived = any(scan.reading.phase is Phase.DELIVERED for scan in scans)
-    back = number_key(_told(shipment, "return_shipment_code"))
     return Found(
         scans=scans,
         complete=True,
         estimate=None if arrived else _estimate(manifest, shipment),
         signed_by=_signer(scans, [event for _, event in timed]),
-        further_numbers=(back,) if back and back != number else (),
+        related_numbers=related("return", [_told(shipment, "return_shipment_code")], number),
     )
 
 

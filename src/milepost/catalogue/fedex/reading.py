@@ -1,11 +1,21 @@
 """What an answer of FedEx's Track API says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
-from milepost.carriers.connector import Broken, DeliveryEstimate, Found, Item, NotFound, Outcome
+from milepost.carriers.connector import (
+    Broken,
+    DeliveryEstimate,
+    Found,
+    Item,
+    NotFound,
+    NumberKind,
+    Outcome,
+    RelatedNumber,
+    related,
+)
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.zones import zone_of
@@ -23,8 +33,10 @@ UNKNOWN_NUMBER = frozenset(
 )
 _SHIPPED = frozenset({"SHIP", "ACTUAL_PICKUP", "ACTUAL_TENDER"})
 _EXPECTED = "ESTIMATED_DELIVERY"
-# Another carrier that takes the last mile, and the number of a parcel on its way back.
-_FURTHER = frozenset({"PARTNER_CARRIER_NUMBER", "RETURNED_TO_SHIPPER_TRACKING_NUMBER"})
+_KINDS: Mapping[str, NumberKind] = {
+    "PARTNER_CARRIER_NUMBER": "last_mile",
+    "RETURNED_TO_SHIPPER_TRACKING_NUMBER": "return",
+}
 
 
 def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
@@ -41,7 +53,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, result),
         signed_by=delivery.text("receivedByName") or delivery.text("signedByName"),
         service=result.text("serviceDetail", "description"),
-        further_numbers=_further_numbers(result, item),
+        related_numbers=tuple(_related(result, item)),
         raw=result.as_json(),
     )
 
@@ -224,11 +236,10 @@ def _instant(moment: Moment | None) -> datetime | None:
     return moment.instant if moment and timed else None
 
 
-def _further_numbers(result: Tree, item: Item) -> tuple[str, ...]:
-    told = [number_key(result.text("trackingNumberInfo", "trackingNumber"))]
+def _related(result: Tree, item: Item) -> Iterator[RelatedNumber]:
+    answered = result.text("trackingNumberInfo", "trackingNumber")
+    yield from related("other", [answered], item.number)
     for identifier in result.items("additionalTrackingInfo", "packageIdentifiers"):
-        if identifier.text("type") in _FURTHER:
-            told.append(number_key(identifier.text("value")))
-            told += [number_key(one.text()) for one in identifier.items("values")]
-    known = dict.fromkeys(told)
-    return tuple(number for number in known if number and number != number_key(item.number))
+        if kind := _KINDS.get(identifier.text("type")):
+            values = (one.text() for one in identifier.items("values"))
+            yield from related(kind, [identifier.text("value"), *values], item.number)

@@ -15,6 +15,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    related,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -72,11 +73,10 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     if not events and parcel.text("status") in ("", NO_RECORD):
         return NotFound()
     scans = tuple(_scans(manifest, parcel, events))
-    unit = number_key(parcel.text("unitno"))
     return Found(
         scans=scans,
         complete=bool(events),
-        further_numbers=(unit,) if unit and unit != number_key(item.number) else (),
+        related_numbers=related("other", [parcel.text("unitno")], item.number),
         raw=parcel.as_json(),
     )
 

@@ -18,6 +18,8 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    RelatedNumber,
+    related,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -77,7 +79,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         scans=scans,
         complete=True,
         service=shipment.text("Service"),
-        further_numbers=tuple(_further(shipment, item)),
+        related_numbers=_related(shipment, item),
     )
 
 
@@ -99,13 +101,11 @@ def _numbers(shipment: Tree) -> set[str]:
     return {number_key(number) for number in _told(shipment)}
 
 
-def _further(shipment: Tree, item: Item) -> Iterator[str]:
-    """The numbers of those who take the parcel over."""
-    known = {number_key(item.number), number_key(shipment.text("TrackingNumber"))}
-    for number in _told(shipment):
-        if number_key(number) not in known:
-            known.add(number_key(number))
-            yield number
+def _related(shipment: Tree, item: Item) -> tuple[RelatedNumber, ...]:
+    """The numbers of who takes the parcel over."""
+    own = number_key(shipment.text("TrackingNumber"))
+    theirs = [number for number in _told(shipment) if number_key(number) != own]
+    return related("last_mile", theirs, item.number, shipment.text("Carrier"))
 
 
 def _scans(manifest: Manifest, shipment: Tree) -> Iterator[Scan]:

@@ -7,7 +7,16 @@ from functools import partial
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
-from milepost.carriers.connector import DeliveryEstimate, Found, Item, NotFound, Outcome
+from milepost.carriers.connector import (
+    DeliveryEstimate,
+    Found,
+    Item,
+    NotFound,
+    NumberKind,
+    Outcome,
+    RelatedNumber,
+    related,
+)
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.zones import zone_of
@@ -41,11 +50,17 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, package),
         signed_by=package.text("deliveryInformation", "receivedBy"),
         service=package.text("service", "description"),
-        further_numbers=tuple(
-            filter(None, (one.text("number") for one in package.items("alternateTrackingNumber")))
-        ),
+        related_numbers=tuple(_related(package, item)),
         raw_type="application/json" if len(packages) == 1 else "",
     )
+
+
+def _related(package: Tree, item: Item) -> Iterator[RelatedNumber]:
+    """Of other carriers UPS hands over to, only the postal service's numbers have a known kind."""
+    for one in package.items("alternateTrackingNumber"):
+        postal = one.text("type").startswith("USPS")
+        kind: NumberKind = "last_mile" if postal else "other"
+        yield from related(kind, [one.text("number")], item.number, "USPS" if postal else "")
 
 
 def not_found(document: Tree, item: Item) -> Outcome:
