@@ -9,9 +9,9 @@ import pytest
 
 from milepost.api.unnamed_carriers import Named
 from milepost.api.v3_models import read_registration
-from milepost.cli.csv_rows import LONGEST_ROW, Counted, rows_of, separator_in, text_of
 from milepost.cli.import_columns import COLUMNS, read_header, read_row
 from milepost.errors import ConfigurationError
+from milepost.intake.csv_rows import LONGEST_ROW, Counted, rows_of, separator_in, text_of
 from milepost.tracking.parcel import Registration
 from milepost.wire.spreadsheet import guarded, unguarded
 

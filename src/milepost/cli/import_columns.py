@@ -10,8 +10,8 @@ from milepost.api.json_input import JsonLimits, judge, read_json, storable
 from milepost.api.problems import Problem, problem_of
 from milepost.api.unnamed_carriers import Named
 from milepost.api.v3_models import read_registration
-from milepost.cli.csv_rows import undecoded
 from milepost.errors import ConfigurationError, InvalidInput
+from milepost.intake.csv_rows import undecoded
 from milepost.tracking.parcel import Registration
 from milepost.wire.spreadsheet import unguarded
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from milepost.cli.csv_rows import Counted
+from milepost.intake.csv_rows import Counted
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ import typer
 from milepost import failpoints
 from milepost.api.unnamed_carriers import Named
 from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json
-from milepost.cli.csv_rows import Counted, Row, rows_of, separator_in, text_of, undecoded
 from milepost.cli.import_columns import Column, read_fixed, read_header, read_row
 from milepost.cli.import_progress import Advance, progress
-from milepost.cli.import_verdicts import Fingerprints, Verdict, VerdictFile
 from milepost.cli.parcels import Desk, open_desk
-from milepost.errors import ConfigurationError, DatabaseUnavailable, MilepostError
+from milepost.errors import ConfigurationError, MilepostError
+from milepost.intake.csv_rows import Counted, Row, rows_of, separator_in, text_of, undecoded
+from milepost.intake.patience import patiently
+from milepost.intake.verdicts import Fingerprints, Verdict, VerdictFile
 from milepost.parcels.draft import Drafted
 from milepost.tracking.parcel import Registration
 
@@ -30,8 +31,6 @@ CHUNK = 500
 """Rows of one statement."""
 BREATH = 25
 """After so many rows what comes from the database gets its turn."""
-PATIENCE_SECONDS = 60.0
-"""How long an import waits for a database that is away."""
 EXIT_REFUSED = 3
 """Every row was read, and some were refused."""
 
@@ -199,7 +198,7 @@ async def _chunks(
     """Rows to register; what can be said about the others is said at once."""
 
     async def naming(given: Any) -> Named:
-        return await _patiently(lambda: desk.naming(given))
+        return await patiently(lambda: desk.naming(given))
 
     asked: list[Asked] = []
     for place, row in enumerate(sheet.rows, start=1):
@@ -232,7 +231,7 @@ async def _drafted(desk: Desk, asked: Sequence[Asked]) -> list[Drafted]:
         readies = [await registrar.prepare(desk.account_id, one.registration) for one in asked]
         return registrar.draft(desk.account_id, readies)
 
-    return await _patiently(work)
+    return await patiently(work)
 
 
 async def _stored(desk: Desk, asked: Sequence[Asked], drafts: Sequence[Drafted]) -> list[Verdict]:
@@ -241,20 +240,8 @@ async def _stored(desk: Desk, asked: Sequence[Asked], drafts: Sequence[Drafted])
     After a failure in the middle some may be there already: those are then told as existing.
     """
     registrar = desk.core.registrar
-    answers = await _patiently(lambda: registrar.store_drafts(desk.account_id, drafts))
+    answers = await patiently(lambda: registrar.store_drafts(desk.account_id, drafts))
     return [_verdict(one, answer) for one, answer in zip(asked, answers, strict=True)]
-
-
-async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """What ``work`` gives; waits for a database that is away."""
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return await work()
-        except DatabaseUnavailable:
-            if time.monotonic() > give_up:
-                raise
-            await asyncio.sleep(1)
 
 
 def _verdict(asked: Asked, answer: object) -> Verdict:

@@ -1,4 +1,4 @@
-"""The file of verdicts beside an import: one line a row, and what a second start goes on from.
+"""The file of verdicts beside what was read: one line a row, and what a second start goes on from.
 
 A run writes ``NAME.part`` and renames it at its end. A run that was killed leaves its part, which
 the next one first appends to the file; of two verdicts on one line the later one counts.
@@ -7,6 +7,7 @@ the next one first appends to the file; of two verdicts on one line the later on
 import csv
 import hashlib
 import os
+import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from typing import Literal
 
 from milepost.wire.spreadsheet import guarded
 
-Word = Literal["registered", "exists", "refused"]
+Word = Literal["registered", "exists", "told", "refused"]
+"""What became of a row of an import, or of a carrier's file (``told``)."""
+_DONE: tuple[Word, ...] = ("registered", "exists", "told")
 HEADER = ("line", "number", "verdict", "reason", "row")
 _SEPARATOR = "\x1f"
 _MOST_LINES = 50_000_000
+_ROW = re.compile(r"[0-3][0-9a-f]{15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,10 @@ class Fingerprints:
         self._common = hashlib.blake2b(common.encode("utf-8", "surrogatepass"), digest_size=8)
 
     def of(self, cells: Sequence[str]) -> int:
-        """63 bits."""
+        """62 bits."""
         digest = self._common.copy()
         digest.update(_SEPARATOR.join(cells).encode("utf-8", "surrogatepass"))
-        return int.from_bytes(digest.digest(), "big") >> 1
+        return int.from_bytes(digest.digest(), "big") >> 2
 
 
 class Earlier:
@@ -59,15 +63,15 @@ class Earlier:
             return
         if line >= len(self._rows):
             self._rows.extend([0] * (line + 1024 - len(self._rows)))
-        done = word in ("registered", "exists")
-        self._rows[line] = (row << 1 | (word == "registered")) if done else 0
+        place = next((place for place, done in enumerate(_DONE, 1) if done == word), 0)
+        self._rows[line] = row << 2 | place if place else 0
 
     def word(self, line: int, row: int) -> Word | None:
         """The verdict on the very same row, if it stands."""
         known = self._rows[line] if line < len(self._rows) else 0
-        if known >> 1 != row or not known:
+        if known >> 2 != row or not known:
             return None
-        return "registered" if known & 1 else "exists"
+        return _DONE[(known & 3) - 1]
 
 
 class VerdictFile:
@@ -122,5 +126,5 @@ class VerdictFile:
     def _read(self, path: Path) -> None:
         with path.open(encoding="utf-8", errors="replace", newline="") as file:
             for cells in csv.reader(file):
-                if len(cells) == len(HEADER) and cells[0].isdecimal():
+                if len(cells) == len(HEADER) and _ROW.fullmatch(cells[4]) and cells[0].isdecimal():
                     self.earlier.keep(int(cells[0]), int(cells[4], 16), cells[2])
