@@ -12,6 +12,7 @@ import pytest
 from tests.accounts.scripted_budget import NOW, Database, answer, budgets_on, caller
 
 from milepost.accounts.budget import Budgets, Spent, Windows, _Tally
+from milepost.errors import DatabaseUnavailable
 
 
 def leased(budgets: Budgets, units: int, until: float = NOW + 0.5) -> _Tally:
@@ -128,6 +129,24 @@ async def test_what_is_leased_goes_back_at_the_end(clock: SimpleNamespace) -> No
     budgets._tally(8, "read")
     await budgets.close()
     assert (database.asked, tally.leased) == ([(0, 0, 4)], 0)
+
+
+async def test_what_cannot_go_back_ends_nothing(clock: SimpleNamespace) -> None:
+    database = Database(DatabaseUnavailable("away"), answer(0))
+    budgets = budgets_on(database)
+    leased(budgets, 4)
+    budgets._tally(8, "read").leased = 2
+    cut_off = asyncio.ensure_future(asyncio.sleep(60))
+    budgets._tally(9, "read").runner = cut_off
+    asyncio.get_running_loop().call_soon(cut_off.cancel)
+    await budgets.close()
+    assert database.asked == [(0, 0, 4), (0, 0, 2)]
+
+
+def test_shorter_windows_make_shorter_leases(clock: SimpleNamespace) -> None:
+    budgets = Budgets(None, Windows(2.4))  # type: ignore[arg-type]
+    tally = _Tally(7, "read", limit=100, spent_since=10, asked_at=NOW - 0.01)
+    assert [budgets._worth_leasing(tally, NOW + later) for later in (0, 0.1)] == [20, 0]
 
 
 async def test_who_came_during_a_call_is_let_in_while_the_lease_lasts(
