@@ -10,6 +10,7 @@
     ├── TooManyRequests         over the account's budget (429), carries retry_after in seconds
     ├── DatabaseUnavailable     the database can't be asked now (503), retryable
     ├── CarrierParseError       a carrier's answer does not have the documented form
+    ├── FileUnreadable          a carrier's file can't be read, or no further; says from which line
     ├── CarrierUnreachable      no usable HTTP answer came from a carrier
     ├── NoSlot                  a carrier may not be asked now, carries the seconds to stay away
     └── ClaimLost               another worker has what this one was about to ask for
@@ -113,6 +114,17 @@ class CarrierParseError(MilepostError):
     """A carrier's answer can't be read; the text says what was expected and where."""
 
     code = "carrier_answer_unreadable"
+
+
+class FileUnreadable(MilepostError):
+    """A carrier's file can't be read from ``line`` on (0: at all); what came before it stands."""
+
+    code = "file_unreadable"
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"line {line}: {why}" if line else why)
+        self.line = line
+        self.why = why
 
 
 class CarrierUnreachable(MilepostError):

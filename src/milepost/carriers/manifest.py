@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from milepost.carriers.checksums import CHECKS
 from milepost.carriers.connector import Credential
+from milepost.carriers.file_form import FileForm
 from milepost.carriers.status_rules import (
     STRICT,
     Confidence,
@@ -207,6 +208,7 @@ class Manifest:
     quota: Quota = Quota()
     cadence: Cadence = Cadence()
     feeds: tuple[Feed, ...] = ()
+    files: FileForm = FileForm()
     simulated: bool = False
     stories: str = ""
     checked_on: date | None = None

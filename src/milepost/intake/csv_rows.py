@@ -127,6 +127,16 @@ def separator_in(header: str) -> str:
     return max(_SEPARATORS, key=header.count)
 
 
+def told_separator(header: str) -> tuple[bool, str]:
+    """Whether a first line is one that spreadsheets write (``sep=;``), and what it names.
+
+    Nothing where what it names can't separate cells.
+    """
+    if not header.lower().startswith("sep="):
+        return False, ""
+    return True, header[4:5] if header[4:5] in _SEPARATORS else ""
+
+
 def undecoded(cell: str) -> bool:
     """Whether it has bytes that are not of the file's encoding."""
     return not cell.isascii() and any("\udc80" <= one <= "\udcff" for one in cell)

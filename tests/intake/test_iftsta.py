@@ -1,0 +1,297 @@
+"""IFTSTA as carriers send it: each status a row, and what is broken costs itself alone."""
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from milepost.errors import FileUnreadable
+from milepost.intake.edifact import LONGEST_SEGMENT, segments
+from milepost.intake.files import read_file
+from milepost.intake.told_rows import FileRow, Sender
+
+MOST = 10_000_000
+SENDER = Sender("slowpost")
+
+
+def message(*body: str, reference: str = "1", release: str = "01B") -> list[str]:
+    """A message around ``body``, its segments counted."""
+    head = f"UNH+{reference}+IFTSTA:D:{release}:UN"
+    return [head, "BGM+77+DOC+9", *body, f"UNT+{len(body) + 3}+{reference}"]
+
+
+def interchange(*messages: list[str], charset: str = "UNOC") -> list[str]:
+    head = f"UNB+{charset}:3+CARRIER+SHOP+260105:0900+REF"
+    return [head, *(one for parts in messages for one in parts), f"UNZ+{len(messages)}+REF"]
+
+
+def status(code: str = "21", at: str = "202601050830", number: str = "A1") -> tuple[str, ...]:
+    return f"CNI+1+{number}", f"STS+1+{code}", f"DTM+334:{at}:203"
+
+
+def file(parts: list[str], encoding: str = "latin-1") -> bytes:
+    return "".join(f"{one}'" for one in parts).encode(encoding)
+
+
+def all_rows(data: bytes, sender: Sender = SENDER) -> tuple[list[FileRow], str]:
+    """What is read, and why it ended early."""
+    found: list[FileRow] = []
+    try:
+        for row in read_file(io.BytesIO(data), sender, most_bytes=MOST):
+            found.append(row)  # noqa: PERF402 an error must not lose them
+    except FileUnreadable as error:
+        return found, str(error)
+    return found, ""
+
+
+def one(data: bytes, sender: Sender = SENDER) -> FileRow:
+    found, ended = all_rows(data, sender)
+    assert not ended
+    (row,) = found
+    return row
+
+
+def test_a_status_with_all_it_may_bear() -> None:
+    body = [
+        "DTM+137:202601050900:203",
+        "NAD+CZ+++Shop Ltd",
+        "CNI+1+CONS001",
+        "RFF+AAS:WB77",
+        "STS+1+21:::Zugestellt ?'an der Tür?'+13",
+        "RFF+CN:3SABC1",
+        "RFF+CU:order-1",
+        "DTM+334:202601050830:203",
+        "DTM+17:20260105:102",
+        "LOC+7+DEHAM:139:6:Hamburg",
+        "GIN+BJ+00340434161094015902+00340434161094015919",
+    ]
+    found, ended = all_rows(file(interchange(message(*body))))
+    assert not ended
+    whole = ("3SABC1", "WB77", "CONS001")
+    assert [row.numbers for row in found] == [
+        ("00340434161094015902", *whole),
+        ("00340434161094015919", *whole),
+    ]
+    telling = found[0].telling
+    assert telling is not None
+    assert telling.estimate is not None
+    scan = telling.scan
+    assert (scan.raw_code, scan.reading.phase) == ("IFTSTA 21+13", "delivered")
+    assert scan.raw_text == "Zugestellt 'an der Tür'"
+    assert (scan.place.city, scan.place.country_code) == ("Hamburg", "DE")
+    assert scan.moment.instant.isoformat() == "2026-01-05T07:30:00+00:00"
+    assert (scan.moment.zone, scan.moment.zone_source) == ("Europe/Berlin", "place")
+    assert str(telling.estimate.day) == "2026-01-05"
+    assert scan.raw_fields == {"category": "1", "status": "21", "reason": "13", "directory": "01B"}
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding", "shown"),
+    [
+        ("UNOC", "latin-1", "Tür"),
+        ("UNOY", "utf-8", "Tür"),
+        ("UNOL", "iso8859-15", "Tür"),
+        # Who says ASCII and sends more loses that, and not the status.
+        ("UNOA", "latin-1", "T�r"),
+    ],
+)
+def test_the_character_set_is_that_of_the_interchange(
+    charset: str, encoding: str, shown: str
+) -> None:
+    body = [*status(), "FTX+AAI+++Tür"]
+    row = one(file(interchange(message(*body), charset=charset), encoding))
+    assert row.telling is not None
+    assert row.telling.scan.raw_text == shown
+
+
+def test_an_unknown_character_set_is_said() -> None:
+    found, ended = all_rows(file(interchange(message(*status()), charset="UNOX")))
+    assert (found, ended) == ([], "line 1: the character set 'UNOX' of UNB is not read")
+
+
+def test_separators_are_those_of_una_and_lines_may_be_wrapped() -> None:
+    parts = interchange(message(*status(), "FTX+AAI+++a?+b:c"))
+    told = "|".join(parts).replace("+", "^").replace("?^", "!+").replace(":", "#") + "|"
+    wrapped = "\r\n".join(told[at : at + 35] for at in range(0, len(told), 35))
+    row = one(f"UNA#^.! |\r\n{wrapped}\r\n".encode())
+    assert row.numbers == ("A1",)
+    assert row.telling is not None
+    assert row.telling.scan.raw_text == "a+b c"
+
+
+def test_a_blank_release_character_releases_nothing() -> None:
+    data = b"UNA:+.  '" + file(interchange(message(*status(), "FTX+AAI+++who? me")))
+    row = one(data)
+    assert row.telling is not None
+    assert row.telling.scan.raw_text == "who? me"
+
+
+def test_una_inside_a_text_is_a_text() -> None:
+    row = one(file(interchange(message(*status(), "FTX+AAI+++?'UNA!!!!!!"))))
+    assert row.telling is not None
+    assert row.telling.scan.raw_text == "'UNA!!!!!!"
+
+
+@pytest.mark.parametrize("una", [b"UNA::.? '", b"UNAab.? '", b"UNA\0+.? '", b"UNA:+"])
+def test_separators_that_are_none(una: bytes) -> None:
+    found, ended = all_rows(una + file(interchange(message(*status()))))
+    assert not found
+    assert "UNA" in ended
+
+
+def test_several_messages_and_interchanges_in_one_file() -> None:
+    first = interchange(
+        message(*status("13", number="A1"), *status("31", number="B2")),
+        message(*status("21", number="A1"), reference="2"),
+    )
+    second = interchange(message(*status("21", number="C3")), charset="UNOY")
+    found, ended = all_rows(file(first) + b"\r\nUNA:+.? '\r\n" + file(second, "utf-8"))
+    assert not ended
+    assert [row.numbers for row in found] == [("A1",), ("B2",), ("A1",), ("C3",)]
+
+
+def test_cut_off_in_the_middle_the_whole_messages_stand() -> None:
+    whole = message(*status(number="A1"))
+    half = message(*status(number="B2"), *status(number="C3"), reference="2")
+    data = file(interchange(whole, half))
+    # Wherever it is cut, the first message is told and nothing of the second is.
+    for end in (data.index(b"B2"), data.index(b"C3") + 10, data.rindex(b"UNT") + 2):
+        found, ended = all_rows(data[:end])
+        assert [row.numbers for row in found if row.telling] == [("A1",)], end
+        assert [row.problem for row in found if not row.telling] == [
+            "the message has no end, or was cut off"
+        ]
+        assert "cut off" in ended
+    # Behind the end of the second, only the interchange's is missing.
+    found, ended = all_rows(data[: data.rindex(b"UNZ")])
+    assert len([row for row in found if row.telling]) == 3
+    assert ended.endswith("the interchange has no end (UNZ): cut off")
+
+
+def test_a_message_that_lost_a_segment_tells_nothing() -> None:
+    """The one that is lost may be the one that says whose the next status is."""
+    parts = interchange(message(*status(number="A1"), *status(number="B2")))
+    parts.remove("CNI+1+B2")
+    found, ended = all_rows(file(parts))
+    assert not ended
+    assert [(row.telling, row.problem) for row in found] == [
+        (None, "the message has another number of segments than it says")
+    ]
+
+
+def test_fewer_messages_than_the_interchange_says() -> None:
+    parts = interchange(message(*status()))
+    parts[-1] = "UNZ+2+REF"
+    found, ended = all_rows(file(parts))
+    assert len(found) == 1
+    assert "fewer messages than it says" in ended
+
+
+def test_another_message_is_listed() -> None:
+    other = ["UNH+2+ORDERS:D:96A:UN", "BGM+220+1", "UNT+3+2"]
+    found, _ = all_rows(file(interchange(message(*status()), other)))
+    assert [row.problem for row in found] == ["", "not an IFTSTA message"]
+
+
+@pytest.mark.parametrize(
+    ("dtm", "instant"),
+    [
+        ("DTM+334:202601050830:203", "2026-01-05T08:30:00+00:00"),
+        ("DTM+334:20260105083015:204", "2026-01-05T08:30:15+00:00"),
+        ("DTM+78:2601050830:201", "2026-01-05T08:30:00+00:00"),
+        ("DTM+78:260105083015:202", "2026-01-05T08:30:15+00:00"),
+        ("DTM+35:20260105:102", "2026-01-05T23:59:59+00:00"),
+        ("DTM+334:202601050830?+0100:205", "2026-01-05T07:30:00+00:00"),
+        ("DTM+334:202601050830CET:303", "2026-01-05T07:30:00+00:00"),
+        ("DTM+334:202601050830UTC:303", "2026-01-05T08:30:00+00:00"),
+        ("DTM+334:202601050830", "2026-01-05T08:30:00+00:00"),
+    ],
+)
+def test_times_in_the_forms_of_2379(dtm: str, instant: str) -> None:
+    row = one(file(interchange(message("CNI+1+A1", "STS+1+21", dtm))))
+    assert row.telling is not None, row.problem
+    assert row.telling.scan.moment.instant.isoformat() == instant
+
+
+@pytest.mark.parametrize(
+    ("dtm", "why"),
+    [
+        ("DTM+334:20260105:203", "not as long as its form"),
+        ("DTM+334:202613050830:203", "not a time"),
+        ("DTM+334:202601050830XYZ:303", "zone that is not known"),
+        ("DTM+334:5:803", "no time that is read"),
+        ("DTM+17:202601050830:203", "no time of the status"),
+    ],
+)
+def test_a_time_that_is_none_costs_the_status_alone(dtm: str, why: str) -> None:
+    body = ["CNI+1+A1", "STS+1+21", dtm, *status(number="B2")]
+    bad, good = all_rows(file(interchange(message(*body))))[0]
+    assert why in bad.problem
+    assert (bad.number, good.number, good.problem) == ("A1", "B2", "")
+
+
+def test_who_cannot_be_read_is_not_whoever_was_before() -> None:
+    body = [*status(number="A1"), "CNI+2+B\0", "STS+1+21", "DTM+334:202601050830:203"]
+    body += status(number="C3")
+    found, _ = all_rows(file(interchange(message(*body))))
+    assert [(row.number, bool(row.problem)) for row in found] == [
+        ("A1", False),
+        ("A1", True),
+        ("C3", False),
+    ]
+
+
+def test_a_segment_without_end_ends_the_file() -> None:
+    data = file(interchange(message(*status()))) + b"UNB+" + b"x" * (LONGEST_SEGMENT + 1)
+    found, ended = all_rows(data)
+    assert len(found) == 1
+    assert "longer than" in ended
+
+
+PIECES = st.sampled_from(
+    [
+        b"UNA:+.? '",
+        b"UNB+UNOC:3'",
+        b"UNH+1+IFTSTA:D:01B:UN'",
+        b"CNI+1+A1'",
+        b"STS+1+21'",
+        b"DTM+334:202601050830:203'",
+        b"GIN+BJ+1+2'",
+        b"UNT+5+1'",
+        b"UNZ+1+R'",
+        b"?",
+        b"'",
+        b"+",
+        b":",
+        b"\r\n",
+        b"\x00",
+        b"\xff",
+        b"LOC+7+NLAMS'",
+        b"RFF+CN:1'",
+        b"FTX+++",
+        b"UNT+'",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=40).map(b"".join)))
+def test_any_bytes_are_rows_or_the_one_error(data: bytes) -> None:
+    for start in (b"", b"UNA:+.? '", b"UNB+UNOY:4'UNH+1+IFTSTA:D:96A:UN'"):
+        found, _ = all_rows(start + data)
+        for row in found:
+            assert (row.telling is None) == bool(row.problem)
+            assert row.telling is None or row.numbers
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), max_size=8))
+def test_whatever_is_released_comes_back(texts: list[str]) -> None:
+    def released(text: str) -> str:
+        return "".join(f"?{one}" if one in "?'+:" else one for one in text)
+
+    data = "".join(f"FTX+{released(text)}'" for text in texts).encode()
+    read = [raw.read() for raw in segments(io.BytesIO(b"UNB+UNOY:4'" + data))][1:]
+    wanted = [text.replace("\r", "").replace("\n", "").strip() for text in texts]
+    assert [segment.text(0) for segment in read] == wanted
