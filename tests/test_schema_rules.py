@@ -28,6 +28,10 @@ OVER_ACCOUNTS = {
     "monitoring: deadline-age": "what /metrics and doctor tell the operator",
     "0009_monitoring.sql: lane_ages": "what /metrics and doctor tell the operator, bounded",
     "0009_monitoring.sql: outbox_age": "what /metrics and doctor tell the operator, bounded",
+    "intake: due_turns": "who was told something: as whose turn it is",
+    "intake: accounts_told": "what is kept of whom, page by page",
+    "intake: accounts_of_lanes": "whose parcels a carrier's feed is about, page by page",
+    "0032_intake.sql: intake_ages": "what /metrics and doctor tell the operator, bounded",
     "parcels: accounts-with-parcels": "whose parcels are gone through, page by page",
 }
 

@@ -29,6 +29,7 @@ registrations = Counter("milepost_registrations", "Parcels registered, or refuse
 records = Counter("milepost_records", "Observations recorded", ["source"])
 told = Counter("milepost_told", "Numbers that a push, feed or file spoke of", ["source", "verdict"])
 events = Counter("milepost_events", "Events that were new in a record", ["type"])
+pushes = Counter("milepost_pushes", "What carriers pushed to us", ["carrier", "outcome"])
 checks = Counter("milepost_checks", "Parcels a carrier was asked about", ["carrier", "outcome"])
 carrier_seconds = Histogram(
     "milepost_carrier_seconds",

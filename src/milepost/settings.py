@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     keep_outbox_days: float = Field(default=30, ge=0)
     keep_timings_days: float = Field(default=1095, ge=0)
     keep_audit_days: float = Field(default=730, ge=0)
+    keep_pushes_days: float = Field(default=30, ge=0)
 
     max_raw_payload_bytes: int = Field(default=256 * 1024, ge=0)
 

@@ -18,7 +18,11 @@ from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
 from milepost.intake.tell import Teller
+from milepost.intake.addresses import Addresses
+from milepost.intake.feeds import Feeds
+from milepost.intake.inbox import Inbox
 from milepost.monitoring.check import Checker
+from milepost.intake.turns import Intake
 from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
 from milepost.parcels.change import Changer
@@ -62,6 +66,7 @@ class ApiParts:
     budgets: Budgets
 
 
+    addresses: Addresses
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What the worker needs."""
@@ -74,6 +79,7 @@ class WorkerParts:
     deadlines: Deadlines
     unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
 
+    intake: Intake
 
 @asynccontextmanager
 async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]:
@@ -111,7 +117,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             registrar=Registrar(pool, renderer, reregister_after),
             changer=Changer(pool, renderer, reregister_after),
             recorder=recorder,
-            teller=Teller(pool, catalogue, recorder),
+            teller=Teller(pool, catalogue, recorder, Planning(settings, histories)),
             histories=histories,
             recognitions=Recognitions(pool, catalogue),
         )
@@ -134,6 +140,7 @@ async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
 
 @asynccontextmanager
 async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
+            addresses=Addresses(core.pool, core.secret_keys, core.catalogue),
     """The worker's parts, acting as milepost_worker, with the simulated carrier started."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(core_parts(settings, "milepost_worker"))
@@ -164,3 +171,8 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             deadlines=Deadlines(core.pool, core.catalogue, core.recorder),
             unmapped=core.recorder.unmapped,
         )
+            intake=Intake(
+                core.pool,
+                Inbox(core.pool, core.catalogue, core.teller),
+                Feeds(core.pool, core.catalogue, core.credentials, fetcher),
+            ),

@@ -48,8 +48,10 @@ SELECT create_distributed_function('account_credential(bigint,text)', 'p_account
 SELECT create_distributed_function('authenticate_key(bigint,text)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('authenticate_token(bigint,bytea[])', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('begin_idempotent(bigint,text,bytea,integer)', 'p_account_id', colocate_with => 'account');
+SELECT create_distributed_function('begin_turn(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_checks(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_deadlines(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('claim_due(bigint,text,integer,interval,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_feed(bigint,text,timestamp with time zone,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_pushes(bigint,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_watches(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
@@ -65,6 +67,7 @@ SELECT create_distributed_function('keep_carrier_hours(bigint,jsonb)', 'p_accoun
 SELECT create_distributed_function('keep_fed(bigint,text,bigint,timestamp with time zone,integer,text,bytea[],double precision)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_push(bigint,bigint,jsonb,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_seen(bigint,bigint,bigint,jsonb)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('known_numbers(bigint,text[],text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('lane_samples(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_parcels(bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_tracked(bigint,bigint[])', 'p_account', colocate_with => 'account');
@@ -91,12 +94,14 @@ SELECT create_distributed_function('renew_leases(bigint,bigint[],bigint[],interv
 SELECT create_distributed_function('repair_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lanes(bigint,text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('rest_lane(bigint,text,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('rest_turn(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('search_parcels(bigint,tsquery,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('uncount_checks(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('unseen_parcels(bigint,integer)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('wait_for_slot(bigint,text,interval,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('wake_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT truncate_local_data_after_distributing_table('account');
 SELECT truncate_local_data_after_distributing_table('api_key');

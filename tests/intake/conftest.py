@@ -9,9 +9,11 @@ from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.intake.tell import Teller
+from milepost.monitoring.plan import Planning
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
+from milepost.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -40,5 +42,7 @@ def recorder(worker_pool: Pool, renderer: Renderer) -> Recorder:
 
 
 @pytest.fixture
-def teller(worker_pool: Pool, catalogue: Catalogue, recorder: Recorder) -> Teller:
-    return Teller(worker_pool, catalogue, recorder)
+def teller(
+    worker_pool: Pool, catalogue: Catalogue, recorder: Recorder, settings: Settings
+) -> Teller:
+    return Teller(worker_pool, catalogue, recorder, Planning(settings))

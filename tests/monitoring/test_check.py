@@ -5,7 +5,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.monitoring.conftest import House
@@ -23,6 +23,7 @@ from milepost.carriers.connector import (
 )
 from milepost.db.pool import Pool
 from milepost.errors import DatabaseUnavailable
+from milepost.intake.turns import Intake
 from milepost.monitoring import settle as settle_module
 from milepost.monitoring import slots
 from milepost.monitoring.claim import Lane, due_lanes, pause
@@ -207,7 +208,13 @@ async def test_a_lane_whose_check_fails_lets_others_have_their_turn(
 
     monkeypatch.setattr(house.checker, "check", fail)
     parts = WorkerParts(
-        settings, house.pool, house.catalogue, house.credentials, house.checker, house.deadlines
+        settings,
+        house.pool,
+        house.catalogue,
+        house.credentials,
+        house.checker,
+        house.deadlines,
+        cast(Intake, None),
     )
     await worker._check(parts, lane)
     assert await due_lanes(house.pool, 10) == []

@@ -19,8 +19,9 @@ from milepost.accounts.statements import statements
 from milepost.db.pool import Pool, retrying
 from milepost.errors import TooManyRequests
 
-Kind = Literal["read", "write", "token"]
+Kind = Literal["read", "write", "token", "push"]
 TOKENS_PER_MINUTE = 100
+PUSHES_PER_MINUTE = 6_000
 MOST_TALLIES = 10_000
 MOST_LEASED = 10_000
 _BUCKETS = 240
@@ -291,3 +292,5 @@ def _limits(limits: Limits, kind: Kind) -> tuple[int, int]:
             return limits.writes_per_minute, limits.writes_per_second
         case "token":
             return TOKENS_PER_MINUTE, 0
+        case "push":
+            return PUSHES_PER_MINUTE, 0

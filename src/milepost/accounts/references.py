@@ -1,6 +1,7 @@
 """Random secrets and the ids that name their account in clear.
 
-``mp_<account>_<random>`` is a public key, ``mpt_<account>_<random>`` an access token: the account
+``mp_<account>_<random>`` is a public key, ``mpt_<account>_<random>`` an access token and
+``mpp_<account>_<random>`` the secret part of an address that a carrier pushes to: the account
 is known before anything is looked up, so a look-up asks one account's rows and no others. Secrets
 end in a checksum, which lets secret scanners tell a real one from a look-alike.
 """
@@ -31,6 +32,18 @@ def new_token(account_id: int) -> str:
     """An opaque access token of 256 random bits."""
     body = f"mpt_{account_digits(account_id)}_{secrets.token_hex(32)}"
     return body + _checksum(body)
+
+
+def new_push_secret(account_id: int) -> str:
+    """The secret part of an address that a carrier pushes to; 256 random bits."""
+    body = f"mpp_{account_digits(account_id)}_{secrets.token_hex(32)}"
+    return body + _checksum(body)
+
+
+def is_whole(reference: str) -> bool:
+    """Whether a reference that ends in a checksum is as it was given out: no look-up tells more
+    about one that is mistyped or made up."""
+    return reference[-8:] == _checksum(reference[:-8])
 
 
 def account_of(reference: str, prefix: str) -> int:

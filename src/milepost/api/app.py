@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from milepost import settings, tracing, wiring
 from milepost.api import (
+    carrier_pushes,
     docs,
     health,
     json_schemas,
@@ -132,6 +133,7 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     api.include_router(milepost_v1.router)
     api.include_router(milepost_batch.router)
     api.include_router(milepost_carriers.router)
+    api.include_router(carrier_pushes.router)
     api.include_router(milepost_changes.router)
     api.include_router(milepost_parcels.router)
     api.include_router(milepost_recognise.router)

@@ -1,5 +1,6 @@
 """The one way in: who calls, and whether the budget allows it, before any body is read."""
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ ADMITTED = "milepost.admitted"
 _FIELDS = "milepost.fields"
 RECOGNISE = "/api/milepost/v1/recognise"
 """A question that takes a body: it writes nothing, so it is a read."""
+_PUSH = re.compile(r"/api/milepost/v1/carriers/[^/]{1,64}/push/[^/]{1,255}")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -57,6 +59,11 @@ class Door:
         """
         caller = await self._gatekeeper.from_header(_authorization(scope))
         return Admitted(caller, rate_headers(await self._budgets.spend(caller, _kind(scope))))
+
+
+def is_push(path: str) -> bool:
+    """Whether a path is an address that a carrier pushes to, which says itself who may."""
+    return "/push/" in path and _PUSH.fullmatch(path) is not None
 
 
 def current_caller(request: Request) -> Caller:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from milepost.api.authentication import Message, Receive, Scope, header
+from milepost.api.authentication import Message, Receive, Scope, header, is_push
 from milepost.api.deadlines import Deadline
 from milepost.api.error_bodies import Family, family_of
 from milepost.api.json_input import JsonLimits, read_json
@@ -90,7 +90,8 @@ class Body:
 
     def _takes_json(self) -> bool:
         """Whether the body is JSON; 415 where it should be and says that it is not."""
-        if family_of(self._scope["path"]) is Family.OAUTH:
+        if family_of(self._scope["path"]) is Family.OAUTH or is_push(self._scope["path"]):
+            # What a carrier says is judged less strictly than what a client does.
             return False
         said = header(self._scope, b"content-type") or b"application/json"
         main, _, subtype = said.split(b";")[0].strip().lower().partition(b"/")

@@ -27,6 +27,7 @@ from milepost.api.authentication import (
     Scope,
     Send,
     header,
+    is_push,
 )
 from milepost.api.bodies import STREAMED, Body, Refused
 from milepost.api.deadlines import Deadlines
@@ -152,7 +153,7 @@ class Guard:
     async def _let_through(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         _read_path(scope)
         _check_bounds(scope, self._settings)
-        if scope["path"].startswith("/api/"):
+        if scope["path"].startswith("/api/") and not is_push(scope["path"]):
             admitted = self._door.known(scope) or await self._door.admit(scope)
             scope[ADMITTED] = admitted
             reply.headers.extend(admitted.headers)

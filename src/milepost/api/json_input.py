@@ -46,7 +46,7 @@ def read_json(body: bytes, limits: JsonLimits) -> Any:
     """
     if not body.strip():
         raise InvalidInput("Field required", ("body",), "missing")
-    if _depth_exceeds(body, limits.depth):
+    if depth_exceeds(body, limits.depth):
         raise InvalidInput(f"JSON is nested deeper than {limits.depth}", ("body",), "json_invalid")
     try:
         text = body.decode("utf-8-sig")
@@ -93,8 +93,9 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def _depth_exceeds(body: bytes, most: int) -> bool:
-    """Counted before parsing: a deep document would exhaust the parser's stack."""
+def depth_exceeds(body: bytes, most: int) -> bool:
+    """Whether it is nested deeper than ``most``. Counted before parsing: a deep document would
+    exhaust the parser's stack."""
     if body.count(b"[") + body.count(b"{") <= most:
         return False
     depth = 0

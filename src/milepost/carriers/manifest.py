@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from milepost.carriers.changes import Changes
 from milepost.carriers.checksums import CHECKS
 from milepost.carriers.connector import Credential
+from milepost.carriers.push import Push
 from milepost.carriers.file_form import FileForm
 from milepost.carriers.status_rules import (
     STRICT,
@@ -224,6 +226,8 @@ class Manifest:
     def by_code(self) -> Mapping[str, StatusRule]:
         """The status rules by raw code."""
         return self.rules.by_code
+    push: Push | None = None
+    changes: Changes | None = None
 
     def classify(self, raw_code: str, *texts: str) -> tuple[str, Reading]:
         """The scan class and the reading of one event (see ``Rules.classify``)."""

@@ -11,8 +11,10 @@ from types import MappingProxyType
 from typing import Literal, cast
 from urllib.parse import quote
 
-from milepost.carriers.connector import Connector, Credential
+from milepost.carriers.changes import ReadsChanges
+from milepost.carriers.connector import Connector, Credential, Found
 from milepost.carriers.manifest import Manifest, read_manifest
+from milepost.carriers.push import PushReader
 from milepost.carriers.rereading import Reread, RereadsEvents, by_text
 from milepost.errors import ConfigurationError
 from milepost.tracking.events import Wording
@@ -80,6 +82,33 @@ class Carrier:
     def reread(self, told: Wording) -> Reading | None:
         """What an event it told means by today's rules; None for a carrier that can't be asked."""
         return self.asked._reread(told) if self.can_be_asked else None
+
+    @cached_property
+    def _push_reader(self) -> PushReader:
+        module = import_module(f"{self.package}.{self.folder.name}.push")
+        return cast(PushReader, module.read_push)
+
+    def read_push(self, body: bytes, headers: Mapping[str, str]) -> list[tuple[str, Found]]:
+        """What a payload it pushed says, by number; nothing where it is about no parcel.
+
+        Pure. Raises CarrierParseError where its shape is not one we know, ConfigurationError for a
+        carrier that does not push.
+        """
+        if self.manifest.push is None:
+            raise ConfigurationError(f"{self.manifest.name} does not push")
+        return self._push_reader(self.manifest, body, headers)
+
+    def read_fed(self, body: bytes, headers: Mapping[str, str]) -> list[tuple[str, Found]]:
+        """What one entry of its feed of changes says, as ``read_push``."""
+        return self.changes_reader.read_change(self.manifest, body, headers)
+
+    @cached_property
+    def changes_reader(self) -> ReadsChanges:
+        """What asks its feed of changes. ConfigurationError for a carrier that has none."""
+        if self.manifest.changes is None:
+            raise ConfigurationError(f"{self.manifest.name} has no feed of changes")
+        module = import_module(f"{self.package}.{self.folder.name}.changes")
+        return cast(ReadsChanges, module)
 
     def asking_with(self, credential: Credential) -> Credential:
         """The credential with what the answering carrier is to be told besides."""

@@ -35,6 +35,11 @@ GAUGES = {
     ),
     "milepost_outbox_oldest_seconds": ("Age of the oldest event nobody was told", ()),
     "milepost_deadline_oldest_due_seconds": ("How long the first deadline has been over", ()),
+    "milepost_pushes_kept": ("What carriers pushed and nobody has told on", ("state",)),
+    "milepost_push_oldest_due_seconds": (
+        "How long the first of them has been due; one nobody tries again, since it came",
+        ("state",),
+    ),
     "milepost_carrier_held": ("Credentials a carrier may not be asked with now", ("carrier",)),
     "milepost_carrier_breaker_open": ("Credentials whose breaker is open", ("carrier",)),
     "milepost_job_success_age_seconds": ("Since a regular job last ended well", ("job_name",)),
@@ -123,6 +128,9 @@ class Gauges:
             self._set("milepost_queue_oldest_due_seconds", waiting.oldest_due_seconds, what)
         self._set("milepost_outbox_oldest_seconds", queues.outbox_seconds)
         self._set("milepost_deadline_oldest_due_seconds", queues.deadline_seconds)
+        for one in queues.untold:
+            self._set("milepost_pushes_kept", one.payloads, one.state)
+            self._set("milepost_push_oldest_due_seconds", one.due_seconds, one.state)
         carriers = sorted({one.carrier_code for one in queues.held})[:MOST_CARRIERS]
         for carrier in carriers:
             held = [one for one in queues.held if one.carrier_code == carrier]

@@ -75,7 +75,50 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.begin_turn(p_account bigint, p_queue text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    INSERT INTO intake_turn AS t (account_id, queue, turn_at) VALUES (p_account, p_queue, now())
+    ON CONFLICT (account_id, queue) DO UPDATE SET turn_at = now() WHERE t.turn_at = 'infinity';
+END
+$$;
+
 CREATE FUNCTION public.claim_checks(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone, next_deadline_at timestamp with time zone)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM claim_due(p_account, p_carrier, p_limit, p_lease, 1);
+END
+$$;
+
+CREATE FUNCTION public.claim_deadlines(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    taken bigint[];
+    earliest timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    taken := ARRAY(
+        SELECT w.parcel_id FROM watch w
+        WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+          AND w.next_deadline_at <= now() AND w.next_deadline_at < 'infinity'
+        ORDER BY w.next_deadline_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    UPDATE watch w SET next_deadline_at = now() + p_lease
+    WHERE w.account_id = p_account AND w.parcel_id = ANY (taken);
+    SELECT w.next_deadline_at INTO earliest FROM watch w
+    WHERE w.account_id = p_account AND w.carrier_code = p_carrier
+      AND w.next_deadline_at < 'infinity'
+    ORDER BY w.next_deadline_at LIMIT 1;
+    UPDATE lane l SET deadline_at = least(now() + interval '6 hours', greatest(now(), earliest))
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier;
+    RETURN QUERY SELECT unnest(taken);
+END
+$$;
+
+CREATE FUNCTION public.claim_due(p_account bigint, p_carrier text, p_limit integer, p_lease interval, p_batch integer) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone, next_deadline_at timestamp with time zone)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
@@ -86,8 +129,17 @@ DECLARE
     -- By urgency, counted from 1: the latest due time of those taken, where the index is read on.
     latest timestamptz[] := array_fill('-infinity'::timestamptz, ARRAY[4]);
     last_due timestamptz;
+    a_quarter integer := p_limit / 4;
+    room integer;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
+    IF p_limit < 4 THEN
+        -- A quarter of so few is none: of four in a row, over the day, one.
+        SELECT (d.checks + p_limit) / 4 - d.checks / 4 INTO a_quarter FROM check_day d
+        WHERE d.account_id = p_account AND d.carrier_code = p_carrier
+          AND d.day = (now() AT TIME ZONE 'UTC')::date;
+        a_quarter := coalesce(a_quarter, 0);
+    END IF;
     -- One urgency at a time, so that the index gives the rows in order and only those due are read.
     waiting := ARRAY(
         SELECT due.parcel_id FROM generate_series(1, 3) AS level (urgency)
@@ -95,7 +147,7 @@ BEGIN
             SELECT w.parcel_id FROM watch w
             WHERE w.account_id = p_account AND w.carrier_code = p_carrier
               AND w.urgency = level.urgency AND w.due_at <= now()
-            ORDER BY w.due_at LIMIT p_limit / 4
+            ORDER BY w.due_at LIMIT a_quarter
         ) AS due);
     SELECT coalesce(array_agg(t.parcel_id), '{}'),
            ARRAY[latest[1], coalesce(max(t.due_at) FILTER (WHERE t.urgency = 1), latest[2]),
@@ -104,7 +156,7 @@ BEGIN
     INTO taken, latest
     FROM (SELECT w.parcel_id, w.due_at, w.urgency FROM watch w
           WHERE w.account_id = p_account AND w.parcel_id = ANY (waiting) AND w.due_at <= now()
-          ORDER BY w.due_at LIMIT p_limit / 4 FOR UPDATE SKIP LOCKED) AS t;
+          ORDER BY w.due_at LIMIT a_quarter FOR UPDATE SKIP LOCKED) AS t;
     FOR level IN 0..3 LOOP
         EXIT WHEN cardinality(taken) >= p_limit;
         SELECT coalesce(array_agg(t.parcel_id), '{}'), max(t.due_at) INTO more, last_due
@@ -116,6 +168,26 @@ BEGIN
         taken := taken || more;
         latest[level + 1] := greatest(latest[level + 1], last_due);
     END LOOP;
+    room := least(p_limit, (cardinality(taken) + p_batch - 1) / p_batch * p_batch)
+            - cardinality(taken);
+    IF room > 0 THEN
+        -- Taken along for nothing: the rows due first, where no more than a quarter of their wait is
+        -- left. A parcel's last question has its time (urgency 3); others' rows are due when their
+        -- lease ends.
+        taken := taken || ARRAY(
+            SELECT w.parcel_id FROM watch w
+            WHERE w.account_id = p_account AND w.lease_until IS NULL AND w.due_at > now()
+              AND w.parcel_id = ANY (ARRAY(
+                SELECT soon.parcel_id FROM generate_series(0, 2) AS level (urgency)
+                CROSS JOIN LATERAL (
+                    SELECT s.parcel_id, s.due_at, s.last_checked_at FROM watch s
+                    WHERE s.account_id = p_account AND s.carrier_code = p_carrier
+                      AND s.urgency = level.urgency AND s.due_at > now() AND s.due_at < 'infinity'
+                    ORDER BY s.due_at LIMIT room
+                ) AS soon
+                WHERE (soon.due_at - now()) * 4 <= soon.due_at - soon.last_checked_at))
+            ORDER BY w.due_at LIMIT room FOR UPDATE SKIP LOCKED);
+    END IF;
     RETURN QUERY
     WITH claimed AS (
         UPDATE watch w SET fence = w.fence + 1, lease_until = now() + p_lease,
@@ -148,7 +220,8 @@ BEGIN
         EXIT WHEN last_due <= now();
         latest := array_fill('-infinity'::timestamptz, ARRAY[4]);
     END LOOP;
-    UPDATE lane l SET turn_at = greatest(coalesce(last_due, 'infinity'), now(), l.paused_until)
+    UPDATE lane l SET turn_at = greatest(coalesce(last_due, 'infinity'), now(), l.paused_until),
+                      served_at = CASE WHEN cardinality(taken) > 0 THEN now() ELSE l.served_at END
     WHERE l.account_id = p_account AND l.carrier_code = p_carrier
       AND l.state IN ('open', 'credential_refused');
     IF cardinality(taken) > 0 THEN
@@ -157,31 +230,6 @@ BEGIN
         ON CONFLICT (account_id, day, carrier_code) DO UPDATE
         SET checks = d.checks + excluded.checks;
     END IF;
-END
-$$;
-
-CREATE FUNCTION public.claim_deadlines(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS SETOF bigint
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    taken bigint[];
-    earliest timestamptz;
-BEGIN
-    PERFORM set_config('milepost.account_id', p_account::text, true);
-    taken := ARRAY(
-        SELECT w.parcel_id FROM watch w
-        WHERE w.account_id = p_account AND w.carrier_code = p_carrier
-          AND w.next_deadline_at <= now() AND w.next_deadline_at < 'infinity'
-        ORDER BY w.next_deadline_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
-    UPDATE watch w SET next_deadline_at = now() + p_lease
-    WHERE w.account_id = p_account AND w.parcel_id = ANY (taken);
-    SELECT w.next_deadline_at INTO earliest FROM watch w
-    WHERE w.account_id = p_account AND w.carrier_code = p_carrier
-      AND w.next_deadline_at < 'infinity'
-    ORDER BY w.next_deadline_at LIMIT 1;
-    UPDATE lane l SET deadline_at = least(now() + interval '6 hours', greatest(now(), earliest))
-    WHERE l.account_id = p_account AND l.carrier_code = p_carrier;
-    RETURN QUERY SELECT unnest(taken);
 END
 $$;
 
@@ -651,6 +699,19 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.known_numbers(p_account bigint, p_carriers text[], p_number_keys text[]) RETURNS TABLE(number_key text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT DISTINCT n.number_key FROM tracked_number n
+    WHERE n.account_id = p_account AND n.number_key = ANY (p_number_keys) AND n.kind = 'number'
+      AND n.is_current AND n.carrier_code = ANY (p_carriers);
+END
+$$;
+
 CREATE FUNCTION public.lane_ages(p_most integer) RETURNS TABLE(account_id bigint, carrier_code text, state text, paused boolean, due_seconds double precision)
     LANGUAGE plpgsql
     AS $$
@@ -672,14 +733,23 @@ $$;
 CREATE FUNCTION public.lane_samples(p_account bigint, p_carrier text, p_most integer) RETURNS TABLE(origin_country text, destination_country text, announced_at timestamp with time zone, first_scan_at timestamp with time zone, delivered_at timestamp with time zone, scans jsonb)
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    few timestamptz;
+    one_of bigint;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT t.ended_at INTO few FROM parcel_timing t
+    WHERE t.account_id = p_account AND t.carrier_code = p_carrier AND t.ended_at IS NOT NULL
+    ORDER BY t.ended_at DESC OFFSET p_most - 1 LIMIT 1;
+    one_of := greatest(1, least(200, ceil(
+        extract(epoch FROM interval '28 d') / greatest(1, extract(epoch FROM now() - few)))));
     RETURN QUERY
     WITH ended AS (
         SELECT t.parcel_id, t.origin_country, t.destination_country, t.announced_at,
                t.first_scan_at, t.delivered_at
         FROM parcel_timing t
         WHERE t.account_id = p_account AND t.carrier_code = p_carrier AND t.ended_at IS NOT NULL
+          AND (few IS NULL OR one_of = 1 OR t.parcel_id % one_of = 0)
         ORDER BY t.ended_at DESC LIMIT p_most
     )
     SELECT d.origin_country, d.destination_country, d.announced_at, d.first_scan_at, d.delivered_at,
@@ -1634,6 +1704,16 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.rest_turn(p_account bigint, p_queue text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE intake_turn t SET turn_at = 'infinity'
+    WHERE t.account_id = p_account AND t.queue = p_queue;
+END
+$$;
+
 CREATE FUNCTION public.retire_parcels(p_account bigint, p_parcels bigint[], p_reusable_before timestamp with time zone) RETURNS bigint[]
     LANGUAGE plpgsql
     AS $$
@@ -1893,6 +1973,23 @@ BEGIN
     WHERE p.account_id = p_account AND p.parcel_id > seen
       AND p.created_at < now() - interval '2 minutes'
     ORDER BY p.parcel_id LIMIT p_most;
+END
+$$;
+
+CREATE FUNCTION public.wait_for_slot(p_account bigint, p_carrier text, p_wait interval, p_gap interval) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE lane l SET paused_until = greatest(l.paused_until, w.turn_at),
+                      turn_at = greatest(l.paused_until, w.turn_at)
+    FROM (SELECT now() + p_wait - interval '0.9 s' * (s.waited / (s.waited + 1 + 8 * s.gap)) AS turn_at
+          FROM (SELECT extract(epoch FROM p_gap)::float8 AS gap,
+                       extract(epoch FROM now() - coalesce(o.served_at, now() - interval '30 d'))::float8
+                           AS waited
+                FROM lane o WHERE o.account_id = p_account AND o.carrier_code = p_carrier) AS s) AS w
+    WHERE l.account_id = p_account AND l.carrier_code = p_carrier
+      AND l.state IN ('open', 'credential_refused');
 END
 $$;
 
@@ -2168,7 +2265,8 @@ CREATE TABLE public.lane (
     paused_until timestamp with time zone,
     state text DEFAULT 'open'::text NOT NULL COLLATE pg_catalog."C",
     deadline_at timestamp with time zone DEFAULT (now() + '06:00:00'::interval),
-    learnt_at timestamp with time zone
+    learnt_at timestamp with time zone,
+    served_at timestamp with time zone
 )
 WITH (fillfactor='70');
 

@@ -1,12 +1,14 @@
 """An account was told something about a number, by a push, a feed or a file: the one way in.
 
 Whoever reads such a thing ends with numbers and what was said about each (``Found``, as a carrier's
-answer is read). From here on it goes the way of an answer: an Observation, and ``record``.
+answer is read). From here on it goes the way of an answer: an Observation, and ``record``. Whom a
+carrier pushes to need not ask it as often, and is to ask at once where it says only that something
+has changed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -14,6 +16,8 @@ from milepost import metrics
 from milepost.carriers.connector import Found
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, retrying, tenant
+from milepost.intake.statements import INTAKE
+from milepost.monitoring.plan import Planning
 from milepost.parcels.apply import news_of
 from milepost.parcels.find import QUERIES
 from milepost.parcels.record import Recorder
@@ -28,6 +32,7 @@ class Verdict(StrEnum):
 
     NEWS = "news"  # at least one event that nobody had told before
     KNOWN = "known"  # the parcel is ours, and no event was new
+    ASKED = "asked"  # it was only said that something changed: the carrier is asked
     UNKNOWN_NUMBER = "unknown_number"  # no current parcel of the account: nothing was written
 
 
@@ -43,10 +48,13 @@ class Told:
 class Teller:
     """Tells parcels what others than a poll say. One per process, for any account."""
 
-    def __init__(self, pool: Pool, catalogue: Catalogue, recorder: Recorder) -> None:
+    def __init__(
+        self, pool: Pool, catalogue: Catalogue, recorder: Recorder, planning: Planning
+    ) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self._recorder = recorder
+        self._planning = planning
 
     async def tell(
         self,
@@ -67,15 +75,31 @@ class Teller:
 
         Raises DatabaseUnavailable; nothing of a parcel is half written then, so tell it again.
         """
+        holders = await self.holders(account_id, carrier_code, number)
+        if source == "push" and not found.scans and found.estimate is None:
+            told = await self._ask(account_id, holders)
+        else:
+            told = await self._record(account_id, holders, found, source, observed_at)
+        metrics.told.labels(source, told.verdict.value).inc()
+        return told
+
+    async def _record(
+        self,
+        account_id: int,
+        holders: Sequence[tuple[int, str]],
+        found: Found,
+        source: Source,
+        observed_at: datetime,
+    ) -> Told:
         written: list[int] = []
         new_events = 0
-        for parcel_id, code in await self.holders(account_id, carrier_code, number):
-            observation = Observation(code, source, observed_at, found.scans, found.complete)
+        for parcel_id, code in holders:
+            now = datetime.now(UTC)
             recorded = await self._recorder.record(
                 account_id,
                 parcel_id,
-                observation,
-                datetime.now(UTC),
+                Observation(code, source, observed_at, found.scans, found.complete),
+                now,
                 lambda _journey, _parcel: None,
                 news=news_of(found),
             )
@@ -83,9 +107,34 @@ class Teller:
                 continue  # erased meanwhile
             written.append(parcel_id)
             new_events += recorded.new_events
-        verdict = _verdict(written, new_events)
-        metrics.told.labels(source, verdict.value).inc()
+            carrier = self._catalogue.get(code)
+            if source == "push" and carrier is not None and carrier.can_be_asked:
+                plan = self._planning.after_told(carrier.manifest, recorded.journey, now)
+                await self._plan(account_id, parcel_id, plan.urgency, plan.due_at - now, ask=False)
+        if not written:
+            return Told(Verdict.UNKNOWN_NUMBER)
+        verdict = Verdict.NEWS if new_events else Verdict.KNOWN
         return Told(verdict, tuple(written), new_events)
+
+    async def _ask(self, account_id: int, holders: Sequence[tuple[int, str]]) -> Told:
+        for parcel_id, _ in holders:
+            await self._plan(account_id, parcel_id, None, timedelta(), ask=True)
+        verdict = Verdict.ASKED if holders else Verdict.UNKNOWN_NUMBER
+        return Told(verdict, tuple(parcel_id for parcel_id, _ in holders))
+
+    async def _plan(
+        self, account_id: int, parcel_id: int, urgency: int | None, wait: timedelta, *, ask: bool
+    ) -> None:
+        await retrying(
+            lambda: INTAKE.plan_told(
+                self._pool,
+                account_id=account_id,
+                parcel_id=parcel_id,
+                urgency=urgency,
+                due_in=max(0.0, wait.total_seconds()),
+                ask=ask,
+            )
+        )
 
     async def holders(
         self, account_id: int, carrier_code: str | None, number: str
@@ -108,9 +157,3 @@ class Teller:
     def _codes(self, carrier_code: str) -> list[str]:
         asked = self._catalogue.asked_code(carrier_code)
         return sorted({carrier_code, *self._catalogue.codes_asked_as(asked)})
-
-
-def _verdict(written: Sequence[int], new_events: int) -> Verdict:
-    if not written:
-        return Verdict.UNKNOWN_NUMBER
-    return Verdict.NEWS if new_events else Verdict.KNOWN

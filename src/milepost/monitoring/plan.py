@@ -25,6 +25,7 @@ from milepost.tracking.calculated import Thresholds
 from milepost.tracking.expectation import Expectation, next_scan
 from milepost.tracking.journey import Journey
 
+from milepost.tracking.told_cadence import after_told
 LATER = timedelta(days=1)
 """When a parcel that should be given up, and can't be, is tried again."""
 
@@ -133,6 +134,23 @@ class Planning:
         return WatchPlan(plan.urgency, LATER.total_seconds(), plan.misses, plan.answer_hash)
 
     def after_refusal(self, row: Claimed) -> WatchPlan:
+    def after_told(self, manifest: Manifest, journey: Journey, now: datetime) -> Plan:
+        """When the carrier is asked after it has told us of a parcel by itself."""
+        return after_told(journey, now, self.policy(manifest))
+
+    def after_rereading(
+        self, manifest: Manifest, journey: Journey, parcel: StoredParcel, now: datetime
+    ) -> WatchPlan | None:
+        """The plan of a parcel whose journey ends, or goes on, by other rules of reading.
+
+        None where the schedule stands: neither is the case, or nobody is to be asked anyway.
+        """
+        was_ended = parcel.ended_at is not None
+        if parcel.stopped_at is not None or was_ended == (journey.ended_at is not None):
+            return None
+        registered, checked = parcel.created_at, parcel.checked_at
+        return self._plan(manifest, journey, registered, now, checked, 0, "")
+
         """The plan of a parcel whose lane is paused: due as soon as the lane is."""
         return WatchPlan(urgency_of(row.journey), 0.0, row.misses, row.answer_hash)
 

@@ -55,6 +55,16 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """What carriers told by themselves and nobody has told on, by why (``waiting``, ``dead``, ...):
+    how many payloads, and for how many seconds the first of them has been due."""
+
+    state: str
+    payloads: int
+    due_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A regular job: seconds since it ended well (None: never) and since it was begun."""
 
@@ -76,6 +86,7 @@ class Queues:
     held: tuple[Held, ...]
     stopped: tuple[str, ...]
     jobs: tuple[Job, ...]
+    untold: tuple[Untold, ...] = ()
 
 
 async def read_queues(
@@ -98,6 +109,7 @@ async def read_queues(
         held=held,
         stopped=stopped,
         jobs=tuple([Job(**row) for row in await _rows(connection, "jobs")]),
+        untold=tuple([Untold(**r) for r in await _rows(connection, "intake_ages", most=most)]),
     )
 
 

@@ -24,6 +24,10 @@ SELECT carrier_code FROM carrier_pause ORDER BY carrier_code;
 -- The age of the oldest row nobody has told yet, in seconds.
 SELECT outbox_age(:most);
 
+-- name: intake-ages
+-- What carriers told and nobody has told on, by why, and how long the first of it has been due.
+SELECT state, payloads, due_seconds FROM intake_ages(:most);
+
 -- name: jobs
 -- Regular jobs: how long ago each was begun and ended well, and whether it failed since.
 SELECT name, extract(epoch FROM now() - finished_at)::double precision AS success_seconds,

@@ -159,6 +159,21 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone;
 
+-- name: erase_pushes(account_id, parcel_id)$
+-- What carriers told about it by themselves, as far as that was not told on: by its numbers, as they
+-- were read or, a long one, as they stand in the payload. One about several parcels goes as a whole.
+WITH gone AS (
+    DELETE FROM push_payload p
+    WHERE p.account_id = :account_id AND EXISTS (
+        SELECT FROM tracked_number n
+        WHERE n.account_id = :account_id AND n.parcel_id = :parcel_id
+          AND (n.number_key = ANY (p.numbers)
+               OR (length(n.number_key) > 5
+                   AND position(convert_to(n.number_key, 'UTF8') IN p.payload) > 0)))
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
+
 -- name: erase_numbers(account_id, parcel_id)$
 -- Its numbers, old and new.
 WITH gone AS (

@@ -69,6 +69,7 @@ async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) 
         "outbox": await CHANGES.erase_outbox(conn, **which),
         "search_words": await CHANGES.erase_words(conn, **which),
         "schedule": await CHANGES.erase_watch(conn, **which),
+        "pushes": await CHANGES.erase_pushes(conn, **which),
         "numbers": await CHANGES.erase_numbers(conn, **which),
     }
     failpoints.reach("erase.mid")

@@ -16,14 +16,15 @@ from milepost.parcels import look_through
 from milepost.parcels.raw_payloads import make_months
 from milepost.settings import Settings
 from milepost.wiring import WorkerParts, worker_parts
-from milepost.worker import retention
+from milepost.worker import intake, retention
 
 LANES_AT_ONCE = 24
 """Of 50 parcels each at most: 1,200 in hand."""
 IDLE_SECONDS = 0.5
 DEADLINE_SECONDS = 5
 MONTHS_SECONDS = 3600
-UNMAPPED_SECONDS = 60
+FEEDS_SECONDS = 60
+COUNTS_SECONDS = 60
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_watch(parts, stop)),
             asyncio.create_task(
                 _every(UNMAPPED_SECONDS, lambda: parts.unmapped.keep(parts.pool), stop)
+            asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
+            asyncio.create_task(_every(FEEDS_SECONDS, lambda: _plan_feeds(parts), stop)),
             ),
             asyncio.create_task(_wake(parts, stop)),
             asyncio.create_task(
@@ -108,6 +111,17 @@ async def _check(parts: WorkerParts, lane: Lane) -> None:
             # It would stay at the head of the queue, and enough of its kind in everybody's way.
             await parts.checker.rest(lane)
             raise
+async def _plan_feeds(parts: WorkerParts) -> None:
+    await parts.intake.plan_feeds()
+
+
+async def _keep_counts(parts: WorkerParts) -> None:
+    """What was counted of carriers: codes and fields nobody knows, and how asking them went."""
+    await parts.unmapped.keep(parts.pool)
+    await parts.checker.drifts.keep()
+    await parts.checker.hours.keep(parts.pool)
+
+
 
 
 async def _sweep(parts: WorkerParts) -> None:

@@ -15,6 +15,7 @@ from milepost import failpoints, metrics
 from milepost.accounts import idempotency, tokens
 from milepost.db.jobs import Turn, only_one
 from milepost.db.pool import Connection, Pool, retrying, tenant
+from milepost.intake import inbox
 from milepost.parcels import retention as parcels
 from milepost.parcels.raw_payloads import drop_months
 from milepost.settings import Settings
@@ -33,6 +34,8 @@ FORGET: Mapping[str, Forget] = {
     "timings": parcels.forget_timings,
     "audit": parcels.forget_audit,
 }
+FORGET_TOLD: Mapping[str, Forget] = {"pushes": inbox.forget}
+"""Of accounts that were told something, whether they ever registered a parcel or not."""
 
 
 async def retain_in_turn(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
@@ -48,6 +51,7 @@ def cutoffs(settings: Settings, now: datetime) -> dict[str, datetime]:
     days = {
         "parcels": settings.keep_parcels_days,
         "raw_payloads": settings.keep_raw_payloads_days,
+        "pushes": settings.keep_pushes_days,
         "outbox": settings.keep_outbox_days,
         "timings": settings.keep_timings_days,
         "audit": settings.keep_audit_days,
@@ -84,6 +88,11 @@ async def retain(pool: Pool, settings: Settings, pace: Pace) -> dict[str, int]:
         works["answers"] = _answers(settings.idempotency_hours)
         works["tokens"] = _tokens
         for kind, work in works.items():
+            if await _all_of(pool, account_id, kind, work, gone, pace):
+                return dict(gone)
+    async for account_id in inbox.accounts(pool):
+        for kind in FORGET_TOLD.keys() & limits.keys():
+            work = _bound(FORGET_TOLD[kind], limits[kind])
             if await _all_of(pool, account_id, kind, work, gone, pace):
                 return dict(gone)
     return dict(gone)
