@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of a request's seconds."""
 CARRIER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+LAG_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 FLUSH_SECONDS = 1.0
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
@@ -39,6 +40,17 @@ carrier_seconds = Histogram(
 )
 unmapped_events = Counter(
     "milepost_unmapped_events", "New events whose code no rule of the carrier maps", ["carrier"]
+)
+carrier_drift = Counter(
+    "milepost_carrier_drift",
+    "Answers with a field, a language or a code nobody knows, or without a field all had",
+    ["carrier", "kind"],
+)
+event_lag_seconds = Histogram(
+    "milepost_event_lag_seconds",
+    "From a scan to our first sight of it, of parcels that were watched by then",
+    ["carrier"],
+    buckets=LAG_BUCKETS,
 )
 forgotten = Counter("milepost_forgotten", "Removed by retention", ["kind"])
 pool_connections = Gauge(

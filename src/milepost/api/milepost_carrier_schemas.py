@@ -7,6 +7,8 @@ from milepost.api.v3_schemas import MOMENT, TEXT, TEXT_OR_NULL, Schema, closed, 
 from milepost.carriers.checksums import CHECKS
 from milepost.carriers.registry import Quality
 from milepost.carriers.status_rules import Confidence
+from milepost.monitoring.health import SPANS
+from milepost.parcels.carrier_hours import OUTCOMES
 from milepost.tracking.vocabulary import ExceptionCode, Phase, StatusType, SubStatus
 
 _YES_OR_NO: Schema = {"type": "boolean"}
@@ -84,7 +86,44 @@ _CARRIER = closed(
         "statuses": _STATUSES,
     }
 )
-COMPONENTS: Schema = {"Carrier": _CARRIER, "CarrierSummary": closed(_SUMMARY)}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_RATE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+_SECONDS: Schema = {"type": ["number", "null"], "minimum": 0}
+_SPAN = closed(
+    {
+        "checks": _COUNT,
+        "outcomes": closed(dict.fromkeys(OUTCOMES, _COUNT)),
+        "success_rate": _RATE,
+        "events": _COUNT,
+        "unmapped": _COUNT,
+        "unmapped_rate": _RATE,
+        "lag_seconds": closed({"p50": _SECONDS, "p95": _SECONDS}),
+    }
+)
+_HEALTH = closed(
+    {
+        "carrier_code": TEXT,
+        "state": one_of_words(("asked", "paused", "open", "half_open")),
+        "until": {"anyOf": [{"type": "null"}, MOMENT]},
+        **dict.fromkeys(SPANS, _SPAN),
+        "drift": listed(
+            closed(
+                {
+                    "kind": one_of_words(("field", "missing", "language", "code")),
+                    "what": TEXT,
+                    "seen": _COUNT,
+                    "first_seen_at": MOMENT,
+                    "last_seen_at": MOMENT,
+                }
+            )
+        ),
+    }
+)
+COMPONENTS: Schema = {
+    "Carrier": _CARRIER,
+    "CarrierSummary": closed(_SUMMARY),
+    "CarrierHealth": _HEALTH,
+}
 _CODE: Schema = {
     "name": "code",
     "in": "path",
@@ -109,6 +148,13 @@ PATHS: Schema = {
     "/api/milepost/v1/carriers/{code}": reading(
         "A carrier: its numbers, pages and API, the login it takes, and what its codes mean",
         {"$ref": "#/components/schemas/Carrier"},
+        _CODE,
+        refusals=_NOT_FOUND,
+        tag="Carriers",
+    ),
+    "/api/milepost/v1/carriers/{code}/health": reading(
+        "How a carrier answers your checks, how late its scans are, and what in its answers is new",
+        {"$ref": "#/components/schemas/CarrierHealth"},
         _CODE,
         refusals=_NOT_FOUND,
         tag="Carriers",

@@ -1,7 +1,7 @@
 """``/api/milepost/v1/carriers``: whom Milepost knows, and how sure what it knows is."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from milepost.api.authentication import current_caller
 from milepost.api.query_string import parameters
 from milepost.carriers.registry import Carrier
 from milepost.errors import InvalidInput, NotFoundError
+from milepost.monitoring.health import document, health_for
 from milepost.monitoring.live import live_since
 from milepost.wire.moments import v3_moment
 
@@ -38,6 +39,21 @@ async def one_carrier(request: Request, code: str) -> Response:
     given = await core.credentials.has(account_id, carrier.asked.manifest.code)
     live = await live_since(core.pool)
     return _json(summary(carrier, live.get(code)) | details(carrier, login_given=given))
+
+
+@router.get("/{code}/health", include_in_schema=False)
+async def carrier_health(request: Request, code: str) -> Response:
+    """How the carrier answers the caller's checks, and what its answers hold anew."""
+    _takes_nothing(request)
+    core = request.app.state.parts.core
+    carrier: Carrier | None = core.catalogue.get(code)
+    if carrier is None:
+        raise NotFoundError
+    account_id = current_caller(request).account_id
+    own = await core.credentials.own_version(account_id, carrier.asked.manifest.code)
+    now = datetime.now(UTC)
+    health = await health_for(core.pool, carrier, account_id, now, own_login=own is not None)
+    return _json(document(health, v3_moment))
 
 
 def summary(carrier: Carrier, live: datetime | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from milepost.carriers.looked_at import show_json
 from milepost.errors import CarrierParseError
 
 LONGEST_LIST = 2_000
@@ -20,9 +21,11 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\
 def read_json(body: bytes) -> "Tree":
     """The document in ``body``. Raises CarrierParseError when it is not JSON."""
     try:
-        return Tree(orjson.loads(body), "answer")
+        document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise CarrierParseError("the answer is not JSON") from error
+    show_json(document)
+    return Tree(document, "answer")
 
 
 def clean_text(text: str) -> str:

@@ -181,6 +181,16 @@ class Manifest:
     it is who is behind it, ``note`` what people should know.
 
     ``tier``: A has a documented API and public answers of it, B an API without such answers, C no
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """What the carrier documents of its answers and no sample shows: the paths of ``fields``, as
+    ``shape.json`` has them (``a/b/**``: whatever is below), and ``languages`` (ISO 639)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    fields: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
     API that is known, D is asked through another carrier, ``answered_by``, with the fields
     ``ask_with`` added to that one's login. Of ``tracking_pages`` the first one of which everything
     is known is used. ``countries`` are those it is at home in; one that ``delivers_abroad`` may be
@@ -221,6 +231,7 @@ class Manifest:
     def needs_credential(self) -> bool:
         """Whether nobody can ask without a credential."""
         return any(one.required for one in self.credential)
+    answer: Documented = Documented()
 
     @property
     def by_code(self) -> Mapping[str, StatusRule]:

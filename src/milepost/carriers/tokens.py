@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from milepost.carriers.connector import Broken, Credential, Refused
 from milepost.carriers.exchange import Answer, Asks, Request
+from milepost.carriers.looked_at import looking
 from milepost.errors import CarrierUnreachable
 
 MOST_TOKENS = 1000
@@ -108,7 +109,9 @@ class Tokens:
             answer = await carrier.fetch(self._ask(credential))
         except CarrierUnreachable as error:
             return self._failed(Broken(f"no token: {error}"))
-        told = self._read(answer)
+        # What a login's answer is like is its reader's business, and no field of a parcel.
+        with looking(None):
+            told = self._read(answer)
         if not isinstance(told, Granted):
             return self._failed(told)
         margin = min(MARGIN_SECONDS, told.seconds / 10)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from milepost.carriers.answer_tree import LONGEST_LIST, clean_text
+from milepost.carriers.looked_at import show_xml
 from milepost.errors import CarrierParseError
 
 MOST_ELEMENTS = 50_000
@@ -37,6 +38,7 @@ def read_xml(body: bytes) -> "XmlTree":
     if root.getroottree().docinfo.internalDTD is not None:
         raise CarrierParseError("the answer is XML with a hidden DOCTYPE")
     _bound(root)
+    show_xml(root)
     return XmlTree(root, _name(root))
 
 

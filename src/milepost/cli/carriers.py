@@ -16,6 +16,7 @@ from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.host_routes import host_routes
 from milepost.carriers.registry import Carrier, Catalogue
 from milepost.carriers.samples import cases, outcome_document, read_case, rewrite
+from milepost.carriers.shapes import is_learnt, rewrite_shape, stale
 from milepost.carriers.simulator import simulator
 from milepost.cli.administer import (
     AsJson,
@@ -25,6 +26,7 @@ from milepost.cli.administer import (
     print_json,
     print_table,
 )
+from milepost.cli.carrier_health import add_health_to
 from milepost.cli.carrier_logins import credential_commands, known_carrier
 from milepost.cli.carrier_new import new
 from milepost.cli.session import Session, open_session
@@ -41,6 +43,7 @@ from milepost.tracking.events import Scan
 carrier_commands = typer.Typer(no_args_is_help=True, help="Carriers and their logins.")
 carrier_commands.add_typer(credential_commands, name="credentials")
 carrier_commands.command()(new)
+add_health_to(carrier_commands)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -244,6 +247,13 @@ def checks_of(carrier: Carrier, rewriting: bool) -> list[dict[str, str]]:
             rewrite(case, told)
             result = "rewritten"
         rows.append({"carrier": code, "checked": case.name, "result": result})
+    if is_learnt(carrier):
+        result = "right"
+        if stale(carrier):
+            result = "rewritten" if rewriting else "WRONG"
+            if rewriting:
+                rewrite_shape(carrier)
+        rows.append({"carrier": code, "checked": "shape of answers", "result": result})
     return rows
 
 

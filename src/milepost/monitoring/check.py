@@ -31,6 +31,7 @@ from milepost.monitoring import slots
 from milepost.monitoring.breaker import weigh
 from milepost.monitoring.claim import Claimed, Lane, claim, close, pause, rest, uncount, wake
 from milepost.monitoring.database_clock import DatabaseClock
+from milepost.monitoring.drift import Drifts
 from milepost.monitoring.finish import Finisher
 from milepost.monitoring.leases import Leases
 from milepost.monitoring.live import LiveCarriers
@@ -92,6 +93,7 @@ class Checker:
         self._fetcher = fetcher
         self._lease = lease
         self._clock = DatabaseClock()
+        self.unmapped, self.hours, self.drifts = recorder.unmapped, recorder.hours, Drifts(pool)
         self._live = LiveCarriers(pool)
 
     async def check(self, lane: Lane) -> int:
@@ -181,8 +183,10 @@ class Checker:
         items = {item_of(row): row for row in rows}
         outcomes = await self._ask(turn, items)
         failpoints.reach("poll.after_http")
-        for answer in outcomes.values():
-            _counted(turn.asked, type(answer).__name__.lower()).inc()
+        kinds = [type(answer).__name__.lower() for answer in outcomes.values()]
+        for kind in kinds:
+            _counted(turn.asked, kind).inc()
+        self.hours.checked(turn.lane.account_id, turn.lane.carrier_code, kinds)
         quiet = await self._keep(turn, items, outcomes)
         return quiet, 0 if turn.ledger.denied is None else len(items) - len(outcomes)
 
@@ -202,6 +206,7 @@ class Checker:
             if outcome is None or (rests and isinstance(outcome, Broken) and outcome.lane_wide):
                 quiet.append(self._settler.unasked(row))
             elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
+        await self.unmapped.keep_fresh(self._pool)
                 quiet.append(settled)
         return quiet
 
@@ -211,7 +216,8 @@ class Checker:
         rows = list(items.values())
         line = Line(self._fetcher, lambda: turn.ledger.slot(lambda: turn.leases.check(rows)))
         try:
-            return await connector.ask(list(items), turn.credential, line)
+            async with self.drifts.watching(turn.carrier.asked):
+                return await connector.ask(list(items), turn.credential, line)
         except NoSlot:
             return {}
         except (ClaimLost, DatabaseUnavailable):

@@ -13,6 +13,7 @@ from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, retrying
 from milepost.errors import DatabaseUnavailable
 from milepost.parcels.apply import Applied, News, Rules, apply
+from milepost.parcels.carrier_hours import CarrierHours
 from milepost.parcels.lane_history import LaneHistories
 from milepost.parcels.remap import remapped
 from milepost.parcels.render import Renderer
@@ -95,6 +96,7 @@ class Recorder:
         self._raw_bytes = raw_bytes
         self._mappings = mappings or Mappings(Catalogue({}))
         self.unmapped = UnmappedCodes(self._mappings.asked_code)
+        self.hours = CarrierHours()
 
     async def record(
         self,
@@ -131,6 +133,7 @@ class Recorder:
             return Recorded(None, 0, fenced=True)
         new = kept.after.changes.new
         self._count(observation, new)
+        self.hours.recorded(account_id, kept.before.carrier_code, kept.before.created_at, now, new)
         facts = [event for event in new if event.event_type is not EventType.CALCULATED]
         return Recorded(kept.journey, len(facts))
 

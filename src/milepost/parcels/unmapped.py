@@ -1,16 +1,24 @@
 """Codes that no rule of their carrier maps: counted in memory, kept once a minute."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+import structlog
 
 from milepost import metrics
 from milepost.db.pool import Pool, retrying
+from milepost.errors import DatabaseUnavailable
 from milepost.tracking.events import Event
 from milepost.tracking.vocabulary import UNREAD
 
 LONGEST_CODE = 80
+_CODE = re.compile(r"[\w./+-]{1,30}", re.ASCII)
 MOST_CODES = 500
 """Kept per carrier; one that has no codes but texts must not fill a table with them."""
+MOST_TOLD = 5_000
+"""Told of by one process, of all carriers."""
 
 # One row after another: two processes that keep the same codes at once must not wait in a circle.
 _KEEP = """
@@ -24,6 +32,21 @@ ORDER BY t.carrier_code, t.raw_code
 ON CONFLICT (carrier_code, raw_code) DO UPDATE
 SET seen = unmapped_code.seen + excluded.seen, last_seen_at = now()
 """
+_ACCEPTED = "SELECT carrier_code, raw_code FROM unmapped_code WHERE accepted_at IS NOT NULL"
+_ACCEPT = """
+UPDATE unmapped_code SET accepted_at = now() WHERE carrier_code = $1 AND raw_code = $2
+"""
+
+log = structlog.get_logger(__name__)
+
+
+def is_code(told: str) -> bool:
+    """Whether this is a carrier's word for a kind of scan, and no text in the place of one."""
+    return _CODE.fullmatch(told) is not None
+
+
+def _words(code: str) -> str:
+    return f"unknown code {code}" if is_code(code) else "unknown code"
 
 
 class UnmappedCodes:
@@ -34,6 +57,9 @@ class UnmappedCodes:
         answering carrier's."""
         self._asked_code = asked_code
         self._seen: Counter[tuple[str, str]] = Counter()
+        self._told: set[tuple[str, str]] = set()
+        self._accepted: set[tuple[str, str]] = set()
+        self._fresh = False
 
     def note(self, events: Iterable[Event]) -> None:
         """Count those of new events that nothing was made of."""
@@ -42,11 +68,36 @@ class UnmappedCodes:
                 metrics.unmapped_events.labels(event.carrier_code).inc()
                 code = event.wording.raw_code[:LONGEST_CODE]
                 asked = self._asked_code(event.carrier_code)
+                self._tell(asked, code)
                 if len(self._seen) < MOST_CODES or (asked, code) in self._seen:
                     self._seen[asked, code] += 1
 
+    def _tell(self, carrier_code: str, code: str) -> None:
+        """Say so the first time, and have it kept at once; accepted codes are nobody's alarm."""
+        if (carrier_code, code) in self._accepted:
+            return
+        metrics.carrier_drift.labels(carrier_code, "code").inc()
+        if (carrier_code, code) not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add((carrier_code, code))
+            log.warning("carrier drift", carrier_code=carrier_code, reason=_words(code))
+            self._fresh = True
+
+    async def keep_fresh(self, pool: Pool) -> None:
+        """Keep what was met for the first time; a database that is away costs nothing but time."""
+        if self._fresh:
+            self._fresh = False
+            with suppress(DatabaseUnavailable):
+                await self._keep(pool)
+
     async def keep(self, pool: Pool) -> None:
-        """Add to what the database has; what could not be kept is tried again."""
+        """Add to what the database has, and heed what the operator accepted meanwhile; what could
+        not be kept is tried again."""
+        await self._keep(pool)
+        if self._told:
+            rows = await retrying(lambda: pool.fetch(_ACCEPTED))
+            self._accepted = {(row["carrier_code"], row["raw_code"]) for row in rows}
+
+    async def _keep(self, pool: Pool) -> None:
         seen, self._seen = self._seen, Counter()
         if not seen:
             return
@@ -59,3 +110,8 @@ class UnmappedCodes:
         except BaseException:
             self._seen.update(seen)
             raise
+
+
+async def accept_codes(pool: Pool, codes: Sequence[tuple[str, str]]) -> None:
+    """Take these (carrier, code) for known though no rule maps them. As the admin role."""
+    await retrying(lambda: pool.executemany(_ACCEPT, codes))

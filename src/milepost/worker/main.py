@@ -34,12 +34,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     async with worker_parts(settings) as parts:
         loops = [
             asyncio.create_task(_watch(parts, stop)),
-            asyncio.create_task(
-                _every(UNMAPPED_SECONDS, lambda: parts.unmapped.keep(parts.pool), stop)
+            asyncio.create_task(_every(COUNTS_SECONDS, lambda: _keep_counts(parts), stop)),
+            asyncio.create_task(_wake(parts, stop)),
             asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
             asyncio.create_task(_every(FEEDS_SECONDS, lambda: _plan_feeds(parts), stop)),
-            ),
-            asyncio.create_task(_wake(parts, stop)),
             asyncio.create_task(
                 _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
             ),
@@ -60,8 +58,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             ),
         ]
         await asyncio.gather(*loops)
-        with _survived("unmapped codes could not be kept"):
-            await parts.unmapped.keep(parts.pool)
+        with _survived("counts could not be kept"):
+            await _keep_counts(parts)
 
 
 async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
@@ -111,6 +109,8 @@ async def _check(parts: WorkerParts, lane: Lane) -> None:
             # It would stay at the head of the queue, and enough of its kind in everybody's way.
             await parts.checker.rest(lane)
             raise
+
+
 async def _plan_feeds(parts: WorkerParts) -> None:
     await parts.intake.plan_feeds()
 
@@ -120,8 +120,6 @@ async def _keep_counts(parts: WorkerParts) -> None:
     await parts.unmapped.keep(parts.pool)
     await parts.checker.drifts.keep()
     await parts.checker.hours.keep(parts.pool)
-
-
 
 
 async def _sweep(parts: WorkerParts) -> None:

@@ -1,0 +1,157 @@
+"""The shape of each carrier's answers: learnt from its samples, kept in its folder.
+
+``shape.json`` beside the manifest lists the paths of fields, those of them that no object of theirs
+lacks, and the languages; it is read when the carrier is first asked. ``milepost carrier check CODE
+--rewrite`` writes it. What is documented and in no sample stands in the manifest (``answer``).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from lxml import etree
+
+from milepost.carriers.answer_shape import (
+    STEP,
+    Shape,
+    Unknown,
+    languages_in,
+    objects_in_json,
+    objects_in_xml,
+)
+from milepost.carriers.looked_at import looking
+from milepost.carriers.registry import Carrier
+from milepost.carriers.samples import cases, read_case
+
+FILE = "shape.json"
+OBJECTS = 5
+CASES = 3
+"""A field is expected where so many objects in so many samples have it, and none lacks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the samples of a carrier show."""
+
+    fields: tuple[str, ...]
+    always: tuple[str, ...]
+    languages: tuple[str, ...]
+
+
+class _Learning:
+    """Looks at the samples and remembers names, never what stands in them but languages."""
+
+    def __init__(self) -> None:
+        self.case = ""
+        self.objects: Counter[str] = Counter()
+        self.cases: defaultdict[str, set[str]] = defaultdict(set)
+        self.fields: Counter[str] = Counter()
+        self.languages: set[str] = set()
+
+    def at_json(self, document: Any) -> None:
+        for path, told in objects_in_json(document):
+            self._learn(path, told)
+
+    def at_xml(self, root: "etree._Element") -> None:
+        for path, told in objects_in_xml(root):
+            self._learn(path, told)
+
+    def _learn(self, path: str, told: Any) -> None:
+        self.objects[path] += 1
+        self.cases[path].add(self.case)
+        self.languages |= languages_in(told)
+        self.fields.update(f"{path}{STEP}{name}" if path else name for name in told)
+
+    def learnt(self) -> Learnt:
+        parents = {path.rpartition(STEP)[0] for path in self.fields}
+        return Learnt(
+            tuple(sorted(self.fields.keys() - parents)),
+            tuple(sorted(filter(self._is_expected, self.fields))),
+            tuple(sorted(self.languages)),
+        )
+
+    def _is_expected(self, field: str) -> bool:
+        parent, _, name = field.rpartition(STEP)
+        objects = self.objects[parent]
+        enough = objects >= OBJECTS and len(self.cases[parent]) >= CASES
+        # An attribute is looked for by nobody: XML's are mostly formal.
+        return enough and self.fields[field] == objects and not name.startswith("@")
+
+
+class Looking:
+    """Looks at the answers to one question; ``unknown`` is what nobody knows of, counted."""
+
+    __slots__ = ("_shape", "unknown")
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self.unknown: Counter[Unknown] = Counter()
+
+    def at_json(self, document: Any) -> None:
+        """Compare with the shape."""
+        if found := self._shape.in_json(document):
+            self.unknown.update(found)
+
+    def at_xml(self, root: "etree._Element") -> None:
+        """Compare with the shape."""
+        if found := self._shape.in_xml(root):
+            self.unknown.update(found)
+
+
+def learn(carrier: Carrier) -> Learnt:
+    """What the samples show: of the documents that the connector takes apart, no others."""
+    learning = _Learning()
+    with looking(learning):
+        for case in cases(carrier):
+            learning.case = case.name
+            read_case(carrier, case)
+    return learning.learnt()
+
+
+def is_learnt(carrier: Carrier) -> bool:
+    """Whether a carrier has a shape: one that is asked itself, and is not simulated."""
+    return carrier.can_be_asked and carrier.answering is None and not carrier.manifest.simulated
+
+
+def stale(carrier: Carrier) -> bool:
+    """Whether the samples show something else than what is kept."""
+    return is_learnt(carrier) and _kept(carrier.folder) != _document(learn(carrier))
+
+
+def rewrite_shape(carrier: Carrier) -> None:
+    """Keep what the samples show. Read the diff: a new field is one that a sample brought."""
+    (carrier.folder / FILE).write_bytes(_document(learn(carrier)))
+
+
+def shape_of(carrier: Carrier) -> Shape | None:
+    """The shape of a carrier's answers, with what the manifest documents besides; None: nobody
+    learnt it."""
+    kept = _kept(carrier.folder) if is_learnt(carrier) else b""
+    if not kept:
+        return None
+    told, documented = orjson.loads(kept), carrier.manifest.answer
+    fields = (*told["fields"], *documented.fields)
+    return Shape(fields, told["always"], (*told["languages"], *documented.languages))
+
+
+def unknown_in(carrier: Carrier) -> Iterator[tuple[str, Unknown]]:
+    """What the shape doesn't know of the carrier's own samples, by sample."""
+    shape = shape_of(carrier)
+    if shape is not None:
+        for case in cases(carrier):
+            looks = Looking(shape)
+            with looking(looks):
+                read_case(carrier, case)
+            yield from ((case.name, unknown) for unknown in sorted(looks.unknown))
+
+
+def _kept(folder: Path) -> bytes:
+    path = folder / FILE
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _document(learnt: Learnt) -> bytes:
+    return orjson.dumps(asdict(learnt), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
