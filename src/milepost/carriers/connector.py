@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 from typing import Literal, Protocol
 
 from milepost.carriers.exchange import Asks
@@ -50,6 +51,10 @@ NumberKind = Literal["last_mile", "return", "parent", "piece", "other"]
 which it comes back, its shipment's, or that of another piece of the shipment."""
 
 
+MOST_RELATED = 100
+"""Further numbers of a shipment of more pieces are left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelatedNumber:
     """Another number of the parcel. ``carrier`` is whose it is, in the words of who tells it."""
@@ -63,9 +68,15 @@ def related(
     kind: NumberKind, numbers: Iterable[str], own: str, carrier: str = ""
 ) -> tuple[RelatedNumber, ...]:
     """Those of ``numbers`` that are others than ``own``, each once, in their compared form."""
-    keys = dict.fromkeys(number_key(number) for number in numbers)
+    keys = dict.fromkeys(number_key(number) for number in islice(numbers, MOST_RELATED))
     known = ("", number_key(own))
     return tuple(RelatedNumber(key, kind, carrier) for key in keys if key not in known)
+
+
+def of_shipment(shipment: str, pieces: Iterable[str], own: str) -> tuple[RelatedNumber, ...]:
+    """The number of the shipment that ``own`` is a piece of, and those of its other pieces."""
+    others = (number for number in pieces if number_key(number) != number_key(shipment))
+    return related("parent", [shipment], own) + related("piece", others, own)
 
 
 NOWHERE = Place()
@@ -89,6 +100,14 @@ class ProofOfDelivery:
 
     url: str = ""
     reference: str = ""
+
+
+def proofs(
+    *, links: Iterable[str] = (), references: Iterable[str] = ()
+) -> tuple[ProofOfDelivery, ...]:
+    """The documents of which there is something to say."""
+    told = [ProofOfDelivery(url=link) for link in links if link]
+    return (*told, *(ProofOfDelivery(reference=one) for one in references if one))
 
 
 @dataclass(frozen=True, slots=True)
