@@ -16,6 +16,7 @@ from milepost.carriers.connector import (
     NotFound,
     Outcome,
     Refused,
+    proofs,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -84,6 +85,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, piece.child("estimatedDelivery")),
         signed_by=piece.text("signature", "recipientName"),
         service=piece.text("summary", "productName"),
+        proofs_of_delivery=proofs(references=[piece.text("signature", "imageId")]),
     )
 
 
