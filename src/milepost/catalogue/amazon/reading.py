@@ -15,6 +15,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    proofs,
     related,
 )
 from milepost.carriers.manifest import Manifest
@@ -43,12 +44,14 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     if not events:
         return NotFound()
     summary = told.child("summary")
+    proof = summary.child("proofOfDelivery")
     scans = tuple(_scans(manifest, events, summary))
     return Found(
         scans=scans,
         complete=True,
         estimate=_estimate(manifest, told, item, scans),
-        signed_by=summary.text("proofOfDelivery", "receivedBy"),
+        signed_by=proof.text("receivedBy"),
+        proofs_of_delivery=proofs(links=[proof.text("deliveryImageURL")]),
         related_numbers=related("other", [forth], wanted) + related("return", [back], wanted),
     )
 
