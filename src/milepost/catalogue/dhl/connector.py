@@ -13,6 +13,8 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    of_shipment,
+    proofs,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -74,12 +76,15 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     """What DHL knows about ``item``."""
     shipment = _shipment_of(document, item)
     scans = tuple(_scans(manifest, shipment, item))
+    proof = shipment.child("details", "proofOfDelivery")
     return Found(
         scans=scans,
         complete=any(shipment.items("events")),
         estimate=_estimate(manifest, shipment),
-        signed_by=_signed_by(shipment.child("details", "proofOfDelivery", "signed")),
+        signed_by=_signed_by(proof.child("signed")),
         service=_service(shipment),
+        related_numbers=of_shipment(shipment.text("id"), _pieces(shipment), item.number),
+        proofs_of_delivery=proofs(links=[proof.text("documentUrl"), proof.text("signatureUrl")]),
     )
 
 
@@ -93,8 +98,11 @@ def _shipment_of(document: Tree, item: Item) -> Tree:
 
 
 def _numbers(shipment: Tree) -> set[str]:
-    pieces = [piece.text() for piece in shipment.items("details", "pieceIds")]
-    return {number_key(number) for number in (shipment.text("id"), *pieces) if number}
+    return {number_key(number) for number in (shipment.text("id"), *_pieces(shipment)) if number}
+
+
+def _pieces(shipment: Tree) -> list[str]:
+    return [piece.text() for piece in shipment.items("details", "pieceIds")]
 
 
 def _likeness(shipment: Tree, item: Item) -> tuple[bool, bool, str]:
