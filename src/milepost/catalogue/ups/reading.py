@@ -19,7 +19,7 @@ from milepost.carriers.connector import (
 )
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
-from milepost.carriers.zones import zone_of
+from milepost.carriers.zones import Zone, zone_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan, Wording
 from milepost.tracking.parcel import number_key
@@ -40,6 +40,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     if codes & NOT_FOUND and not packages:
         return NotFound()
     package = _package_of(shipments, item)
+    number = package.text("trackingNumber") or item.number
     activities = list(package.items("activity", at_most=MOST_EVENTS))
     scans = tuple(_scans(manifest, activities))
     if not scans:
@@ -50,7 +51,11 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, package),
         signed_by=package.text("deliveryInformation", "receivedBy"),
         service=package.text("service", "description"),
-        related_numbers=tuple(_related(package, item)),
+        related_numbers=(
+            *_related(package, item),
+            *related("piece", (one.text("trackingNumber") for one in packages), number),
+        ),
+        held_until=_held_until(manifest, package),
         raw_type="application/json" if len(packages) == 1 else "",
     )
 
@@ -172,6 +177,19 @@ def _estimate(manifest: Manifest, package: Tree) -> DeliveryEstimate | None:
 
 
 def _at(manifest: Manifest, package: Tree, day: date, time: str) -> datetime | None:
+    try:
+        return read_printed(
+            f"{day:%Y%m%d} {time}",
+            "%Y%m%d %H%M%S",
+            _zone_of_destination(manifest, package),
+            manifest.home_zone,
+        ).instant
+    except CarrierParseError:
+        # A window without a readable end is still a day.
+        return None
+
+
+def _zone_of_destination(manifest: Manifest, package: Tree) -> Zone:
     target = next(
         (
             _place(one.child("address"))
@@ -180,14 +198,16 @@ def _at(manifest: Manifest, package: Tree, day: date, time: str) -> datetime | N
         ),
         Place(),
     )
-    zone = zone_of(target.country_code, target.postal_code, manifest.home_zone)
-    try:
-        return read_printed(
-            f"{day:%Y%m%d} {time}", "%Y%m%d %H%M%S", zone, manifest.home_zone
-        ).instant
-    except CarrierParseError:
-        # A window without a readable end is still a day.
+    return zone_of(target.country_code, target.postal_code, manifest.home_zone)
+
+
+def _held_until(manifest: Manifest, package: Tree) -> datetime | None:
+    """The end of the last day on which the access point hands it out, which UPS tells as a text."""
+    day = _day(package.text("accessPointInformation", "pickupByDate"))
+    if day is None:
         return None
+    zone = _zone_of_destination(manifest, package)
+    return read_printed(f"{day:%Y%m%d}", "%Y%m%d", zone, manifest.home_zone).instant
 
 
 def _day(text: str) -> date | None:
