@@ -1,6 +1,6 @@
 """What an answer of FedEx's Track API says."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
@@ -11,14 +11,12 @@ from milepost.carriers.connector import (
     Found,
     Item,
     NotFound,
-    NumberKind,
     Outcome,
-    RelatedNumber,
-    related,
 )
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.zones import zone_of
+from milepost.catalogue.fedex.beside import documents_of, held_at, related_of
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Precision, Scan, Wording
 from milepost.tracking.parcel import number_key
@@ -33,10 +31,6 @@ UNKNOWN_NUMBER = frozenset(
 )
 _SHIPPED = frozenset({"SHIP", "ACTUAL_PICKUP", "ACTUAL_TENDER"})
 _EXPECTED = "ESTIMATED_DELIVERY"
-_KINDS: Mapping[str, NumberKind] = {
-    "PARTNER_CARRIER_NUMBER": "last_mile",
-    "RETURNED_TO_SHIPPER_TRACKING_NUMBER": "return",
-}
 
 
 def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
@@ -53,7 +47,9 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, result),
         signed_by=delivery.text("receivedByName") or delivery.text("signedByName"),
         service=result.text("serviceDetail", "description"),
-        related_numbers=tuple(_related(result, item)),
+        related_numbers=tuple(related_of(result, item)),
+        service_point=held_at(result),
+        proofs_of_delivery=documents_of(result),
         raw=result.as_json(),
     )
 
@@ -234,12 +230,3 @@ def _day_or_time(manifest: Manifest, stated: str, target: Place) -> Moment | Non
 def _instant(moment: Moment | None) -> datetime | None:
     timed = moment is not None and moment.precision is Precision.INSTANT
     return moment.instant if moment and timed else None
-
-
-def _related(result: Tree, item: Item) -> Iterator[RelatedNumber]:
-    answered = result.text("trackingNumberInfo", "trackingNumber")
-    yield from related("other", [answered], item.number)
-    for identifier in result.items("additionalTrackingInfo", "packageIdentifiers"):
-        if kind := _KINDS.get(identifier.text("type")):
-            values = (one.text() for one in identifier.items("values"))
-            yield from related(kind, [identifier.text("value"), *values], item.number)
