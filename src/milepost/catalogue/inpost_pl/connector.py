@@ -1,13 +1,22 @@
 """InPost's ShipX tracking: what to ask, and what an answer says."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
-from milepost.carriers.connector import Connector, Credential, Found, Item, NotFound, Outcome
+from milepost.carriers.connector import (
+    Connector,
+    Credential,
+    Found,
+    Item,
+    NotFound,
+    Outcome,
+    ServicePoint,
+)
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
@@ -53,7 +62,19 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     scans = tuple(_scans(manifest, document))
     if not scans:
         return NotFound()
-    return Found(scans=scans, complete=True, service=document.text("service"))
+    return Found(
+        scans=scans,
+        complete=True,
+        service=document.text("service"),
+        service_point=_target(document),
+    )
+
+
+def _target(parcel: Tree) -> ServicePoint:
+    """The locker or shop it is meant for."""
+    hours = parcel.text("custom_attributes", "target_machine_detail", "opening_hours")
+    place = _machine(parcel, "target")
+    return ServicePoint("", place, (hours,) if hours else ()) if place else ServicePoint()
 
 
 def _scans(manifest: Manifest, parcel: Tree) -> Iterator[Scan]:
@@ -92,19 +113,23 @@ def _depot(event: Tree) -> Place:
 
 
 def _point(event: Tree, parcel: Tree, which: str) -> Place:
+    place = _machine(parcel, which)
+    return replace(place, depot=event.text("agency")) if place else _depot(event)
+
+
+def _machine(parcel: Tree, which: str) -> Place | None:
     """The locker or shop the parcel is handed in at (``dropoff``) or fetched from (``target``)."""
     attributes = parcel.child("custom_attributes")
     point = attributes.child(f"{which}_machine_detail")
     name = attributes.text(f"{which}_machine_id") or point.text("name")
     if not name:
-        return _depot(event)
+        return None
     postal_code, _, city = point.text("address", "line2").partition(" ")
     return Place(
         city=city,
         country_code="PL",
         postal_code=postal_code if city else "",
         street=point.text("address", "line1"),
-        depot=event.text("agency"),
         service_point_id=name,
     )
 
