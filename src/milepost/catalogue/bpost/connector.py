@@ -17,6 +17,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    ServicePoint,
 )
 from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.manifest import Manifest
@@ -69,7 +70,15 @@ def read(manifest: Manifest, document: XmlTree, item: Item) -> Outcome:
     if number_key(document.text("itemCode")) != number_key(item.number):
         raise CarrierParseError("another item than the one we asked for")
     scans = tuple(_scans(manifest, document))
-    return Found(scans=scans, complete=True, raw_type="text/xml") if scans else NotFound()
+    if not scans:
+        return NotFound()
+    point = document.child("pickupPoint")
+    return Found(
+        scans=scans,
+        complete=True,
+        service_point=ServicePoint(point.text("name"), _pickup_point(point)),
+        raw_type="text/xml",
+    )
 
 
 def not_found(document: XmlTree, item: Item) -> Outcome:
