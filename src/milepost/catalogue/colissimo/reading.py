@@ -14,6 +14,7 @@ from milepost.carriers.connector import (
     NotFound,
     Outcome,
     Refused,
+    ServicePoint,
     related,
 )
 from milepost.carriers.manifest import Manifest
@@ -49,6 +50,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         complete=True,
         estimate=_estimate(manifest, shipment),
         service=shipment.text("product"),
+        service_point=ServicePoint(_removal_point(shipment)),
         related_numbers=related("last_mile", [reference], item.number, partner.text("name")),
         raw=entry.as_json(),
     )
