@@ -8,7 +8,7 @@ from functools import partial
 
 from milepost.carriers.answer_tree import MOST_EVENTS
 from milepost.carriers.chronology import in_order
-from milepost.carriers.connector import Broken, Found, Item, NotFound, Outcome
+from milepost.carriers.connector import Broken, Found, Item, NotFound, Outcome, ServicePoint
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.platforms.refusals import credential_refused
@@ -48,7 +48,12 @@ def read(manifest: Manifest, body: XmlTree, item: Item) -> Outcome:
     if not rows:
         return NotFound()
     return Found(
-        scans=tuple(_scans(manifest, result, rows, state)), complete=True, raw_type="text/xml"
+        scans=tuple(_scans(manifest, result, rows, state)),
+        complete=True,
+        service_point=ServicePoint(
+            result.text("Relais_Libelle"), Place(service_point_id=result.text("Relais_Num"))
+        ),
+        raw_type="text/xml",
     )
 
 
