@@ -16,6 +16,8 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    ServicePoint,
+    of_shipment,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -26,6 +28,8 @@ from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan, ZoneSource
 from milepost.tracking.parcel import number_key
 
+AT_A_POINT = "09"
+"""The address of the shop or locker that hands the parcel out."""
 UNKNOWN_NUMBER = "2"
 """The code of PostNL's warning that there is no such shipment."""
 _TURNED = re.compile(r"(\d\d)([A-Z])", re.ASCII)
@@ -68,7 +72,25 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         complete=bool(events),
         estimate=_estimate(manifest, shipment),
         service=_text(shipment, "ProductDescription"),
+        related_numbers=of_shipment(
+            shipment.text("MainBarcode"), [shipment.text("Barcode")], item.number
+        ),
+        service_point=_service_point(shipment),
     )
+
+
+def _service_point(shipment: Tree) -> ServicePoint:
+    for address in _filled(shipment, "Address"):
+        if _text(address, "AddressType") == AT_A_POINT:
+            place = Place(
+                city=_text(address, "City"),
+                country_code=_text(address, "CountryCode"),
+                postal_code=_text(address, "Zipcode"),
+                street=_text(address, "Street"),
+                house_number=_text(address, "HouseNumber"),
+            )
+            return ServicePoint(_text(address, "CompanyName"), place)
+    return ServicePoint()
 
 
 def _is_unknown(document: Tree) -> bool:
