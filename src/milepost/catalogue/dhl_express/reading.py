@@ -7,7 +7,14 @@ from datetime import datetime
 
 from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
-from milepost.carriers.connector import DeliveryEstimate, Found, Item, NotFound, Outcome
+from milepost.carriers.connector import (
+    DeliveryEstimate,
+    Found,
+    Item,
+    NotFound,
+    Outcome,
+    of_shipment,
+)
 from milepost.carriers.localities import town_and_country
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
@@ -38,6 +45,11 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         estimate=_estimate(manifest, shipment),
         signed_by=_signed_by(manifest, events),
         service=_service(shipment),
+        related_numbers=of_shipment(
+            shipment.text("shipmentTrackingNumber"),
+            (one.text("trackingNumber") for one in shipment.items("pieces")),
+            item.number,
+        ),
         raw=shipment.as_json(),
     )
 
