@@ -14,6 +14,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    of_shipment,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.localities import country_code
@@ -81,6 +82,11 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         complete=one is not None and any(one.items("events")),
         estimate=_estimate(manifest, shipment, items),
         service=shipment.text("service", "name"),
+        related_numbers=of_shipment(
+            shipment.text("shipmentId"),
+            (each.text("itemId") for each in shipment.items("items")),
+            item.number,
+        ),
         raw_type="application/json" if alone else "",
     )
 
