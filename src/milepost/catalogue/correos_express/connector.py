@@ -17,6 +17,7 @@ from milepost.carriers.connector import (
     Item,
     NotFound,
     Outcome,
+    of_shipment,
 )
 from milepost.carriers.exchange import Request
 from milepost.carriers.manifest import Manifest
@@ -71,19 +72,21 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         return NotFound()
     if error != FOUND:
         return Broken(f"error {error[:20]}", lane_wide=False)
-    if number_key(item.number) not in _numbers(document):
+    number = document.text("numEnvio")
+    parcels = [parcel.text("codUnico") for parcel in document.items("bultoSeguimiento")]
+    # Not its reference: shops use one more than once.
+    if number_key(item.number) not in map(number_key, (number, *parcels)):
         raise CarrierParseError("a shipment with another number than the one we asked for")
     states = list(document.items("estadoEnvios", at_most=MOST_EVENTS))
     scans = tuple(_scans(manifest, document, states))
     if not scans:
         return NotFound()
-    return Found(scans=scans, complete=bool(states), service=document.text("producto"))
-
-
-def _numbers(shipment: Tree) -> set[str]:
-    """The shipment's number and its parcels'. Not its reference: shops use one more than once."""
-    parcels = [parcel.text("codUnico") for parcel in shipment.items("bultoSeguimiento")]
-    return {number_key(number) for number in (shipment.text("numEnvio"), *parcels) if number}
+    return Found(
+        scans=scans,
+        complete=bool(states),
+        service=document.text("producto"),
+        related_numbers=of_shipment(number, parcels, item.number),
+    )
 
 
 def _scans(manifest: Manifest, shipment: Tree, states: list[Tree]) -> Iterator[Scan]:
