@@ -79,9 +79,10 @@ LONG := CI=true PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}"
     P8_FACTOR="$${P8_FACTOR:-3}" P8_ANSWER_SECONDS="$${P8_ANSWER_SECONDS:-3}" \
     P9_SECONDS="$${P9_SECONDS:-300}" P10_KEYS="$${P10_KEYS:-200}" P10_AT_ONCE="$${P10_AT_ONCE:-100}" \
     P13_SECONDS="$${P13_SECONDS:-180}" P13_SERVERS="$${P13_SERVERS:-4}" \
-    P19_PARCELS="$${P19_PARCELS:-1000000}" UPGRADE_PARCELS="$${UPGRADE_PARCELS:-1000000}"
-# P1 is tested in tests/chaos, one half of P19 in tests/upgrade.
+    FUZZ_EXAMPLES="$${FUZZ_EXAMPLES:-100}" P19_PARCELS="$${P19_PARCELS:-1000000}" UPGRADE_PARCELS="$${UPGRADE_PARCELS:-1000000}"
+# P1 is tested in tests/chaos, parts of P15 and P19 with what they are about.
 BESIDE_p1 := tests/chaos
+BESIDE_p15 := tests/contract/test_own_openapi.py
 BESIDE_p19 := tests/upgrade
 WHICH = $(if $(P),$(wildcard tests/promises/test_$(P)_*.py tests/promises/test_$(P).py) $(BESIDE_$(P)))
 

@@ -20,6 +20,14 @@ from milepost.settings import Settings
 pytest_plugins = ["tests.promise_skips", "tests.refused_commits"]
 
 TEMPLATE = "template_milepost"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: what takes longest must not come last, alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 _numbers = itertools.count(1)
 
 

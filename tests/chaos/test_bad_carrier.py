@@ -33,7 +33,7 @@ WAYS = (
     "is down",
 )
 STRANGER = "JVGL99999999999999"
-pytestmark = [pytest.mark.promise, pytest.mark.slow]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow]
 
 
 class BadCarrier(FakeCarrier):

@@ -19,7 +19,7 @@ LEASE = 1.5
 SOON = 0.5
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 SLEEP = Path(__file__).with_name("wrong_clock")
-pytestmark = [pytest.mark.promise, pytest.mark.slow]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow]
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="a worker with a wrong clock needs libfaketime")

@@ -69,6 +69,7 @@ def demo(home: Path, port: int) -> Iterator[Lines]:
         assert process.wait(STOP_SECONDS) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_demo_moves_its_parcels_and_a_second_start_goes_on(home: Path) -> None:
     port, kept = free_port(), home / ".state" / "demo.json"

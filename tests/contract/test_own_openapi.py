@@ -1,6 +1,10 @@
-"""Our own OpenAPI file, held by Schemathesis against a real server process."""
+"""Our own OpenAPI file, held by Schemathesis against a real server process.
+
+``FUZZ_EXAMPLES`` makes it longer, and lets it try every single value of changes and batches too.
+"""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -27,6 +31,9 @@ CHECKS = [
 ]
 
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
+IN_FULL = str("FUZZ_EXAMPLES" in os.environ).lower()
+
 # Checks named on the command line would overrule what is said of an operation below.
 # Walks along links are the slow part: short ones.
 CONFIG = f"""
@@ -48,8 +55,15 @@ phases.coverage.enabled = false
 [[operations]]
 include-path = "/api/milepost/v1/parcels/{{parcel_id}}"
 include-method = "PATCH"
+phases.coverage.enabled = {IN_FULL}
 checks.negative_data_rejection.enabled = false
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422", "429"]
+
+# Their rows are what registrations take one of, which are tried value by value: twice is for the
+# long form, as are changes above, together they take longer than all others.
+[[operations]]
+include-path = "/api/milepost/v1/parcels/batch"
+phases.coverage.enabled = {IN_FULL}
 
 # No schema can say that an event must not lie in the future.
 [[operations]]
@@ -58,7 +72,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422",
 """
 
 
-def fuzzed(url: str, user: str, folder: Path, examples: int = 15) -> tuple[int, str]:
+def fuzzed(url: str, user: str, folder: Path, examples: int = EXAMPLES) -> tuple[int, str]:
     """Run all four phases with a fixed seed; its exit code and what it printed."""
     config = folder / "walks.toml"
     config.write_text(CONFIG)
@@ -68,14 +82,16 @@ def fuzzed(url: str, user: str, folder: Path, examples: int = 15) -> tuple[int, 
     command += ["--phases", "examples,coverage,fuzzing,stateful"]
     command += ["--max-examples", str(examples), "--seed", "20260105", "--request-timeout", "20"]
     command += ["--suppress-health-check", "all", "--no-color"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=840 + 60 * EXAMPLES
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.promise
 @pytest.mark.beside
 @pytest.mark.slow
-@pytest.mark.timeout(960)
+@pytest.mark.timeout(900 + 60 * EXAMPLES)
 def test_no_input_makes_us_break_our_own_word(server: Server, tmp_path: Path) -> None:
     unlimited = server.account("fuzzed")
     code, said = fuzzed(f"http://127.0.0.1:{server.port}", unlimited.user, tmp_path)

@@ -22,7 +22,11 @@ KEYS = int(os.environ.get("P10_KEYS", "10"))
 AT_ONCE = int(os.environ.get("P10_AT_ONCE", "30"))
 KEYS_AT_ONCE = 10
 KILLS = max(3, KEYS // 10)
-pytestmark = [pytest.mark.promise, pytest.mark.timeout(180 + KEYS * AT_ONCE / 20)]
+pytestmark = [
+    pytest.mark.promise,
+    pytest.mark.beside,
+    pytest.mark.timeout(180 + KEYS * AT_ONCE / 20),
+]
 
 
 @dataclass

@@ -24,7 +24,7 @@ INPUTS = (
     *("number", "source", "identifier", "name", "company", "street", "house", "postal", "city"),
     *("phone", "email", "order", "item", "event", "place", "patched", "raw", "key"),
 )
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @dataclass(frozen=True, slots=True)

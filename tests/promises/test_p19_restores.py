@@ -36,7 +36,12 @@ BEFORE, BETWEEN, AFTER = 12, 12, 4
 ROLES = tuple(f"CREATE ROLE milepost_{name} NOLOGIN" for name in ("app", "worker", "admin"))
 PARCELS = int(os.environ.get("P19_PARCELS", "0"))
 SERVED_SECONDS = 300
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(240 + PARCELS / 500)]
+pytestmark = [
+    pytest.mark.promise,
+    pytest.mark.beside,
+    pytest.mark.slow,
+    pytest.mark.timeout(240 + PARCELS / 500),
+]
 
 
 @contextmanager

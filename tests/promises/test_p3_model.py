@@ -29,7 +29,12 @@ from milepost.tracking.telling import key_of
 
 RUNS = int(os.environ.get("MODEL_RUNS", "40"))
 STEPS = int(os.environ.get("MODEL_STEPS", "25"))
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(60 + 4 * RUNS)]
+pytestmark = [
+    pytest.mark.promise,
+    pytest.mark.beside,
+    pytest.mark.slow,
+    pytest.mark.timeout(60 + 4 * RUNS),
+]
 
 
 async def explore(house: House) -> list[str]:

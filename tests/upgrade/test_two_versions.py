@@ -32,6 +32,7 @@ LEASE_SECONDS = 330
 """How long the version before lends a parcel, and some: a check that broke off waits for that."""
 pytestmark = [
     pytest.mark.promise,
+    pytest.mark.beside,
     pytest.mark.slow,
     pytest.mark.timeout(240 + LEASE_SECONDS + PARCELS // 2000),
 ]
