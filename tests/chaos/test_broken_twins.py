@@ -106,7 +106,7 @@ async def test_it_sees_missing_guards_a_lost_next_check_and_a_lease_for_ever() -
 async def without_guards(run: Run) -> list[str]:
     """Two workers take the same rows, and both write. Any single guard hides that others fail."""
     due_still = (LEASE, "due_at = now()")
-    claims = await break_function(run.house, "claim_checks", due_still)
+    claims = await break_function(run.house, "claim_due", due_still)
     renews = await break_function(run.house, "renew_leases", due_still)
     # Longer than it takes the other worker to look for what is due.
     slow = (r"(BEGIN\s+PERFORM set_config[^;]+;)", r"\1 PERFORM pg_sleep(1);")
@@ -152,7 +152,7 @@ async def with_leases_for_ever(run: Run) -> list[str]:
     """What a dead worker had in hand stays in its hand."""
     before = run.load.watched
     for_ever = (LEASE, "due_at = 'infinity'")
-    await break_function(run.house, "claim_checks", for_ever)
+    await break_function(run.house, "claim_due", for_ever)
     await break_function(run.house, "renew_leases", for_ever)
     run.load.carrier.slow_seconds = 15
     await asked_since(run, before)

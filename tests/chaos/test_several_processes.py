@@ -140,7 +140,7 @@ async def sleep_and_die(made: Cluster) -> float:
 async def without_leases(made: Cluster) -> None:
     """The planted fault: a claimed row stays due, so that the other worker takes it as well."""
     await break_function(
-        made.house, "claim_checks", (r"due_at = now\(\) \+ p_lease", "due_at = now()")
+        made.house, "claim_due", (r"due_at = now\(\) \+ p_lease", "due_at = now()")
     )
     made.load.stop.clear()
     planted = time.time()

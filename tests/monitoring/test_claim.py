@@ -128,6 +128,49 @@ async def test_the_most_urgent_go_first_but_a_quarter_is_for_the_others(
     assert len(taken - urgent) == 3
 
 
+async def test_a_quarter_is_for_the_others_where_a_quota_gives_one_slot_at_a_time(
+    account: int, registrar: Registrar, worker_pool: Pool
+) -> None:
+    lane = await parcels(registrar, account, 40)
+    async with tenant(worker_pool, account) as conn:
+        await conn.execute("UPDATE watch SET urgency = 2 * (parcel_id % 2)")
+    taken = [(await claim(worker_pool, lane, 1, LEASE))[0].parcel_id for _ in range(16)]
+    assert sum(parcel_id % 2 for parcel_id in taken) == 4
+
+
+SOON = """
+UPDATE watch SET last_checked_at = now() - interval '90 min', urgency = parcel_id % 3,
+    due_at = now() + CASE WHEN rank <= 7 THEN interval '0' ELSE rank * interval '1 min' END
+FROM (SELECT parcel_id AS number, rank() OVER (ORDER BY parcel_id) FROM watch) AS ranked
+WHERE parcel_id = number
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "taken_along"),
+    [
+        ("", [8, 9, 10]),
+        ("lease_until = now() + interval '8 min', fence = 1 WHERE rank = 8", [9, 10, 11]),
+        ("urgency = 3 WHERE rank = 9", [8, 10, 11]),
+        ("last_checked_at = now() - interval '20 min' WHERE rank >= 9", [8]),
+    ],
+    ids=["due soonest", "another's", "the last look", "asked just now"],
+)
+async def test_a_request_with_room_takes_along_what_is_due_soon(
+    account: int, registrar: Registrar, worker_pool: Pool, change: str, taken_along: list[int]
+) -> None:
+    lane = await parcels(registrar, account, 20)
+    async with tenant(worker_pool, account) as conn:
+        first = await conn.fetchval("SELECT min(parcel_id) FROM watch")
+        await conn.execute(SOON)
+        if change:
+            named = change.replace("rank", f"parcel_id - {first - 1}")
+            await conn.execute(f"UPDATE watch SET {named}")
+    rows = await claim(worker_pool, lane, 50, LEASE, batch=10)
+    assert sorted(row.parcel_id - first + 1 for row in rows) == [*range(1, 8), *taken_along]
+    assert len(await claim(worker_pool, lane, 50, LEASE)) == 0, "without due ones nobody is asked"
+
+
 async def test_a_row_that_somebody_else_held_during_a_claim_keeps_its_lane_due(
     account: int, registrar: Registrar, worker_pool: Pool
 ) -> None:

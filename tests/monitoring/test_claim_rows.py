@@ -77,11 +77,12 @@ async def test_a_claim_takes_the_most_urgent_and_a_quarter_of_the_others(
             (before[number] for number in ours if before[number]["due_at"] <= NOW),
             key=lambda row: row["due_at"],
         )
-        first = [row for row in ready if row["urgency"] > 0][: limit // 4]
+        quarter = limit // 4 if limit > 3 else (asked + limit) // 4 - asked // 4
+        first = [row for row in ready if row["urgency"] > 0][:quarter]
         others = sorted((row for row in ready if row not in first), key=lambda row: row["urgency"])
         taken = {row["parcel_id"] for row in (first + others)[:limit]}
         got = await session.fetch(
-            "SELECT * FROM claim_checks($1, 'sandbox', $2, $3)", account, limit, LEASE
+            "SELECT * FROM claim_due($1, 'sandbox', $2, $3, 1)", account, limit, LEASE
         )
         assert {row["parcel_id"]: row["fence"] for row in got} == {
             number: before[number]["fence"] + 1 for number in taken
@@ -105,14 +106,14 @@ async def test_a_claim_tells_what_is_asked_and_closed_lanes_get_no_turn(
     number = await session.fetchval("SELECT min(parcel_id) FROM watch")
     await session.execute("UPDATE watch SET due_at = $1 WHERE parcel_id = $2", NOW, number)
     (got,) = await session.fetch(
-        "SELECT * FROM claim_checks($1, 'sandbox', 50, $2)", account, LEASE
+        "SELECT * FROM claim_due($1, 'sandbox', 50, $2, 1)", account, LEASE
     )
     told = ("origin_country", "destination_country", "postal_code", "next_deadline_at")
     assert [got[name] for name in told] == ["NL", "NL", "5611 EM", None]
     assert await session.fetchval(TURN) == FOREVER
     await session.execute("UPDATE lane SET state = 'credential_refused'")
     await session.execute("UPDATE watch SET due_at = 'infinity'")
-    assert await session.fetch("SELECT claim_checks($1, 'sandbox', 50, $2)", account, LEASE) == []
+    assert await session.fetch("SELECT claim_due($1, 'sandbox', 50, $2, 1)", account, LEASE) == []
     assert await session.fetchval(TURN) == FOREVER, "nothing is left to ask about"
     assert await session.fetchval("SELECT sum(checks) FROM check_day") == 1
 

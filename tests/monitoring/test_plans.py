@@ -49,7 +49,7 @@ async def test_a_claim_reads_two_rows_at_most_for_each_it_gives(
 ) -> None:
     async with tenant(worker_pool, full) as connection:
         rows = await connection.fetch(
-            "SELECT * FROM claim_checks($1, 'dhl', 50, interval '60 s')", full
+            "SELECT * FROM claim_due($1, 'dhl', 50, interval '60 s', 1)", full
         )
         read = await rows_read(connection, "watch", "watch_due")
     assert len(rows) == 50

@@ -83,6 +83,7 @@ async def test_processes_that_count_alone_are_caught(
     [
         (Quota(per_minute=30), 60, 30),
         (Quota(per_second=5, per_minute=40), 60, 40),
+        (Quota(per_hour=60), 3600, 60),
         (Quota(per_second=0.2, per_day=250), 86_400, 250),
     ],
 )

@@ -77,7 +77,7 @@ SUBJECTS = (
                     # How far the index is read shows in nothing else.
                     "tests/monitoring/test_plans.py",
                 ),
-                sql=("claim_checks",),
+                sql=("claim_due",),
             ),
             Part(
                 (f"{ROWS}::test_only_what_is_held_under_its_fence_is_renewed",), ("renew_leases",)

@@ -178,7 +178,7 @@ async def test_a_lane_that_loses_its_turn_is_seen(
 async def forget_what_is_left(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     source = await connection.fetchval(
-        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'claim_checks'"
+        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'claim_due'"
     )
     await connection.close()
     broken, made = re.subn(r"coalesce\(last_due, 'infinity'\)", "'infinity'", source)

@@ -75,7 +75,7 @@ _CARRIER = closed(
         "login": _LOGIN,
         "quota": closed(
             {
-                **dict.fromkeys(("per_second", "per_minute", "per_day"), _LIMIT),
+                **dict.fromkeys(("per_second", "per_minute", "per_hour", "per_day"), _LIMIT),
                 "confidence": _SURE,
             }
         ),

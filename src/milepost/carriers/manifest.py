@@ -113,6 +113,7 @@ class Quota:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     per_second: Annotated[float, Field(gt=0)] | None = None
     per_minute: Annotated[float, Field(gt=0)] | None = None
+    per_hour: Annotated[float, Field(gt=0)] | None = None
     per_day: Annotated[float, Field(gt=0)] | None = None
     confidence: Confidence = "documented"
 
@@ -131,7 +132,12 @@ class Quota:
 
     @property
     def _limits(self) -> list[tuple[float, float]]:
-        limits = ((self.per_second, 1.0), (self.per_minute, 60.0), (self.per_day, 86_400.0))
+        limits = (
+            (self.per_second, 1.0),
+            (self.per_minute, 60.0),
+            (self.per_hour, 3_600.0),
+            (self.per_day, 86_400.0),
+        )
         return [(n, span) for n, span in limits if n]
 
 
@@ -175,12 +181,6 @@ class Feed:
     confidence: Confidence = "documented"
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """One carrier. ``code`` is Sendcloud's code and the folder's name; ``confidence`` says how sure
-    it is who is behind it, ``note`` what people should know.
-
-    ``tier``: A has a documented API and public answers of it, B an API without such answers, C no
 @dataclass(frozen=True, slots=True)
 class Documented:
     """What the carrier documents of its answers and no sample shows: the paths of ``fields``, as
@@ -191,6 +191,12 @@ class Documented:
     languages: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Manifest:
+    """One carrier. ``code`` is Sendcloud's code and the folder's name; ``confidence`` says how sure
+    it is who is behind it, ``note`` what people should know.
+
+    ``tier``: A has a documented API and public answers of it, B an API without such answers, C no
     API that is known, D is asked through another carrier, ``answered_by``, with the fields
     ``ask_with`` added to that one's login. Of ``tracking_pages`` the first one of which everything
     is known is used. ``countries`` are those it is at home in; one that ``delivers_abroad`` may be
@@ -220,9 +226,12 @@ class Documented:
     quota: Quota = Quota()
     cadence: Cadence = Cadence()
     feeds: tuple[Feed, ...] = ()
+    push: Push | None = None
+    changes: Changes | None = None
     files: FileForm = FileForm()
     simulated: bool = False
     stories: str = ""
+    answer: Documented = Documented()
     checked_on: date | None = None
     status_source: str = ""
     rules: Rules = field(default_factory=Rules)
@@ -231,14 +240,11 @@ class Documented:
     def needs_credential(self) -> bool:
         """Whether nobody can ask without a credential."""
         return any(one.required for one in self.credential)
-    answer: Documented = Documented()
 
     @property
     def by_code(self) -> Mapping[str, StatusRule]:
         """The status rules by raw code."""
         return self.rules.by_code
-    push: Push | None = None
-    changes: Changes | None = None
 
     def classify(self, raw_code: str, *texts: str) -> tuple[str, Reading]:
         """The scan class and the reading of one event (see ``Rules.classify``)."""
@@ -251,11 +257,14 @@ class Documented:
     def quota_for(self, credential: Credential) -> Quota:
         """The carrier's quota, or what the credential's owner was granted beyond it.
 
-        That is in the optional credential fields ``calls_per_second`` and ``calls_per_day``.
+        That is in the optional credential fields ``calls_per_second``, ``calls_per_minute``,
+        ``calls_per_hour`` and ``calls_per_day``.
         """
         return dataclasses.replace(
             self.quota,
             per_second=_granted(credential, "calls_per_second") or self.quota.per_second,
+            per_minute=_granted(credential, "calls_per_minute") or self.quota.per_minute,
+            per_hour=_granted(credential, "calls_per_hour") or self.quota.per_hour,
             per_day=_granted(credential, "calls_per_day") or self.quota.per_day,
         )
 

@@ -49,7 +49,6 @@ OWN_FAULT_REST = timedelta(seconds=30)
 WRITTEN_AT_ONCE = 32
 """Answers of all lanes being kept at a time. The others wait here and not for a connection, where
 waiting counts as trouble of the database's; quiet ones share their statement."""
-SHORTEST_REST = timedelta(seconds=1)
 MOST_SERIES = 512
 
 log = structlog.get_logger(__name__)
@@ -93,8 +92,8 @@ class Checker:
         self._fetcher = fetcher
         self._lease = lease
         self._clock = DatabaseClock()
-        self.unmapped, self.hours, self.drifts = recorder.unmapped, recorder.hours, Drifts(pool)
         self._live = LiveCarriers(pool)
+        self.unmapped, self.hours, self.drifts = recorder.unmapped, recorder.hours, Drifts(pool)
 
     async def check(self, lane: Lane) -> int:
         """Check what is due in ``lane``; the number of parcels asked about."""
@@ -134,8 +133,8 @@ class Checker:
                 # Where nobody was asked, another may be the probe.
                 await weigh(self._pool, turn.ledger, answered=False, failed=False)
         if turn.ledger.denied is not None and await self._is_current(turn):
-            wait = timedelta(seconds=turn.ledger.denied.wait)
-            await rest(self._pool, turn.lane, max(wait, SHORTEST_REST))
+            gap = turn.ledger.budget.gap
+            await slots.stay_away(self._pool, turn.lane, turn.ledger.denied, gap)
         return asked
 
     async def _is_current(self, turn: Round) -> bool:
@@ -146,7 +145,7 @@ class Checker:
     async def _ask_due(self, turn: Round, size: int, granted: int) -> int:
         most = min(CLAIM, granted * size)
         async with turn.leases.held() as hold:
-            rows = hold(await claim(self._pool, turn.lane, most, self._lease))
+            rows = hold(await claim(self._pool, turn.lane, most, self._lease, size))
             failpoints.reach("poll.after_lease")
             batches = [rows[start : start + size] for start in range(0, len(rows), size)]
             await turn.ledger.keep(len(batches))
@@ -206,8 +205,8 @@ class Checker:
             if outcome is None or (rests and isinstance(outcome, Broken) and outcome.lane_wide):
                 quiet.append(self._settler.unasked(row))
             elif settled := await self._settler.settle(turn.lane, turn.carrier, row, outcome):
-        await self.unmapped.keep_fresh(self._pool)
                 quiet.append(settled)
+        await self.unmapped.keep_fresh(self._pool)
         return quiet
 
     async def _ask(self, turn: Round, items: Mapping[Item, Claimed]) -> Mapping[Item, Outcome]:
@@ -258,7 +257,7 @@ class Checker:
         if refusal.credential_refused:
             await self._close(lane, code, "credential_refused", CREDENTIAL_RETRY, turn.login)
         else:
-            wait = max(SHORTEST_REST, timedelta(seconds=refusal.retry_after))
+            wait = max(slots.SHORTEST_REST, timedelta(seconds=refusal.retry_after))
             seconds = wait.total_seconds()
             await slots.hold(self._pool, code, turn.credential.owner, seconds)
             turn.ledger.deny("quota", seconds)

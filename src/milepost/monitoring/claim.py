@@ -49,15 +49,21 @@ async def due_lanes(pool: Pool, most: int) -> list[Lane]:
     return await lanes_of(lambda: QUERIES.due_lanes(pool, most=most))
 
 
-async def claim(pool: Pool, lane: Lane, most: int, lease: timedelta) -> list[Claimed]:
-    """Take up to ``most`` due rows of ``lane`` for ``lease``; others skip them until it ends."""
+async def claim(
+    pool: Pool, lane: Lane, most: int, lease: timedelta, batch: int = 1
+) -> list[Claimed]:
+    """Take up to ``most`` due rows of ``lane`` for ``lease``; others skip them until it ends.
+
+    Where the last ``batch`` of them is not full, rows that are due soon are taken along.
+    """
     rows = await retrying(
         lambda: pool.fetch(
-            "SELECT * FROM claim_checks($1, $2, $3, $4)",
+            "SELECT * FROM claim_due($1, $2, $3, $4, $5)",
             lane.account_id,
             lane.carrier_code,
             most,
             lease,
+            batch,
         )
     )
     return [_claimed(row) for row in rows]
@@ -91,6 +97,18 @@ async def rest(pool: Pool, lane: Lane, wait: timedelta) -> None:
     await retrying(
         lambda: pool.execute(
             "SELECT rest_lane($1, $2, $3)", lane.account_id, lane.carrier_code, wait
+        )
+    )
+
+
+async def wait_for_slot(pool: Pool, lane: Lane, wait: timedelta, gap: timedelta) -> None:
+    """Let ``lane`` wait for the next slot of a quota whose slots lie ``gap`` apart.
+
+    Of the lanes that share the quota the one that was served longest ago comes first.
+    """
+    await retrying(
+        lambda: pool.execute(
+            "SELECT wait_for_slot($1, $2, $3, $4)", lane.account_id, lane.carrier_code, wait, gap
         )
     )
 

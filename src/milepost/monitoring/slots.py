@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from milepost.carriers.manifest import Quota
 from milepost.db.pool import Pool, retrying
 from milepost.errors import NoSlot
+from milepost.monitoring.claim import Lane, rest, wait_for_slot
 from milepost.monitoring.database_clock import DatabaseClock
 
 HORIZON = timedelta(seconds=1)
@@ -27,6 +28,7 @@ PROBE_LEASE = timedelta(seconds=60)
 DOUBT = 0.01
 """Seconds of doubt about the database's clock that are worth a question of their own."""
 LOOKS = 3
+SHORTEST_REST = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,15 @@ class OneSlot:
             if wait <= 0:
                 return
             await asyncio.sleep(wait)
+
+
+async def stay_away(pool: Pool, lane: Lane, denied: NoSlot, gap: timedelta) -> None:
+    """Let ``lane`` rest as long as it was told; slots of its quota lie ``gap`` apart."""
+    wait = timedelta(seconds=denied.wait)
+    if denied.why == "quota":
+        await wait_for_slot(pool, lane, wait, gap)
+    else:
+        await rest(pool, lane, max(wait, SHORTEST_REST))
 
 
 async def hold(pool: Pool, carrier_code: str, owner: str, seconds: float) -> None:
