@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     trusted_proxies: str = ""
 
+    # What carriers' codes mean here
+    mappings: Path | None = None
+
     # Secrets
     secret_key: SecretStr | None = None
     secret_key_file: Path | None = None
@@ -100,10 +103,10 @@ class Settings(BaseSettings):
     early_scan_days: int = 30
     keep_parcels_days: float = Field(default=365, ge=0)
     keep_raw_payloads_days: float = Field(default=90, ge=0)
+    keep_pushes_days: float = Field(default=30, ge=0)
     keep_outbox_days: float = Field(default=30, ge=0)
     keep_timings_days: float = Field(default=1095, ge=0)
     keep_audit_days: float = Field(default=730, ge=0)
-    keep_pushes_days: float = Field(default=30, ge=0)
 
     max_raw_payload_bytes: int = Field(default=256 * 1024, ge=0)
 

@@ -12,17 +12,18 @@ from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.host_routes import host_routes
+from milepost.carriers.mappings import Mappings
 from milepost.carriers.registry import Catalogue
 from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
-from milepost.intake.tell import Teller
 from milepost.intake.addresses import Addresses
 from milepost.intake.feeds import Feeds
 from milepost.intake.inbox import Inbox
-from milepost.monitoring.check import Checker
+from milepost.intake.tell import Teller
 from milepost.intake.turns import Intake
+from milepost.monitoring.check import Checker
 from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
 from milepost.parcels.change import Changer
@@ -45,6 +46,7 @@ class CoreParts:
     pool: Pool
     secret_keys: SecretKeys
     catalogue: Catalogue
+    mappings: Mappings
     credentials: CredentialStore
     renderer: Renderer
     reader: Reader
@@ -64,9 +66,9 @@ class ApiParts:
     core: CoreParts
     gatekeeper: Gatekeeper
     budgets: Budgets
-
-
     addresses: Addresses
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What the worker needs."""
@@ -77,9 +79,9 @@ class WorkerParts:
     credentials: CredentialStore
     checker: Checker
     deadlines: Deadlines
+    intake: Intake
     unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
 
-    intake: Intake
 
 @asynccontextmanager
 async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]:
@@ -94,6 +96,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
     try:
         secret_keys = SecretKeys.load(settings, embedded=False)
         catalogue = Catalogue.load()
+        mappings = Mappings.load(settings.mappings, catalogue)
         credentials = CredentialStore(pool, secret_keys)
         renderer = Renderer(catalogue, credentials, settings.early_scan_days)
         histories = LaneHistories(pool)
@@ -103,6 +106,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             late=thresholds_of(settings),
             histories=histories,
             raw_bytes=settings.max_raw_payload_bytes,
+            mappings=mappings,
         )
         reregister_after = timedelta(days=settings.reregister_after_days)
         yield CoreParts(
@@ -110,6 +114,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
             pool=pool,
             secret_keys=secret_keys,
             catalogue=catalogue,
+            mappings=mappings,
             credentials=credentials,
             renderer=renderer,
             reader=Reader(pool, renderer),
@@ -135,12 +140,12 @@ async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
             core=core,
             gatekeeper=Gatekeeper(core.pool, core.secret_keys),
             budgets=Budgets(core.pool),
+            addresses=Addresses(core.pool, core.secret_keys, core.catalogue),
         )
 
 
 @asynccontextmanager
 async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
-            addresses=Addresses(core.pool, core.secret_keys, core.catalogue),
     """The worker's parts, acting as milepost_worker, with the simulated carrier started."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(core_parts(settings, "milepost_worker"))
@@ -169,10 +174,10 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             credentials=core.credentials,
             checker=checker,
             deadlines=Deadlines(core.pool, core.catalogue, core.recorder),
-            unmapped=core.recorder.unmapped,
-        )
             intake=Intake(
                 core.pool,
                 Inbox(core.pool, core.catalogue, core.teller),
                 Feeds(core.pool, core.catalogue, core.credentials, fetcher),
             ),
+            unmapped=core.recorder.unmapped,
+        )

@@ -21,6 +21,7 @@ ROOM_OF = {
     "register": "parcels",
     "track": "parcels",
     "parcels": "parcel_lists",
+    "mapping": "mappings",
     "import": "imports",
     "export": "exports",
     "erase": "erasing",

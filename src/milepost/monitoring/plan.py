@@ -12,6 +12,7 @@ from milepost.carriers.registry import Carrier
 from milepost.monitoring.claim import Claimed, Lane
 from milepost.parcels.lane_history import LaneHistories
 from milepost.parcels.record import WatchPlan
+from milepost.parcels.stored import StoredParcel
 from milepost.settings import Settings
 from milepost.tracking.cadence import (
     CadencePolicy,
@@ -24,8 +25,8 @@ from milepost.tracking.cadence import (
 from milepost.tracking.calculated import Thresholds
 from milepost.tracking.expectation import Expectation, next_scan
 from milepost.tracking.journey import Journey
-
 from milepost.tracking.told_cadence import after_told
+
 LATER = timedelta(days=1)
 """When a parcel that should be given up, and can't be, is tried again."""
 
@@ -133,7 +134,6 @@ class Planning:
             return plan
         return WatchPlan(plan.urgency, LATER.total_seconds(), plan.misses, plan.answer_hash)
 
-    def after_refusal(self, row: Claimed) -> WatchPlan:
     def after_told(self, manifest: Manifest, journey: Journey, now: datetime) -> Plan:
         """When the carrier is asked after it has told us of a parcel by itself."""
         return after_told(journey, now, self.policy(manifest))
@@ -151,6 +151,7 @@ class Planning:
         registered, checked = parcel.created_at, parcel.checked_at
         return self._plan(manifest, journey, registered, now, checked, 0, "")
 
+    def after_refusal(self, row: Claimed) -> WatchPlan:
         """The plan of a parcel whose lane is paused: due as soon as the lane is."""
         return WatchPlan(urgency_of(row.journey), 0.0, row.misses, row.answer_hash)
 
