@@ -29,9 +29,10 @@ class Rest(ABC, Generic[Document]):
     ``read`` gets the document of a 200 and may raise CarrierParseError. ``not_found`` tells whether
     the document of a 404 is the carrier's own "unknown number" and what to make of it: a proxy
     answers 404 too, and that says nothing about a parcel. ``unknown_statuses`` are those with which
-    the carrier tells an unknown number, ``read_statuses`` those of an answer. With ``tokens`` each
-    request carries one, as ``carrying`` puts it there. With ``batch`` several are asked about in
-    one question, and each reads its own part of the answer; one alone is still asked about with
+    the carrier tells an unknown number, ``read_statuses`` those of an answer. A carrier without
+    ``not_found`` tells an unknown number in an answer: a 404 is none of its own. With ``tokens``
+    each request carries one, as ``carrying`` puts it there. With ``batch`` several are asked about
+    in one question, and each reads its own part of the answer; one alone is still asked about with
     ``request``. ``reread`` is for readings that code and text alone don't give.
     """
 
@@ -40,7 +41,7 @@ class Rest(ABC, Generic[Document]):
 
     request: Callable[[Item, Credential], Request]
     read: Callable[[Document, Item], Outcome]
-    not_found: Callable[[Document, Item], Outcome]
+    not_found: Callable[[Document, Item], Outcome] | None = None
     tokens: Tokens | None = None
     unknown_statuses: frozenset[int] = frozenset({404})
     read_statuses: frozenset[int] = frozenset({200})
@@ -83,13 +84,13 @@ class Rest(ABC, Generic[Document]):
     def outcomes(self, items: Sequence[Item], answer: Answer) -> Mapping[Item, Outcome]:
         """What one answer, which is taken apart once, says about each of ``items``."""
         answered = answer.status in self.read_statuses
-        if not answered and answer.status not in self.unknown_statuses:
+        read = self.read if answered else self.not_found
+        if read is None or not (answered or answer.status in self.unknown_statuses):
             return dict.fromkeys(items, refusal_of(answer))
         try:
             document = self.document(answer.body)
         except CarrierParseError:
             return dict.fromkeys(items, self.no_document(answer))
-        read = self.read if answered else self.not_found
         return {item: _read_with_care(read, document, item) for item in items}
 
     def no_document(self, answer: Answer) -> Outcome:

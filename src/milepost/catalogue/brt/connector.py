@@ -40,12 +40,9 @@ SHIPMENT_DIGITS = 12
 
 def build(manifest: Manifest) -> Connector:
     """BRT's connector. It tells an unknown number with 200; a 404 is a proxy's."""
-    reading = partial(read, manifest)
     return RestJson(
         request=partial(request, manifest),
-        read=reading,
-        not_found=reading,
-        unknown_statuses=frozenset(),
+        read=partial(read, manifest),
         reread=by_code(manifest),
     )
 

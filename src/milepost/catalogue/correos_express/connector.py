@@ -35,12 +35,9 @@ FOUND, UNKNOWN_NUMBER = "0", "402"
 
 def build(manifest: Manifest) -> Connector:
     """Correos Express's connector. It tells an unknown number with 200; a 404 is a proxy's."""
-    reading = partial(read, manifest)
     return RestJson(
         request=partial(request, manifest),
-        read=reading,
-        not_found=reading,
-        unknown_statuses=frozenset(),
+        read=partial(read, manifest),
         reread=partial(reread, manifest),
     )
 

@@ -5,11 +5,12 @@ from functools import partial
 from milepost.carriers.connector import Broken, Connector, Credential, Item, Refused
 from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.manifest import Manifest
-from milepost.carriers.platforms.refusals import credential_refused, refusal_of
-from milepost.carriers.platforms.soap_xml import Fault, SoapXml, body_of, element, envelope
-from milepost.carriers.tokens import Granted, Tokens
+from milepost.carriers.platforms.refusals import credential_refused
+from milepost.carriers.platforms.soap_session import session_tokens
+from milepost.carriers.platforms.soap_xml import Fault, SoapXml, element, envelope
+from milepost.carriers.tokens import Granted
+from milepost.carriers.xml_tree import XmlTree
 from milepost.catalogue.dpd.reading import is_refusal, read, read_fault
-from milepost.errors import CarrierParseError
 from milepost.tracking.parcel import number_key
 
 TYPES = "http://dpd.com/common/service/types"
@@ -26,7 +27,7 @@ def build(manifest: Manifest) -> Connector:
         request=partial(request, manifest),
         read=partial(read, manifest),
         fault=read_fault,
-        tokens=Tokens(partial(ask_token, manifest), read_token, refuses_token),
+        tokens=session_tokens(partial(ask_token, manifest), read_token, no_token, is_refusal),
     )
 
 
@@ -44,31 +45,16 @@ def ask_token(manifest: Manifest, credential: Credential) -> Request:
     )
 
 
-def read_token(answer: Answer) -> Granted | Refused | Broken:
-    """The token of a login, or why there is none."""
-    if answer.status not in (200, 500):
-        return refusal_of(answer)
-    try:
-        told = body_of(answer)
-    except CarrierParseError as error:
-        return Broken(f"no token: {error}")
-    if isinstance(told, Fault):
-        # A login has nothing else that could be wrong: DPD's own fault here is about it.
-        why = f"no token: {told.code}"
-        return credential_refused(why) if told.detail else Broken(why)
+def read_token(told: XmlTree) -> Granted | Broken:
+    """The token of a login."""
     token = told.text("return", "authToken")
     return Granted(token, TOKEN_SECONDS) if token else Broken("no token: the answer holds none")
 
 
-def refuses_token(answer: Answer) -> bool:
-    """Whether an answer to a question does not take the token it came with."""
-    if answer.status not in (200, 500):
-        return False
-    try:
-        told = body_of(answer)
-    except CarrierParseError:
-        return False
-    return isinstance(told, Fault) and is_refusal(told)
+def no_token(fault: Fault, _: Answer) -> Refused | Broken:
+    """A login has nothing else that could be wrong: DPD's own fault here is about it."""
+    why = f"no token: {fault.code}"
+    return credential_refused(why) if fault.detail else Broken(why)
 
 
 def request(manifest: Manifest, item: Item, credential: Credential, token: str) -> Request:

@@ -20,13 +20,10 @@ WITH_ALL_EVENTS = "N"
 
 def build(manifest: Manifest) -> Connector:
     """Poste Italiane's connector. It tells an unknown number with 200; a 404 is a proxy's."""
-    reading = partial(read, manifest)
     return RestJson(
         request=partial(request, manifest),
-        read=reading,
-        not_found=reading,
+        read=partial(read, manifest),
         tokens=client_tokens(ask_token),
-        unknown_statuses=frozenset(),
         reread=partial(reread, manifest),
     )
 

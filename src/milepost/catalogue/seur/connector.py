@@ -45,13 +45,10 @@ class _Pic(RestJson):
 
 def build(manifest: Manifest) -> Connector:
     """SEUR's connector. What a 404 means is not documented: it is a fault."""
-    about = partial(read, manifest)
     return _Pic(
         request=partial(request, manifest),
-        read=about,
-        not_found=about,
+        read=partial(read, manifest),
         tokens=client_tokens(partial(ask_token, manifest)),
-        unknown_statuses=frozenset(),
         read_statuses=frozenset({200, NO_CONTENT}),
     )
 

@@ -41,12 +41,9 @@ QUARTER = timedelta(minutes=15)
 
 def build(manifest: Manifest) -> Connector:
     """Spring's connector. Everything it says comes with 200; a 404 is a proxy's."""
-    reading = partial(read, manifest)
     return RestJson(
         request=partial(request, manifest),
-        read=reading,
-        not_found=reading,
-        unknown_statuses=frozenset(),
+        read=partial(read, manifest),
     )
 
 

@@ -16,9 +16,10 @@ from milepost.carriers.connector import (
 from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.oauth2 import is_token
-from milepost.carriers.platforms.refusals import credential_refused, refusal_of
+from milepost.carriers.platforms.refusals import credential_refused
+from milepost.carriers.platforms.soap_session import session_tokens
 from milepost.carriers.platforms.soap_xml import Fault, SoapXml, body_of, element, envelope
-from milepost.carriers.tokens import Granted, Tokens
+from milepost.carriers.tokens import Granted
 from milepost.carriers.xml_tree import XmlTree, read_xml
 from milepost.catalogue.tipsa.incidences import explained, has_incidences
 from milepost.catalogue.tipsa.reading import is_lost_session, read, read_fault, reread
@@ -76,7 +77,9 @@ def build(manifest: Manifest) -> Connector:
         read=partial(read, manifest),
         fault=read_fault,
         reread=partial(reread, manifest),
-        tokens=Tokens(partial(ask_session, manifest), read_session, refuses_session),
+        tokens=session_tokens(
+            partial(ask_session, manifest), read_session, no_session, is_lost_session
+        ),
         ask_incidences=partial(request, manifest, "ConsEnvIncidencias"),
         explained=partial(explained, manifest),
     )
@@ -92,16 +95,8 @@ def ask_session(manifest: Manifest, credential: Credential) -> Request:
     return _question(manifest, "LoginWSService", "LoginCli2", login)
 
 
-def read_session(answer: Answer) -> Granted | Refused | Broken:
-    """The session of a login, or why there is none."""
-    if answer.status not in (200, 500):
-        return refusal_of(answer)
-    try:
-        told = body_of(answer)
-    except CarrierParseError as error:
-        return Broken(f"no session: {error}")
-    if isinstance(told, Fault):
-        return _refusal(answer, f"no session: {told.code or 'a fault'}")
+def read_session(told: XmlTree) -> Granted | Refused | Broken:
+    """The session of a login."""
     session = told.text("strSesion")
     if told.text("Result").lower() == "true" and is_token(session):
         return Granted(session, SESSION_SECONDS)
@@ -110,25 +105,15 @@ def read_session(answer: Answer) -> Granted | Refused | Broken:
     return Broken("no session: the answer holds none")
 
 
-def _refusal(answer: Answer, why: str) -> Refused | Broken:
+def no_session(fault: Fault, answer: Answer) -> Refused | Broken:
     """What a fault of the login means: TIPSA's own texts begin with a number."""
+    why = f"no session: {fault.code or 'a fault'}"
     text = read_xml(answer.body).child("Body", "Fault").text("faultstring")
     if text.startswith(WRONG_LOGIN):
         return credential_refused(why)
     if text.startswith(BLOCKED):
         return Refused(BLOCKED_SECONDS, "no session: TIPSA has blocked our address for a while")
     return Broken(why)
-
-
-def refuses_session(answer: Answer) -> bool:
-    """Whether an answer to a question does not know the session it came with."""
-    if answer.status not in (200, 500):
-        return False
-    try:
-        told = body_of(answer)
-    except CarrierParseError:
-        return False
-    return isinstance(told, Fault) and is_lost_session(told)
 
 
 def request(

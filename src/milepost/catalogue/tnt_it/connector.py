@@ -18,12 +18,9 @@ HOME = "IT"
 
 def build(manifest: Manifest) -> Connector:
     """TNT's connector. It tells an unknown number with 200; a 404 is a proxy's."""
-    about = partial(read, manifest)
     return RestXml(
         request=partial(request, manifest),
-        read=about,
-        not_found=about,
-        unknown_statuses=frozenset(),
+        read=partial(read, manifest),
         reread=by_code(manifest),
     )
 
