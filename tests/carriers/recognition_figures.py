@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.carriers.recognition_corpus import Labelled, of_others, published
 
-from milepost.carriers.manifest import NumberFormat
+from milepost.carriers.number_format import NumberFormat
 from milepost.carriers.recognise import CLEARLY_AHEAD, Candidate, Recogniser
 from milepost.carriers.registry import Catalogue
 

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from aiohttp import web
-from tests.carriers.loopback import carrier, connector, sample, serving
+from tests.carriers.loopback import connector, sample, serving
 
 from milepost.carriers.connector import Broken, Credential, Found, Item, NotFound, Refused
 from milepost.carriers.exchange import Answer
@@ -83,8 +83,3 @@ def test_a_refused_login_concerns_everybody(status: int) -> None:
     refused = made.outcome(Item("1", COLLECTED), Answer(status, {}, b""))
     assert isinstance(refused, Refused)
     assert refused.credential_refused
-
-
-def test_all_markets_read_the_one_catalogue_of_events_alike() -> None:
-    first, *others = (carrier(code).manifest for code in MARKETS)
-    assert [other.rules.status == first.rules.status for other in others] == [True, True]

@@ -63,6 +63,19 @@ def test_an_unknown_zone_is_noticed(tmp_path: Path) -> None:
         read_manifest(tmp_path / "manifest.toml")
 
 
+def test_a_carrier_may_have_the_rules_of_another(tmp_path: Path) -> None:
+    other, own = tmp_path / "other", tmp_path / "own"
+    other.mkdir()
+    own.mkdir()
+    rules = manifest(other, f"mapping_version = 3\n{RULES}").rules
+    told = manifest(own, 'rules_of = "other"')
+    assert told.rules.status == rules.status
+    assert (told.mapping_version, told.by_code["A1"].same_as) == (3, "arrived")
+    for wrong in ('rules_of = "nobody"', f'rules_of = "other"\n{RULES}'):
+        with pytest.raises(ConfigurationError, match="rules_of"):
+            manifest(own, wrong)
+
+
 def test_a_wording_refines_only_the_codes_it_names(tmp_path: Path) -> None:
     rules = manifest(tmp_path, RULES)
     assert rules.classify("go", "Waiting  AT the shop")[0] == "shop"

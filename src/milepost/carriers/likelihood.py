@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from milepost.carriers.checksums import s10
-from milepost.carriers.manifest import Manifest, NumberFormat
+from milepost.carriers.manifest import Manifest
+from milepost.carriers.number_format import NumberFormat
 from milepost.carriers.pattern_size import size_of
 from milepost.carriers.status_rules import Confidence
 

@@ -1,7 +1,6 @@
 """What a carrier's ``manifest.toml`` says, typed and checked when it is read."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from milepost.carriers.changes import Changes
-from milepost.carriers.checksums import CHECKS
 from milepost.carriers.connector import Credential
-from milepost.carriers.push import Push
 from milepost.carriers.file_form import FileForm
+from milepost.carriers.number_format import NumberFormat
+from milepost.carriers.push import Push
 from milepost.carriers.status_rules import (
     STRICT,
     Confidence,
@@ -25,16 +24,11 @@ from milepost.carriers.status_rules import (
     parted,
     read_toml,
 )
+from milepost.errors import ConfigurationError
 from milepost.tracking.vocabulary import Reading
 
 SHARE_OF_QUOTA = 0.95
 """How much of a carrier's limit we use: its clock and ours are not the same."""
-
-
-def _known_check(name: str) -> str:
-    if name and name not in CHECKS:
-        raise ValueError(f"unknown check {name!r}, known: {', '.join(CHECKS)}")
-    return name
 
 
 @cache
@@ -47,41 +41,6 @@ def _known_zone(name: str) -> str:
 
 def _page(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
-
-
-@dataclass(frozen=True, slots=True)
-class NumberFormat:
-    """One form of tracking number: a pattern for the whole number, and its check, if any.
-
-    Where a label bears more than the number the pattern names its parts: ``number``, and what the
-    check is over (``checked``), and the recipient's ``country`` (its three digits of ISO 3166).
-    ``prior`` is how much less than 1 a match says where other carriers' numbers look the same.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    pattern: str
-    check: Annotated[str, BeforeValidator(_known_check)] = ""
-    confidence: Confidence = "documented"
-    prior: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-    def fits(self, key: str) -> bool:
-        """Whether ``key`` (a number as ``number_key`` makes it) has this form."""
-        return _compiled(self.pattern).fullmatch(key) is not None
-
-    def checks(self, key: str) -> bool:
-        """Whether the check of ``key`` holds; so it does where there is none."""
-        return not self.check or CHECKS[self.check](self.part(key, "checked") or key)
-
-    def part(self, key: str, name: str) -> str:
-        """What stands in ``key`` where the pattern names a part, ``""`` where it names none."""
-        found = _compiled(self.pattern).fullmatch(key)
-        return (found.groupdict().get(name) or "") if found else ""
-
-
-# When first needed: all patterns of the catalogue take as long as all else that is read at a start.
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +159,9 @@ class Manifest:
     API that is known, D is asked through another carrier, ``answered_by``, with the fields
     ``ask_with`` added to that one's login. Of ``tracking_pages`` the first one of which everything
     is known is used. ``countries`` are those it is at home in; one that ``delivers_abroad`` may be
-    met in all others, too. A ``simulated`` carrier's clock is heeded, and it is served by us
-    (``stories`` names its script).
+    met in all others, too. One that tells the codes of another names it in ``rules_of`` and has
+    that one's rules, their source and version. A ``simulated`` carrier's clock is heeded, and it is
+    served by us (``stories`` names its script).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -234,6 +194,7 @@ class Manifest:
     answer: Documented = Documented()
     checked_on: date | None = None
     status_source: str = ""
+    rules_of: str = ""
     rules: Rules = field(default_factory=Rules)
 
     @property
@@ -279,7 +240,19 @@ def read_manifest(path: Path) -> Manifest:
     """
     manifest, rules = parted(path.read_text(encoding="utf-8"))
     told: Manifest = read_toml(_ADAPTER, manifest, str(path), rules=Rules(rules, str(path)))
-    return told
+    return _with_rules_of_another(told, path, rules) if told.rules_of else told
+
+
+def _with_rules_of_another(told: Manifest, path: Path, rules: str) -> Manifest:
+    of_it = path.parent.parent / told.rules_of / path.name
+    if rules.strip() or not of_it.is_file():
+        why = "rules of its own, too" if rules.strip() else f"no manifest {of_it}"
+        raise ConfigurationError(f"{path}: rules_of: {why}")
+    other = read_manifest(of_it)
+    if other.rules_of:
+        raise ConfigurationError(f"{path}: rules_of: {told.rules_of} has no rules of its own")
+    same = ("rules", "status_source", "mapping_version")
+    return dataclasses.replace(told, **{name: getattr(other, name) for name in same})
 
 
 def _granted(credential: Credential, name: str) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from milepost.carriers.likelihood import History, Priors, of_format, of_unknown
-from milepost.carriers.manifest import NumberFormat
+from milepost.carriers.number_format import NumberFormat
 from milepost.carriers.pasted import Pages, Pasted
 from milepost.carriers.pattern_size import LONGEST, size_of
 from milepost.carriers.registry import Carrier, Catalogue

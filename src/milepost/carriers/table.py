@@ -6,7 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from milepost.carriers.manifest import Feed, NumberFormat, TrackingPage
+from milepost.carriers.manifest import Feed, TrackingPage
+from milepost.carriers.number_format import NumberFormat
 from milepost.carriers.registry import Carrier, Catalogue
 
 FILE = Path(__file__).parents[3] / "docs" / "carriers.md"
