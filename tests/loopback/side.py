@@ -51,6 +51,10 @@ class Grants:
         self._good[token][1] -= 1
         return True
 
+    def revoke(self) -> None:
+        """All that were given are no good any more."""
+        self._good.clear()
+
 
 class Side:
     """A carrier. A folder module of ``sides`` describes one in a subclass; it is found there.
