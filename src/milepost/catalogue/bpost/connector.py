@@ -1,5 +1,6 @@
 """bpost's tracking: what to ask, and what an answer says."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,17 +31,22 @@ from milepost.tracking.events import Moment, Place, Scan, ZoneSource
 from milepost.tracking.parcel import number_key
 from milepost.tracking.vocabulary import Phase
 
+_SENTENCE = re.compile(r"[^\W\d_]+(?: [^<>{}\[\]]+)+")
+"""Words, as a proxy's page or document has none at its beginning."""
+
 
 @dataclass(frozen=True)
 class Bpost(RestXml):
     """bpost tells an unknown barcode in a plain sentence, not in XML."""
 
     def no_document(self, answer: Answer) -> Outcome:
-        """A sentence says that the number is unknown; a page says nothing, of no other parcel."""
+        """A sentence says that the number is unknown; all else is another's, and says nothing."""
         if answer.status != 404:
             return RestXml.no_document(self, answer)
-        page = answer.body.lstrip().lower().startswith((b"<!doctype html", b"<html"))
-        return Broken("a 404 that is a page", lane_wide=False) if page else NotFound()
+        told = answer.body.decode(errors="replace").strip()
+        if _SENTENCE.fullmatch(told):
+            return NotFound()
+        return Broken("a 404 that is no sentence", lane_wide=False)
 
 
 def build(manifest: Manifest) -> Connector:

@@ -95,6 +95,8 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
             return NotFound()
         # The text may quote what was asked.
         return Broken("CTT Express tells an error in words nobody knows", lane_wide=False)
+    if shipment.value is None:
+        raise CarrierParseError("the answer tells neither of a shipment nor of an error")
     number = number_key(shipment.text("shipping_code"))
     if number not in ("", _shipment_number(item)):
         raise CarrierParseError("a shipment with another number than the one we asked for")

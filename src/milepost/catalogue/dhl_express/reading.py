@@ -31,6 +31,8 @@ _EXPECTED = ("estimatedDeliveryDate", "estimatedTimeOfDelivery")
 
 def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     """What DHL Express knows about ``item``, one of the numbers asked about."""
+    if document.child("shipments").value is None:
+        raise CarrierParseError("the answer tells nothing of shipments")
     shipments = list(document.items("shipments"))
     if not shipments:
         return NotFound()

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from urllib.parse import urljoin
 
-from milepost.carriers.answer_tree import MOST_EVENTS, Tree, read_json
+from milepost.carriers.answer_tree import MOST_EVENTS, Tree
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import (
     Broken,
@@ -17,7 +17,7 @@ from milepost.carriers.connector import (
     NotFound,
     Outcome,
 )
-from milepost.carriers.exchange import Request
+from milepost.carriers.exchange import Answer, Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_moment
 from milepost.carriers.oauth2 import client_tokens, token_form
@@ -37,10 +37,12 @@ COLLECTION = "Rec"
 
 @dataclass(frozen=True, slots=True)
 class _Pic(RestJson):
-    """SEUR's interface, which says with an empty body that it has nothing to tell."""
+    """SEUR's interface, which says with a status and no body that it has nothing to tell."""
 
-    def document(self, body: bytes) -> Tree:
-        return read_json(body) if body.strip() else Tree({"data": []}, "answer")
+    def no_document(self, answer: Answer) -> Outcome:
+        """An empty 200 says nothing of any parcel."""
+        nothing = answer.status == NO_CONTENT and not answer.body.strip()
+        return NotFound() if nothing else RestJson.no_document(self, answer)
 
 
 def build(manifest: Manifest) -> Connector:
@@ -101,6 +103,8 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     """What SEUR knows about ``item``."""
     for error in document.items("errors"):
         return _refused(error)
+    if document.child("data").value is None:
+        raise CarrierParseError("the answer tells neither of shipments nor of errors")
     entries = [
         entry
         for entry in document.items("data")
