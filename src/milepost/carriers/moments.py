@@ -26,7 +26,8 @@ def read_moment(
     """The moment an ISO 8601 text states.
 
     A time without an offset is local time of ``zone``. In the hour that autumn shows twice the
-    first is taken, unless only the second comes after ``previous``, the scan before (UTC). ``Z`` is
+    first is taken, unless only the second comes after ``previous``, the scan before (UTC). One in
+    the hour that spring skips is of a clock nobody has put forward yet. ``Z`` is
     put on ``home_zone``'s clock for the minute that identifies the scan. Times outside 1990 to 2100
     are moved to that range. Raises CarrierParseError for anything else than a date or a time.
     """
@@ -71,7 +72,8 @@ def is_clamped(moment: Moment) -> bool:
 
 
 def _day(stated: str, day: str, zone: Zone) -> Moment:
-    end = datetime.fromisoformat(f"{day}T23:59:59").replace(tzinfo=ZoneInfo(zone.name))
+    # Where midnight goes back to eleven, the day ends the second time.
+    end = datetime.fromisoformat(f"{day}T23:59:59").replace(tzinfo=ZoneInfo(zone.name), fold=1)
     return Moment(stated, _instant(end), day, zone.name, zone.source, Precision.DAY)
 
 

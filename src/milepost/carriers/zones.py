@@ -1,11 +1,13 @@
 """Which clock a place goes by, and how sure we are of it."""
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from milepost.tracking.events import ZoneSource
@@ -35,14 +37,8 @@ _MAIN = {
     "UA": "Europe/Kyiv",
     "US": "America/New_York",
 }
-# Islands with a clock of their own, told apart by the postal code.
-_ISLANDS = {
-    "ES": ((("35", "38"), "Atlantic/Canary"),),
-    "PT": (
-        (("95", "96", "97", "98", "99"), "Atlantic/Azores"),
-        (("90", "91", "92", "93", "94"), "Atlantic/Madeira"),
-    ),
-}
+# The whole country goes by one clock; the table of zones knows another, of the people there.
+_ONE_BY_LAW = frozenset({"CN"})
 # How the postal codes of Spain's provinces on islands with a clock of their own begin.
 _ISLAND_PROVINCES = {"las palmas": "35", "santa cruz de tenerife": "38", "tenerife": "38"}
 
@@ -55,19 +51,24 @@ class Zone:
     source: ZoneSource
 
 
-def zone_of(country_code: str, postal_code: str, home_zone: str) -> Zone:
-    """The zone of a place, ``assumed`` where its country has several clocks.
+# Asked for every event of an answer, and most happened in few places.
+@lru_cache(maxsize=4096)
+def zone_of(country_code: str, postal_code: str, home_zone: str, city: str = "") -> Zone:
+    """The zone of a place, ``assumed`` where its country has several clocks and neither its postal
+    code nor its city tells which (a city after which a zone is called).
 
     With an unknown country it is ``home_zone``, the carrier's own, assumed too.
     """
-    names = zones_by_country().get(country_code.upper(), ())
+    country = country_code.upper()
+    names = zones_by_country().get(country, ())
     if not names:
         return Zone(home_zone, ZoneSource.ASSUMED)
-    islands = _ISLANDS.get(country_code.upper())
-    if islands and postal_code:
-        return Zone(_island(postal_code, islands, names[0]), ZoneSource.PLACE)
-    source = ZoneSource.PLACE if _one_clock(names) or islands else ZoneSource.ASSUMED
-    return Zone(names[0], source)
+    by_code = _postal_zones().get(country, {})
+    told = _by_postal_code(postal_code, by_code) or by_code.get("rest") or _by_city(city, names)
+    if told:
+        return Zone(told, ZoneSource.PLACE)
+    one = country in _ONE_BY_LAW or _one_clock(names)
+    return Zone(names[0], ZoneSource.PLACE if one else ZoneSource.ASSUMED)
 
 
 def zone_of_spanish(province: str, home_zone: str) -> Zone:
@@ -92,8 +93,40 @@ def _main_first(country: str, names: list[str]) -> tuple[str, ...]:
     return (main, *(name for name in names if name != main))
 
 
-def _island(postal_code: str, islands: tuple[tuple[tuple[str, ...], str], ...], main: str) -> str:
-    return next((name for starts, name in islands if postal_code.startswith(starts)), main)
+def _by_postal_code(postal_code: str, zones: Mapping[str, str]) -> str:
+    code = "".join(filter(str.isalnum, postal_code)).upper()
+    return next((zones[code[:n]] for n in range(len(code), 0, -1) if code[:n] in zones), "")
+
+
+@lru_cache(maxsize=4096)
+def _by_city(city: str, names: tuple[str, ...]) -> str:
+    known = city.casefold().strip()
+    cities = {name.rpartition("/")[2].replace("_", " ").casefold(): name for name in names}
+    return cities.get(known, "")
+
+
+@lru_cache(maxsize=1)
+def _postal_zones() -> Mapping[str, Mapping[str, str]]:
+    """By country the zones by how postal codes begin, and that of the rest (``rest``)."""
+    text = files("milepost.carriers").joinpath("postal_zones.toml").read_text(encoding="utf-8")
+    return {country: dict(_starts(told)) for country, told in tomllib.loads(text).items()}
+
+
+def _starts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for zone, starts in told.items():
+        if zone == "rest":
+            yield zone, starts
+            continue
+        for one in starts:
+            first, _, last = one.partition("-")
+            fixed = first.rstrip("0123456789")
+            digits = range(
+                int(first[len(fixed) :] or 0), int((last or first)[len(fixed) :] or 0) + 1
+            )
+            for digit in digits if first != fixed else ():
+                yield f"{fixed}{digit:0{len(first) - len(fixed)}d}", zone
+            if first == fixed:
+                yield first, zone
 
 
 @lru_cache(maxsize=256)
