@@ -19,6 +19,8 @@ from milepost.carriers.registry import Carrier
 from milepost.errors import ConfigurationError
 
 _EXPECTED = ".expected.json"
+PUSHED = "push_"
+"""Begins the names of samples of what a carrier pushes (``pushed_samples``)."""
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -46,7 +48,7 @@ class Case:
 def cases(carrier: Carrier) -> Iterator[Case]:
     """The golden samples of ``carrier``, by name. ConfigurationError for an answer alone."""
     for path in sorted((carrier.folder / "samples").glob("*")):
-        if path.name.endswith(_EXPECTED):
+        if path.name.endswith(_EXPECTED) or path.name.startswith(PUSHED):
             continue
         expectation = path.with_name(path.stem + _EXPECTED)
         if not expectation.is_file():

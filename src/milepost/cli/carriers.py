@@ -29,6 +29,7 @@ from milepost.cli.administer import (
 from milepost.cli.carrier_health import add_health_to
 from milepost.cli.carrier_logins import credential_commands, known_carrier
 from milepost.cli.carrier_new import new
+from milepost.cli.carrier_pushes import checks_of_pushes, push_commands
 from milepost.cli.session import Session, open_session
 from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, NoSlot
@@ -42,6 +43,7 @@ from milepost.tracking.events import Scan
 
 carrier_commands = typer.Typer(no_args_is_help=True, help="Carriers and their logins.")
 carrier_commands.add_typer(credential_commands, name="credentials")
+carrier_commands.add_typer(push_commands, name="push")
 carrier_commands.command()(new)
 add_health_to(carrier_commands)
 
@@ -247,6 +249,7 @@ def checks_of(carrier: Carrier, rewriting: bool) -> list[dict[str, str]]:
             rewrite(case, told)
             result = "rewritten"
         rows.append({"carrier": code, "checked": case.name, "result": result})
+    rows += checks_of_pushes(carrier, rewriting)
     if is_learnt(carrier):
         result = "right"
         if stale(carrier):

@@ -1,11 +1,11 @@
 """The tracking of InPost's Group API, which its markets outside Poland share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from milepost.carriers.answer_tree import MOST_EVENTS, Tree
+from milepost.carriers.answer_tree import MOST_EVENTS, Tree, read_json
 from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import (
     Connector,
@@ -32,6 +32,8 @@ TOKEN_URL = "https://api.inpost-group.com/oauth2/token"  # noqa: S105 - an addre
 SCOPE = "openid api:tracking:read"
 EVENTS = "V1"
 """The version of the event catalogue that InPost says it will keep."""
+TOPIC = "x-inpost-topic"
+TRACKING = "Shipment.Tracking"
 _POINTS = frozenset({"LOCKER_POINT", "PUDO_POINT", "MPOK_POINT"})
 _ADDRESS = "ADDRESS"
 _UTC = "+00:00"
@@ -98,6 +100,26 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
         related_numbers=related("return", back, wanted),
         raw=parcel.as_json(),
     )
+
+
+def read_push(
+    manifest: Manifest, body: bytes, headers: Mapping[str, str]
+) -> list[tuple[str, Found]]:
+    """What a webhook tells: one event in the form that the tracking tells it, with its parcel's
+    number. Other topics than tracking are about no parcel."""
+    if headers.get(TOPIC, TRACKING) != TRACKING:
+        return []
+    event = read_json(body)
+    number = event.needed_text("trackingNumber")
+    scans = tuple(_scans(manifest, Tree({"events": [event.value]}, "push")))
+    found = Found(
+        scans=scans,
+        complete=False,
+        signed_by=_signed_by(event, []) if _delivered(scans) else "",
+        related_numbers=related("return", [event.text("returnToSender", "trackingNumber")], number),
+        raw=event.as_json(),
+    )
+    return [(number, found)]
 
 
 def _delivered(scans: Sequence[Scan]) -> bool:

@@ -42,7 +42,7 @@ def read(manifest: Manifest, document: Tree, item: Item) -> Outcome:
     package = _package_of(shipments, item)
     number = package.text("trackingNumber") or item.number
     activities = list(package.items("activity", at_most=MOST_EVENTS))
-    scans = tuple(_scans(manifest, activities))
+    scans = tuple(scans_of(manifest, activities))
     if not scans:
         return NotFound()
     return Found(
@@ -92,7 +92,7 @@ def _package_of(shipments: list[Tree], item: Item) -> Tree:
     return alone[0]
 
 
-def _scans(manifest: Manifest, activities: list[Tree]) -> Iterator[Scan]:
+def scans_of(manifest: Manifest, activities: list[Tree]) -> Iterator[Scan]:
     """The activities from the oldest to the newest; UPS tells the newest first."""
     timed = in_order(activities, partial(_moment, manifest), newest_first=True)
     for position, (moment, activity) in enumerate(timed):
