@@ -2,6 +2,7 @@
 
 from xml.sax.saxutils import escape
 
+import orjson
 import pytest
 from aiohttp import web
 from tests.carriers.loopback import ask, connector, sample, serving
@@ -107,6 +108,11 @@ async def test_an_incidence_is_read_as_what_it_is_about_and_stays_the_same_scan(
     assert (scan.reading.phase, scan.reading.sub_status) == (Phase.ATTEMPTED, SubStatus.NOT_HOME)
     assert scan.raw_fields == {"courier": "011", "incidence": "AS", "remark": "no"}
     assert found.scans[4].raw_code == "14"
+    # Both answers are kept as they came.
+    states, causes = orjson.loads(found.raw)
+    assert found.raw_type == "application/json"
+    assert "ConsEnvEstadosResponse" in states
+    assert "ConsEnvIncidenciasResponse" in causes
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """TIPSA's DinaPaq web services: what to ask, in a session of a customer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import orjson
 
 from milepost.carriers.connector import (
     Broken,
@@ -65,7 +67,12 @@ class Tipsa(SoapXml):
             if not isinstance(answer, Answer) or answer.status != 200:
                 return told
             body = body_of(answer)
-            return told if isinstance(body, Fault) else explain(told, body)
+            if isinstance(body, Fault):
+                return told
+            # Two documents are no document: a list of both, in the order they were asked for.
+            both = [one.decode("utf-8", "replace") for one in (told.raw, answer.body)]
+            explained = explain(told, body)
+            return replace(explained, raw=orjson.dumps(both), raw_type="application/json")
         except (CarrierUnreachable, CarrierParseError):
             return told
 
