@@ -124,7 +124,7 @@ def _place(event: Tree) -> Place:
 
 def _moment(manifest: Manifest, event: Tree, previous: datetime | None) -> Moment:
     place = _place(event)
-    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
+    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone, place.city)
     return read_moment(event.needed_text("eventTime"), zone, manifest.home_zone, previous)
 
 

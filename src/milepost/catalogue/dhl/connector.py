@@ -203,7 +203,7 @@ def _told(title: str, detail: str) -> str:
 
 def _zone(manifest: Manifest, shipment: Tree, place: Place) -> Zone:
     if place.country_code:
-        return zone_of(place.country_code, place.postal_code, manifest.home_zone)
+        return zone_of(place.country_code, place.postal_code, manifest.home_zone, place.city)
     name = _ZONE_OF_SERVICE.get(shipment.text("service"), manifest.home_zone)
     return Zone(name, ZoneSource.ASSUMED)
 

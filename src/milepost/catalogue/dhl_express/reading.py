@@ -118,7 +118,7 @@ def _moment(manifest: Manifest, event: Tree, previous: datetime | None) -> Momen
     """The local time of the service area as printed, with its offset where DHL gives one."""
     day, time = event.needed_text("date"), event.text("time")
     place = _place(event)
-    zone = zone_of(place.country_code, "", manifest.home_zone)
+    zone = zone_of(place.country_code, "", manifest.home_zone, place.city)
     offset = event.text("GMTOffset")
     told = f"{day}T{time}" if time else day
     if time and _OFFSET.fullmatch(offset):

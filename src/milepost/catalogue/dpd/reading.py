@@ -90,6 +90,6 @@ def _place(step: XmlTree) -> Place:
 
 def _moment(manifest: Manifest, step: XmlTree, previous: datetime | None) -> Moment:
     place = _place(step)
-    zone = zone_of(place.country_code, "", manifest.home_zone)
+    zone = zone_of(place.country_code, "", manifest.home_zone, place.city)
     stated = step.child("date").needed_text("content")
     return read_printed(stated, _PRINTED, zone, manifest.home_zone, previous)

@@ -184,7 +184,7 @@ def _place(event: Tree) -> Place:
 def _read(
     manifest: Manifest, stated: str, place: Place, previous: datetime | None = None
 ) -> Moment:
-    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
+    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone, place.city)
     return read_moment(stated, zone, manifest.home_zone, previous)
 
 

@@ -104,7 +104,7 @@ def _scans(manifest: Manifest, document: Tree) -> Iterator[Scan]:
             postal_code=event.text("postal_code"),
             service_point_id=event.text("service_point"),
         )
-        zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
+        zone = zone_of(place.country_code, place.postal_code, manifest.home_zone, place.city)
         moment = read_moment(event.needed_text("time"), zone, manifest.home_zone, previous)
         previous = moment.instant
         scan_class, reading = manifest.classify(event.text("code"), event.text("text"))

@@ -145,7 +145,7 @@ def _place(event: Tree) -> Place:
 def _moment(manifest: Manifest, event: Tree, previous: datetime | None) -> Moment:
     """The wall clock as printed; which clock that is shows in the seconds since 1970 beside it."""
     place, stated = _place(event), event.needed_text("DateTime")
-    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
+    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone, place.city)
     offset = _offset(stated, event.text("Timestamp"))
     if not offset:
         return read_moment(stated, zone, manifest.home_zone, previous)

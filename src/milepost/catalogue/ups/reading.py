@@ -152,7 +152,7 @@ def _moment(manifest: Manifest, activity: Tree, previous: datetime | None) -> Mo
     """The local time as printed; with UPS's own offset where newer answers give one."""
     place = _place(activity.child("location", "address"))
     stated = f"{activity.needed_text('date')} {activity.text('time')}".strip()
-    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone)
+    zone = zone_of(place.country_code, place.postal_code, manifest.home_zone, place.city)
     read = partial(read_printed, zone=zone, home_zone=manifest.home_zone, previous=previous)
     if not activity.text("time"):
         return read(stated, "%Y%m%d")
@@ -198,7 +198,7 @@ def _zone_of_destination(manifest: Manifest, package: Tree) -> Zone:
         ),
         Place(),
     )
-    return zone_of(target.country_code, target.postal_code, manifest.home_zone)
+    return zone_of(target.country_code, target.postal_code, manifest.home_zone, target.city)
 
 
 def _held_until(manifest: Manifest, package: Tree) -> datetime | None:
