@@ -140,7 +140,7 @@ async def read_row(
                 return f"{column.name}: bytes that are not of the file's encoding"
             values[column.name] = unguarded(cell) if cell[0] == "'" else cell
     try:
-        document = _document(values)
+        document = document_of(values)
         if not _surely_fine("".join(values.values())):
             judge(document, _LIMITS)
     except InvalidInput as refused:
@@ -148,7 +148,7 @@ async def read_row(
     named = await naming(document)
     if named.problem is not None:
         return told(named.problem)
-    registration = read_registration(_with_option(named.document))
+    registration = read_registration(with_option(named.document))
     return told(registration) if isinstance(registration, Problem) else registration
 
 
@@ -163,7 +163,8 @@ def told(problem: Problem) -> str:
     return "; ".join(fields) or problem.detail
 
 
-def _document(values: Mapping[str, str]) -> dict[str, Any]:
+def document_of(values: Mapping[str, str]) -> dict[str, Any]:
+    """The registration that cells make, by the names of our columns. InvalidInput for bad JSON."""
     document: dict[str, Any] = {"tracking_number": {}, "from_address": {}, "to_address": {}}
     for name, text in values.items():
         column = COLUMNS[name]
@@ -175,7 +176,7 @@ def _document(values: Mapping[str, str]) -> dict[str, Any]:
     return document
 
 
-def _with_option(document: dict[str, Any]) -> dict[str, Any]:
+def with_option(document: dict[str, Any]) -> dict[str, Any]:
     """As `milepost register` has it, where nobody says how it was shipped."""
     properties = document.get("ship_with", {}).get("properties", {})
     if not properties:

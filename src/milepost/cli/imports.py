@@ -1,4 +1,4 @@
-"""``milepost import``: parcels from a CSV file, with a verdict for every row."""
+"""``milepost import``: parcels from a file of ours or of another tool, with a verdict a row."""
 
 import asyncio
 import sys
@@ -8,24 +8,23 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from milepost import failpoints
 from milepost.api.unnamed_carriers import Named
 from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json
-from milepost.cli.import_columns import Column, read_fixed, read_header, read_row
+from milepost.cli.import_columns import read_fixed
 from milepost.cli.import_progress import Advance, progress
+from milepost.cli.import_sheets import Source, begins_with, open_sheet
+from milepost.cli.import_storing import Asked, Registering, Rehearsing, Storing
+from milepost.cli.move_in import Export, read_carriers, tool_named
 from milepost.cli.parcels import Desk, open_desk
-from milepost.errors import ConfigurationError, MilepostError
-from milepost.intake.csv_rows import Counted, Row, rows_of, separator_in, text_of, told_separator, undecoded
+from milepost.errors import ConfigurationError
+from milepost.intake.csv_rows import Counted, text_of
 from milepost.intake.patience import patiently
-from milepost.intake.verdicts import Fingerprints, Verdict, VerdictFile
-from milepost.parcels.draft import Drafted
-from milepost.tracking.parcel import Registration
-
-T = TypeVar("T")
+from milepost.intake.verdicts import Verdict, VerdictFile
 
 CHUNK = 500
 """Rows of one statement."""
@@ -33,31 +32,24 @@ BREATH = 25
 """After so many rows what comes from the database gets its turn."""
 EXIT_REFUSED = 3
 """Every row was read, and some were refused."""
+_REHEARSED = "dry run"
+"""Keeps the verdicts of a dry run apart: nothing goes on from them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A row that is to be registered."""
+class Wish:
+    """What was typed."""
 
-    line: int
-    row: int
-    registration: Registration
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """An open file: its columns, and its rows after the first line."""
-
-    columns: Sequence[Column | None]
+    file: str
+    account: str
+    verdicts: Path
     fixed: dict[str, str]
-    fingerprints: Fingerprints
-    rows: Iterator[Row]
-
-    def number(self, row: Row) -> str:
-        """The tracking number of a row as it stands there, if it has one."""
-        pairs = zip(self.columns, row.cells, strict=False)
-        found = (cell for column, cell in pairs if column and column.name == "tracking_number")
-        return next(found, "")[:255].encode("utf-8", "replace").decode()
+    encoding: str
+    other_columns: bool
+    tool: str
+    carriers: dict[str, str]
+    dry_run: bool
+    notify: bool
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,8 +58,26 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_parcels(
-    file: Annotated[str, typer.Argument(help="A CSV file, or - for standard input.")],
+    file: Annotated[str, typer.Argument(help="A file, or - for standard input.")],
     account: AccountOption = "",
+    tool: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="The tool the file was exported from: aftership, easypost, 17track or karrio "
+            "(CSV or JSON). Left out: a CSV file in our own columns.",
+        ),
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write verdicts, and nothing to the database.")
+    ] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="With --from: tell everybody of the past as well.")
+    ] = False,
+    carriers: Annotated[
+        list[str] | None,
+        typer.Option("--carrier", help="With --from: THEIRS=OURS, a carrier's code; repeatable."),
+    ] = None,
     verdicts: Annotated[
         Path | None, typer.Option(help="Where verdicts go; FILE.verdicts.csv when left out.")
     ] = None,
@@ -81,25 +91,37 @@ def import_parcels(
     encoding: Annotated[str, typer.Option(help="Of a file without a byte order mark.")] = "utf-8",
     as_json: AsJson = False,
 ) -> None:
-    """Register the parcels of a CSV file; started again, it goes on where it was stopped.
+    """Register the parcels of a file; started again, it goes on where it was stopped.
 
     Exit code 3: all rows were read, some of them were refused.
     """
     if verdicts is None and file == "-":
         raise ConfigurationError("standard input needs --verdicts FILE for the verdicts")
-    path = verdicts or Path(f"{file}.verdicts.csv")
-    given = read_fixed(fixed or [])
+    if not tool and (notify or carriers):
+        raise ConfigurationError("--notify and --carrier go with --from")
+    path = verdicts or Path(f"{file}.{'dry-run' if dry_run else 'verdicts'}.csv")
+    wish = Wish(
+        file=file,
+        account=account,
+        verdicts=path,
+        fixed=read_fixed(fixed or []),
+        encoding=encoding,
+        other_columns=other_columns,
+        tool=tool_named(tool).code if tool else "",
+        carriers=read_carriers(carriers or []),
+        dry_run=dry_run,
+        notify=notify,
+    )
     started = time.monotonic()
     with _opened(file) as source:
-        counted = asyncio.run(
-            _import(source, account, path, given, encoding, other_columns=other_columns)
-        )
+        counted, beside = asyncio.run(_import(source, wish))
     summary = {
         "rows": counted.total(),
         "registered": counted["registered"],
         "exists": counted["exists"],
         "refused": counted["refused"],
         "done_before": counted["before"],
+        **beside,
         "seconds": round(time.monotonic() - started, 1),
         "verdicts": str(path),
     }
@@ -124,62 +146,60 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield source
 
 
-async def _import(
-    source: BinaryIO,
-    account: str,
-    verdicts: Path,
-    fixed: dict[str, str],
-    encoding: str,
-    *,
-    other_columns: bool,
-) -> Counter[str]:
+async def _import(source: BinaryIO, wish: Wish) -> tuple[Counter[str], dict[str, object]]:
     counted_bytes = Counted(source)
-    async with open_desk(account) as desk:
-        sheet = _sheet(counted_bytes, encoding, desk.account_id, fixed, others=other_columns)
+    async with open_desk(wish.account) as desk:
+        rows, storing = _source(counted_bytes, desk, wish), _storing(desk, wish)
         try:
-            with VerdictFile(verdicts) as file, progress(source, counted_bytes) as advance:
-                return await _work(desk, sheet, file, advance)
+            with VerdictFile(wish.verdicts) as file, progress(source, counted_bytes) as advance:
+                counted = await _work(rows, storing, file, advance, afresh=wish.dry_run)
         except OSError as error:
-            raise ConfigurationError(f"{error.filename or verdicts}: {error.strerror}") from error
+            message = f"{error.filename or wish.verdicts}: {error.strerror}"
+            raise ConfigurationError(message) from error
+    beside = rows.tally.facts() if isinstance(rows, Export) else {}
+    return counted, ({"dry_run": True} if wish.dry_run else {}) | beside
 
 
-def _sheet(
-    file: Counted, encoding: str, account_id: int, fixed: dict[str, str], *, others: bool
-) -> Sheet:
-    text = text_of(file, encoding)
-    try:
-        header = text.readline(64 * 1024)
-    except UnicodeError as error:
-        raise ConfigurationError(f"the first line is not {text.encoding}") from error
-    if undecoded(header):
-        raise ConfigurationError(f"the first line is not {text.encoding}; see --encoding")
-    named, told = told_separator(header)
-    separator = told or separator_in(header)
-    rows = rows_of(text, separator, "" if named else header)
-    first = next(rows, Row(1, problem="the file is empty"))
-    if first.problem:
-        raise ConfigurationError(f"the first line: {first.problem}")
-    columns = read_header(first.cells, others=others)
-    common = [f"{name}={value}" for name, value in fixed.items()]
-    return Sheet(columns, fixed, Fingerprints(account_id, first.cells, common), rows)
+def _source(file: Counted, desk: Desk, wish: Wish) -> Source:
+    async def naming(given: Any) -> Named:
+        return await patiently(lambda: desk.naming(given))
+
+    text = text_of(file, wish.encoding)
+    common = [_REHEARSED] if wish.dry_run else []
+    if wish.tool:
+        export = Export(tool_named(wish.tool), desk, naming, wish.fixed, wish.carriers)
+        export.open(text, common)
+        return export
+    if begins_with(text) in ("[", "{"):
+        raise ConfigurationError("the file is JSON; --from says which tool it was exported from")
+    others = wish.other_columns
+    return open_sheet(text, desk.account_id, wish.fixed, naming, others=others, common=common)
 
 
-async def _work(desk: Desk, sheet: Sheet, file: VerdictFile, advance: Advance) -> Counter[str]:
+def _storing(desk: Desk, wish: Wish) -> Storing:
+    if wish.dry_run:
+        return Rehearsing(desk, wish.tool)
+    return Registering(desk, wish.tool, quiet=not wish.notify)
+
+
+async def _work(
+    source: Source, storing: Storing, file: VerdictFile, advance: Advance, *, afresh: bool
+) -> Counter[str]:
     """Chunk by chunk: while one is stored the next is read and drafted."""
     counted: Counter[str] = Counter()
-    storing: asyncio.Task[list[Verdict]] | None = None
+    under_way: asyncio.Task[list[Verdict]] | None = None
     try:
-        async for asked in _chunks(desk, sheet, file, counted):
-            drafts = await _drafted(desk, asked)
-            if storing is not None:
-                _settle(file, counted, await storing)
-            storing = asyncio.create_task(_stored(desk, asked, drafts))
+        async for asked in _chunks(source, file, counted, afresh=afresh):
+            drafts = await storing.prepare(asked)
+            if under_way is not None:
+                _settle(file, counted, await under_way)
+            under_way = asyncio.create_task(storing.store(asked, drafts))
             advance(counted.total())
-        if storing is not None:
-            _settle(file, counted, await storing)
+        if under_way is not None:
+            _settle(file, counted, await under_way)
     finally:
-        if storing is not None:
-            storing.cancel()
+        if under_way is not None:
+            under_way.cancel()
     advance(counted.total())
     return counted
 
@@ -193,27 +213,23 @@ def _settle(file: VerdictFile, counted: Counter[str], verdicts: Sequence[Verdict
 
 
 async def _chunks(
-    desk: Desk, sheet: Sheet, file: VerdictFile, counted: Counter[str]
+    source: Source, file: VerdictFile, counted: Counter[str], *, afresh: bool
 ) -> AsyncIterator[list[Asked]]:
     """Rows to register; what can be said about the others is said at once."""
-
-    async def naming(given: Any) -> Named:
-        return await patiently(lambda: desk.naming(given))
-
     asked: list[Asked] = []
-    for place, row in enumerate(sheet.rows, start=1):
+    for place, row in enumerate(source.rows, start=1):
         if place % BREATH == 0:
             await asyncio.sleep(0)
-        fingerprint = sheet.fingerprints.of(row.cells)
-        word = file.earlier.word(row.line, fingerprint)
+        fingerprint = source.fingerprint(row)
+        word = None if afresh else file.earlier.word(row.line, fingerprint)
         if word is not None:
             counted["before"] += 1
-            file.write(Verdict(row.line, sheet.number(row), word, "", fingerprint))
+            file.write(Verdict(row.line, source.number(row), word, "", fingerprint))
             continue
-        read = row.problem or await read_row(sheet.columns, row.cells, sheet.fixed, naming)
+        read = await source.read(row)
         if isinstance(read, str):
             counted["refused"] += 1
-            file.write(Verdict(row.line, sheet.number(row), "refused", read, fingerprint))
+            file.write(Verdict(row.line, source.number(row), "refused", read, fingerprint))
             continue
         asked.append(Asked(row.line, fingerprint, read))
         if len(asked) == CHUNK:
@@ -221,35 +237,3 @@ async def _chunks(
             asked = []
     if asked:
         yield asked
-
-
-async def _drafted(desk: Desk, asked: Sequence[Asked]) -> list[Drafted]:
-    """The rows as they will be stored."""
-    registrar = desk.core.registrar
-
-    async def work() -> list[Drafted]:
-        readies = [await registrar.prepare(desk.account_id, one.registration) for one in asked]
-        return registrar.draft(desk.account_id, readies)
-
-    return await patiently(work)
-
-
-async def _stored(desk: Desk, asked: Sequence[Asked], drafts: Sequence[Drafted]) -> list[Verdict]:
-    """Register them all and say what became of each.
-
-    After a failure in the middle some may be there already: those are then told as existing.
-    """
-    registrar = desk.core.registrar
-    answers = await patiently(lambda: registrar.store_drafts(desk.account_id, drafts))
-    return [_verdict(one, answer) for one, answer in zip(asked, answers, strict=True)]
-
-
-def _verdict(asked: Asked, answer: object) -> Verdict:
-    number = asked.registration.tracking_number
-    match answer:
-        case MilepostError(http_status=409):
-            return Verdict(asked.line, number, "exists", str(answer), asked.row)
-        case MilepostError():
-            return Verdict(asked.line, number, "refused", str(answer), asked.row)
-        case _:
-            return Verdict(asked.line, number, "registered", "", asked.row)

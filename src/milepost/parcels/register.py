@@ -162,6 +162,17 @@ class Registrar:
 
         return Registered(parcel_id, journey, describe)
 
+    def reusable_before(
+        self, registrations: Sequence[Registration], now: datetime, *, moved: bool
+    ) -> datetime:
+        """When a parcel must have ended so that its names are free for these.
+
+        Those that moved in may have ended long ago themselves: a parcel that was not over when the
+        first of them was announced may be one of them, and keeps its names.
+        """
+        before = now - self._reregister_after
+        return min([before, *(one.announced_at for one in registrations)]) if moved else before
+
     async def _contract(self, account_id: int, carrier_code: str) -> int:
         known = self._contracts.get((account_id, carrier_code))
         if known is None:
@@ -193,7 +204,7 @@ class Registrar:
             [one.source_id for one in registrations],
             [one.row for one in drafts],
             now,
-            now - self._reregister_after,
+            self.reusable_before(registrations, now, moved=moved is not None),
             URGENCY_WAITING,
         )
         statement = _REGISTER
@@ -208,6 +219,33 @@ class Registrar:
         return await (insert() if conn is not None else retrying(insert))
 
 
+async def number_holders(
+    pool: Pool,
+    account_id: int,
+    registrations: Sequence[Registration],
+    reusable_before: datetime,
+) -> dict[int, str]:
+    """Which of ``registrations`` (by place, from 0) would be refused, and the name that is taken.
+
+    Names of parcels that were over before ``reusable_before`` are free. Nothing is written.
+    """
+    rows = await retrying(
+        lambda: pool.fetch(
+            _HOLDERS,
+            account_id,
+            list(range(1, len(registrations) + 1)),
+            [one.carrier_code for one in registrations],
+            [number_key(one.tracking_number) for one in registrations],
+            [one.source_id for one in registrations],
+            reusable_before,
+        )
+    )
+    held = [(row["place"] - 1, row["name"]) for row in rows if not row["is_over"]]
+    # The number is told, where both names are taken: as it is where they are registered.
+    return dict(sorted(held))
+
+
+_HOLDERS = "SELECT * FROM holders_of($1, $2, $3, $4, $5, $6)"
 _REGISTER = "SELECT * FROM register_parcels($1, $2, $3, $4, $5, $6, $7, $8)"
 _REGISTER_MOVED = "SELECT * FROM register_moved($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 FIELDS = {

@@ -1,0 +1,1 @@
+"""Moving in from another tracking tool: its exports, read as what we know."""
