@@ -71,8 +71,8 @@ class Tipsa(SoapXml):
                 return told
             # Two documents are no document: a list of both, in the order they were asked for.
             both = [one.decode("utf-8", "replace") for one in (told.raw, answer.body)]
-            explained = explain(told, body)
-            return replace(explained, raw=orjson.dumps(both), raw_type="application/json")
+            whole = explain(told, body)
+            return replace(whole, raw=orjson.dumps(both), raw_type="application/json")
         except (CarrierUnreachable, CarrierParseError):
             return told
 
