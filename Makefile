@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # How many processes run tests beside each other.
 TEST_PROCESSES ?= 4
 
-.PHONY: help run test test-faults check chaos promises mutants recognition supply lock clean
+.PHONY: help run test test-faults check chaos promises mutants recognition poll-budget supply lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make mutants  which small wrongs in limiters and fence the tests see; score in build/mutants.json"
 	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
 	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
+	@echo "make poll-budget  a simulated month of asking carriers beside a question every two hours"
 	@echo "make recognition  how good the recognition of numbers is, on numbers whose carrier is known"
 	@echo "make supply  bill of materials (build/sbom.json) against what is installed, bandit"
 	@echo "make lock    write the lock files anew (LOCK_ARGS=--upgrade for newer versions)"
@@ -100,6 +101,10 @@ mutants: $(BIN)/.installed-dev
 
 bench: $(BIN)/.installed-dev
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# A virtual clock and no database: steady where the rest of bench is not. 100,000 parcels.
+poll-budget: $(BIN)/.installed-dev
+	$(BIN)/python -m bench.month $(MONTH_ARGS)
 
 bench-large: $(BIN)/.installed-dev
 	$(BIN)/python -m bench --large $(BENCH_ARGS)

@@ -110,6 +110,13 @@ class Settings(BaseSettings):
 
     max_raw_payload_bytes: int = Field(default=256 * 1024, ge=0)
 
+    # Carriers' files
+    drop_folder: Path | None = None
+    drop_look_seconds: float = Field(default=10, ge=0.1)
+    drop_settle_seconds: float = Field(default=5, ge=0)
+    max_feed_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    keep_feed_files_days: float = Field(default=7, ge=0)
+
     # How long is too long, where a lane's own past doesn't say (days)
     handover_delay_days: float = Field(default=3, gt=0, le=3650)
     dropoff_expiration_days: float = Field(default=21, gt=0, le=3650)
@@ -121,7 +128,7 @@ class Settings(BaseSettings):
     # When we ask (seconds, days)
     check_before_first_scan: float = 6 * 3600
     check_in_transit: float = 2 * 3600
-    check_in_delivery: float = 30 * 60
+    check_in_delivery: float = 45 * 60
     check_after_end: float = 24 * 3600
     check_longest: float = 12 * 3600
     stop_without_scan_days: float = 30

@@ -55,7 +55,7 @@ def decide(
     [
         (WAITING, 6 * HOUR, URGENCY_WAITING),
         (MOVING, 2 * HOUR, URGENCY_TRANSIT),
-        (IN_DELIVERY, HOUR / 2, URGENCY_DELIVERY),
+        (IN_DELIVERY, 0.75 * HOUR, URGENCY_DELIVERY),
         (DELIVERED, 20 * HOUR, URGENCY_ENDED),
     ],
     ids=["not scanned", "in transit", "in delivery", "a day after its end"],

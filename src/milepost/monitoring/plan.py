@@ -23,7 +23,7 @@ from milepost.tracking.cadence import (
     urgency_of,
 )
 from milepost.tracking.calculated import Thresholds
-from milepost.tracking.expectation import Expectation, next_scan
+from milepost.tracking.expectation import Expectation, next_scan, usual
 from milepost.tracking.journey import Journey
 from milepost.tracking.told_cadence import after_told
 
@@ -101,7 +101,7 @@ class Planning:
         learnt = await self._histories.of(
             lane.account_id, lane.carrier_code, row.origin_country, row.destination_country
         )
-        return None if learnt is None else next_scan(learnt)
+        return (learnt and next_scan(learnt)) or usual(carrier.manifest.home_zone)
 
     def after_answer(
         self,

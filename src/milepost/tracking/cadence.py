@@ -13,9 +13,10 @@ URGENCY_WAITING = 2
 URGENCY_ENDED = 3
 """A smaller number is asked first when a quota does not let us ask about all."""
 
-STRETCH = 4
-"""At quiet hours an interval grows to this many times itself, at busy ones it shrinks as much."""
-STEP = timedelta(hours=1)
+STRETCH = 6
+"""At quiet hours an interval grows to this many times itself at most."""
+SILENCE = timedelta(days=1.75)
+"""After so long without a scan intervals grow with the silence, twice it, twice as long."""
 
 FINAL_MISSES = 5
 """Failed tries after which a last check, or the first answer, is waited for no longer."""
@@ -27,7 +28,7 @@ class CadencePolicy:
 
     before_first_scan: timedelta = timedelta(hours=6)
     in_transit: timedelta = timedelta(hours=2)
-    in_delivery: timedelta = timedelta(minutes=30)
+    in_delivery: timedelta = timedelta(minutes=45)
     after_end: timedelta = timedelta(hours=24)
     longest: timedelta = timedelta(hours=12)
     """However quiet a lane is at some hours, an open parcel is never left alone for longer (or
@@ -72,7 +73,8 @@ def next_check(
     """When the parcel is due next, or why it never is.
 
     With an ``expectation`` the interval is spent slowly while no scan is likely and fast when one
-    is due, so that as many questions find news sooner.
+    is due, so that fewer questions find news as soon. The longer a parcel is silent, the longer the
+    intervals.
 
     ``checked_at`` is when the carrier last answered ("not found" is an answer), None if never.
     ``misses`` counts the failed checks since. ``jitter`` in [0, 1) spreads parcels that would
@@ -89,9 +91,12 @@ def next_check(
     interval = interval_of(journey, policy)
     if misses or checked_at is None:
         return Plan(now + backoff(interval, misses, jitter), urgency_of(journey))
+    longest = max(interval, policy.longest)
+    silence = checked_at - (journey.last_scan_at or registered_at)
+    interval = min(interval * max(1.0, silence / SILENCE), longest)
     wait = interval * (1 - jitter / 10)
     if expectation is not None:
-        wait = _learned(journey, checked_at, wait, max(interval, policy.longest), expectation)
+        wait = _learned(journey, checked_at, wait, longest, expectation)
     return Plan(max(now, checked_at + wait), urgency_of(journey))
 
 
@@ -103,20 +108,17 @@ def _learned(
     expectation: Expectation,
 ) -> timedelta:
     """How long until as much effort has gathered as ``interval`` holds in the mean."""
-    least, most = interval / STRETCH, min(interval * STRETCH, longest)
-    gathered, waited = timedelta(), timedelta()
-    while waited < most:
-        at = checked_at + waited
-        effort = expectation.effort(at, journey)
-        # To the end of the hour: efforts change there.
-        step = min(STEP - timedelta(minutes=at.minute, seconds=at.second), most - waited)
-        step = max(step, timedelta(seconds=1))
-        if gathered + step * effort >= interval:
-            waited += (interval - gathered) / effort
+    most = min(interval * STRETCH, longest).total_seconds()
+    missing, waited = interval.total_seconds(), 0.0
+    for span, effort in expectation.efforts(checked_at, journey):
+        if span * effort >= missing:
+            waited += missing / effort
             break
-        gathered += step * effort
-        waited += step
-    return min(max(waited, least), most)
+        missing -= span * effort
+        waited += span
+        if waited >= most:
+            break
+    return timedelta(seconds=min(waited, most))
 
 
 def urgency_of(journey: Journey) -> int:

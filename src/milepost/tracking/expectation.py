@@ -1,10 +1,10 @@
 """What a lane's statistics let us expect: the next scan, a delivery day, when it is late. Pure."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from math import sqrt
+from math import inf, sqrt
 from zoneinfo import ZoneInfo
 
 from milepost.tracking.calculated import Thresholds
@@ -22,57 +22,101 @@ from milepost.tracking.vocabulary import Phase
 ENOUGH_SCANS = 100
 ENOUGH_JOURNEYS = 30
 """Fewer teach nothing: settings and defaults hold."""
-LEAST_EFFORT = 0.15
-MOST_EFFORT = 3.0
-EARLY_EFFORT = 0.6
+LEAST_EFFORT = 0.08
+MOST_EFFORT = 4.0
+EARLY_EFFORT = 0.4
+"""Before the age at which one in ten has had its next scan."""
+LATE_EFFORT = 0.3
+"""After the age at which 98 in 100 have."""
+USUAL_WAIT = 6.0
+"""Hours: the settings' intervals are meant for a lane where a scan is waited for so long."""
 
 DAY = timedelta(days=1)
 LAST_SECOND = time(23, 59, 59)
 
 
+_EVERY_HOUR = (1.0,) * HOURS
+_USUAL_HOURS: Mapping[Phase, tuple[float, ...]] = {
+    Phase.ANNOUNCED: tuple(1.0 if 12 <= hour < 22 else 0.4 for hour in range(HOURS)),
+    Phase.IN_DELIVERY: tuple(1.0 if 8 <= hour < 20 else 0.25 for hour in range(HOURS)),
+}
+_USUAL_WEEKDAYS = (1.0,) * 6 + (0.4,)
+"""Assumed where nothing was learnt: parcels are collected after noon and delivered in daylight, and
+little happens on Sundays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """How eagerly to ask in each local hour of the week (168, their mean is 1), and after a scan.
+    """How eagerly to ask: by phase in each local hour of the day, by weekday, and after a scan.
 
-    ``due_after`` says from what age (hours) of the last scan in a phase a next one is likely.
+    1 is as the settings say, and so is a phase that is not named. ``due_after`` and ``late_after``
+    say from what age (hours) of the last scan in a phase a next one is likely, and from what age
+    hardly any still comes.
     """
 
     zone: str
-    efforts: tuple[float, ...]
+    hours: Mapping[Phase, tuple[float, ...]]
+    weekdays: tuple[float, ...] = (1.0,) * DAYS
     due_after: Mapping[Phase, float] = dataclasses.field(default_factory=dict)
+    late_after: Mapping[Phase, float] = dataclasses.field(default_factory=dict)
 
-    def effort(self, at: datetime, journey: Journey) -> float:
-        """How much more (over 1) or less than usual asking is worth at ``at``."""
-        local = at.astimezone(ZoneInfo(self.zone))
-        effort = self.efforts[local.weekday() * HOURS + local.hour]
-        last = journey.last_scan_at
-        if last is not None and (at - last) / HOUR < self.due_after.get(journey.reading.phase, 0):
-            effort *= EARLY_EFFORT
-        return effort
+    def efforts(self, since: datetime, journey: Journey) -> Iterator[tuple[float, float]]:
+        """For one hour after the other, without end: what is left of it in seconds, and how much
+        more (over 1) or less than usual asking is worth in it."""
+        phase = _waiting_in(journey)
+        hours = self.hours.get(phase, _EVERY_HOUR)
+        local = since.astimezone(ZoneInfo(self.zone))
+        weekday, hour = local.weekday(), local.hour
+        due, late, age = 0.0, inf, 0.0
+        if journey.last_scan_at is not None:
+            due, late = self.due_after.get(phase, due), self.late_after.get(phase, late)
+            age = (since - journey.last_scan_at) / HOUR
+        left = 3600.0 - local.minute * 60 - local.second
+        while True:
+            effort = hours[hour] * self.weekdays[weekday]
+            if age < due:
+                effort *= EARLY_EFFORT
+            elif age > late:
+                effort *= LATE_EFFORT
+            yield left, min(MOST_EFFORT, max(LEAST_EFFORT, effort))
+            age += left / 3600
+            # A clock that is changed within the next hours is an hour off until the next question.
+            left, hour = 3600.0, (hour + 1) % HOURS
+            weekday = (weekday + (hour == 0)) % DAYS
+
+
+def _waiting_in(journey: Journey) -> Phase:
+    """Whatever comes before the first scan is one phase."""
+    return Phase.ANNOUNCED if journey.first_scan_at is None else journey.reading.phase
+
+
+def usual(zone: str) -> Expectation:
+    """What to expect of a carrier, by its clock, of whose lane nothing was learnt yet."""
+    return Expectation(zone, _USUAL_HOURS, _USUAL_WEEKDAYS)
 
 
 def next_scan(lane: LaneStatistics) -> Expectation | None:
     """When scans of the lane are to be expected; None where it has too few to tell.
 
-    The mean delay is least where questions are as dense as the square root of the rate of scans.
+    The mean delay is least where questions are as dense as the square root of the rate of scans:
+    of the rate itself, so that a lane with few scans is asked about seldom.
     """
-    if lane.scans < ENOUGH_SCANS:
+    if lane.scans < ENOUGH_SCANS or not lane.rates:
         return None
-    hours, weekdays = _shares(lane.hours), _shares(lane.weekdays)
-    wanted = [sqrt(hours[at % HOURS] * weekdays[at // HOURS]) for at in range(HOURS * DAYS)]
-    mean = sum(wanted) / len(wanted)
-    efforts = tuple(min(MOST_EFFORT, max(LEAST_EFFORT, one / mean)) for one in wanted)
+    known = {phase: gap for phase, gap in lane.gaps.items() if gap.count >= ENOUGH_JOURNEYS}
+    learnt = {
+        phase: tuple(sqrt(rate * USUAL_WAIT) for rate in rates)
+        for phase, rates in lane.rates.items()
+        if phase in known or (phase is Phase.ANNOUNCED and lane.handover.count >= ENOUGH_JOURNEYS)
+    }
+    mean = sum(lane.weekday_rates) / DAYS
     return Expectation(
         lane.zone,
-        efforts,
-        {phase: gap.low for phase, gap in lane.gaps.items() if gap.count >= ENOUGH_JOURNEYS},
+        {**_USUAL_HOURS, **learnt},
+        tuple(sqrt(rate / mean) for rate in lane.weekday_rates),
+        {phase: gap.low for phase, gap in known.items()},
+        {phase: gap.highest for phase, gap in known.items()},
     )
-
-
-def _shares(counts: tuple[int, ...]) -> list[float]:
-    """Relative to an even spread."""
-    total = sum(counts)
-    return [count * len(counts) / total for count in counts]
 
 
 def thresholds(defaults: Thresholds, lane: LaneStatistics | None) -> Thresholds:

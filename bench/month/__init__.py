@@ -1,0 +1,1 @@
+"""A simulated month of asking carriers: the real cadence and spacing on a virtual clock."""
