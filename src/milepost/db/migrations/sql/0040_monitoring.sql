@@ -173,22 +173,28 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql AS $$
 DECLARE
-    few timestamptz;
-    one_of bigint;
+    first_at timestamptz;
+    few_at timestamptz;
+    one_of bigint := 1;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    SELECT t.ended_at INTO few FROM parcel_timing t
+    SELECT t.ended_at INTO few_at FROM parcel_timing t
     WHERE t.account_id = p_account AND t.carrier_code = p_carrier AND t.ended_at IS NOT NULL
     ORDER BY t.ended_at DESC OFFSET p_most - 1 LIMIT 1;
-    one_of := greatest(1, least(200, ceil(
-        extract(epoch FROM interval '28 d') / greatest(1, extract(epoch FROM now() - few)))));
+    SELECT greatest(t.ended_at, now() - interval '28 d') INTO first_at FROM parcel_timing t
+    WHERE t.account_id = p_account AND t.carrier_code = p_carrier AND t.ended_at IS NOT NULL
+    ORDER BY t.ended_at LIMIT 1;
+    IF few_at IS NOT NULL THEN
+        one_of := greatest(1, least(200, floor(
+            extract(epoch FROM now() - first_at) / greatest(1, extract(epoch FROM now() - few_at)))));
+    END IF;
     RETURN QUERY
     WITH ended AS (
         SELECT t.parcel_id, t.origin_country, t.destination_country, t.announced_at,
                t.first_scan_at, t.delivered_at
         FROM parcel_timing t
         WHERE t.account_id = p_account AND t.carrier_code = p_carrier AND t.ended_at IS NOT NULL
-          AND (few IS NULL OR one_of = 1 OR t.parcel_id % one_of = 0)
+          AND t.parcel_id % one_of = 0
         ORDER BY t.ended_at DESC LIMIT p_most
     )
     SELECT d.origin_country, d.destination_country, d.announced_at, d.first_scan_at, d.delivered_at,
