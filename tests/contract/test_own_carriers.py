@@ -55,6 +55,16 @@ def test_each_carrier_is_as_it_is_described(client: Client) -> None:
     assert found["hermes_gb"]["login"] == {"is_needed": False, "is_given": False, "fields": []}
 
 
+def test_the_health_of_a_carrier_is_as_it_is_described(client: Client) -> None:
+    answer = client.get(f"{V1}/hermes_gb/health")
+    assert answer.status == 200
+    assert mismatches(described(client, "CarrierHealth"), answer.document) == []
+    assert answer.document["state"] == "asked"
+    assert answer.document["last_day"]["success_rate"] is None
+    assert client.get(f"{V1}/nobody/health").status == 404
+    assert client.get(f"{V1}/dhl/health?x=1").status == 422
+
+
 def test_a_login_that_is_given_is_told_and_not_shown(server: Server) -> None:
     shop = server.account("carriers")
     assert shop.get(f"{V1}/dp").document["login"]["is_given"] is False

@@ -140,16 +140,6 @@ class Feed:
     confidence: Confidence = "documented"
 
 
-@dataclass(frozen=True, slots=True)
-class Documented:
-    """What the carrier documents of its answers and no sample shows: the paths of ``fields``, as
-    ``shape.json`` has them (``a/b/**``: whatever is below), and ``languages`` (ISO 639)."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    fields: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class Manifest:
     """One carrier. ``code`` is Sendcloud's code and the folder's name; ``confidence`` says how sure
@@ -191,7 +181,6 @@ class Manifest:
     files: FileForm = FileForm()
     simulated: bool = False
     stories: str = ""
-    answer: Documented = Documented()
     checked_on: date | None = None
     status_source: str = ""
     rules_of: str = ""

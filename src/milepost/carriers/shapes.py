@@ -1,15 +1,16 @@
 """The shape of each carrier's answers: learnt from its samples, kept in its folder.
 
 ``shape.json`` beside the manifest lists the paths of fields, those of them that no object of theirs
-lacks, and the languages; it is read when the carrier is first asked. ``milepost carrier check CODE
---rewrite`` writes it. What is documented and in no sample stands in the manifest (``answer``).
+lacks, and the languages; ``milepost carrier check CODE --rewrite`` writes them. Its ``documented``
+part is written by hand: fields and languages that the carrier documents and no sample shows. All of
+it is read when the carrier is first asked, not at every start as the manifest is.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from lxml import etree
@@ -27,6 +28,8 @@ from milepost.carriers.registry import Carrier
 from milepost.carriers.samples import cases, read_case
 
 FILE = "shape.json"
+_DOCUMENTED = "documented"
+_INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 OBJECTS = 5
 CASES = 3
 """A field is expected where so many objects in so many samples have it, and none lacks it."""
@@ -118,23 +121,23 @@ def is_learnt(carrier: Carrier) -> bool:
 
 def stale(carrier: Carrier) -> bool:
     """Whether the samples show something else than what is kept."""
-    return is_learnt(carrier) and _kept(carrier.folder) != _document(learn(carrier))
+    return is_learnt(carrier) and _read(carrier.folder) != _learnt_anew(carrier)
 
 
 def rewrite_shape(carrier: Carrier) -> None:
     """Keep what the samples show. Read the diff: a new field is one that a sample brought."""
-    (carrier.folder / FILE).write_bytes(_document(learn(carrier)))
+    document = orjson.dumps(_learnt_anew(carrier), option=_INDENTED)
+    (carrier.folder / FILE).write_bytes(document)
 
 
 def shape_of(carrier: Carrier) -> Shape | None:
-    """The shape of a carrier's answers, with what the manifest documents besides; None: nobody
-    learnt it."""
-    kept = _kept(carrier.folder) if is_learnt(carrier) else b""
-    if not kept:
+    """The shape of a carrier's answers, with what is documented besides; None: nobody learnt it."""
+    told = _read(carrier.folder) if is_learnt(carrier) else {}
+    if not told:
         return None
-    told, documented = orjson.loads(kept), carrier.manifest.answer
-    fields = (*told["fields"], *documented.fields)
-    return Shape(fields, told["always"], (*told["languages"], *documented.languages))
+    documented = told.get(_DOCUMENTED, {"fields": (), "languages": ()})
+    fields = (*told["fields"], *documented["fields"])
+    return Shape(fields, told["always"], (*told["languages"], *documented["languages"]))
 
 
 def unknown_in(carrier: Carrier) -> Iterator[tuple[str, Unknown]]:
@@ -148,10 +151,17 @@ def unknown_in(carrier: Carrier) -> Iterator[tuple[str, Unknown]]:
             yield from ((case.name, unknown) for unknown in sorted(looks.unknown))
 
 
-def _kept(folder: Path) -> bytes:
+def _read(folder: Path) -> dict[str, Any]:
     path = folder / FILE
-    return path.read_bytes() if path.is_file() else b""
+    return cast(dict[str, Any], orjson.loads(path.read_bytes())) if path.is_file() else {}
 
 
-def _document(learnt: Learnt) -> bytes:
-    return orjson.dumps(asdict(learnt), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def _learnt_anew(carrier: Carrier) -> dict[str, Any]:
+    """What the samples show, and of what was documented besides the rest."""
+    learnt = {name: list(told) for name, told in asdict(learn(carrier)).items()}
+    before = _read(carrier.folder).get(_DOCUMENTED, {})
+    documented = {
+        name: sorted(set(before.get(name, ())) - set(learnt[name]))
+        for name in ("fields", "languages")
+    }
+    return {**learnt, _DOCUMENTED: documented}
