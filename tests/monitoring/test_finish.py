@@ -1,6 +1,7 @@
 """Quiet checks that become ready within a moment, or while a write is under way, share a write."""
 
 import asyncio
+import gc
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -105,3 +106,95 @@ async def test_who_is_cut_off_is_written_all_the_same_with_the_others() -> None:
         one.heard()
     await asyncio.gather(*tasks[1:])
     assert pool.wrote == [["a", "b", "c"]]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written because time has passed."""
+    monkeypatch.setattr(finish, "LINGER_SECONDS", 3600)
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_last_to_answer_lets_the_others_be_written() -> None:
+    pool = Slow()
+    one = finisher(pool)
+    one.expect(2)
+    first = asyncio.create_task(one.finish(quiet("a")))
+    await turns()
+    one.heard()
+    await turns()
+    assert pool.wrote == []
+    one.heard()
+    await asyncio.wait_for(first, 5)
+    await asyncio.wait_for(one.finish(quiet("b")), 5)
+    assert pool.wrote == [["a"], ["b"]], "nobody is left to wait for"
+
+
+async def test_while_one_is_expected_each_write_waits_for_it_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finish, "LINGER_SECONDS", 0.01)
+    pool = Slow()
+    one = finisher(pool)
+    one.expect(2)
+    one.heard()
+    await asyncio.wait_for(one.finish(quiet("a")), 5)
+    monkeypatch.setattr(finish, "LINGER_SECONDS", 3600)
+    second = asyncio.create_task(one.finish(quiet("b")))
+    await turns()
+    assert pool.wrote == [["a"]]
+    one.heard()
+    await asyncio.wait_for(second, 5)
+
+
+async def test_where_nobody_was_expected_only_the_first_lingers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finish, "LINGER_SECONDS", 0.01)
+    pool = Slow()
+    one = finisher(pool)
+    await asyncio.wait_for(one.finish(quiet("a")), 5)
+    monkeypatch.setattr(finish, "LINGER_SECONDS", 3600)
+    await asyncio.wait_for(one.finish(quiet("b")), 5)
+    assert pool.wrote == [["a"], ["b"]]
+
+
+async def test_a_write_takes_its_timer_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[asyncio.TimerHandle] = []
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def kept(delay: float, *rest: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(delay, *rest))
+        return timers[-1]
+
+    one = finisher(Slow())
+    one.heard()
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "call_later", kept)
+        writing = asyncio.create_task(one.finish(quiet("a")))
+        await turns()
+    assert [timer.cancelled() for timer in timers[:1]] == [True]
+    await writing
+
+
+async def test_a_failure_nobody_is_left_to_hear_is_no_alarm() -> None:
+    alarms: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: alarms.append(told))
+    one = finisher(Slow(fails=True))
+    one.heard()
+    asked = asyncio.create_task(one.finish(quiet("a")))
+    await turns()
+    asked.cancel()
+    await asyncio.wait([asked])
+    while one._writer and not one._writer.done():
+        await asyncio.sleep(0.01)
+    del one
+    gc.collect()
+    await turns()
+    assert alarms == []

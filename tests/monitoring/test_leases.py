@@ -70,6 +70,28 @@ async def test_a_lease_is_believed_no_longer_than_it_lasts(house: House) -> None
             leases.check(rows)
 
 
+async def test_what_is_settled_or_was_never_held_is_not_ours(house: House) -> None:
+    for _ in range(2):
+        await house.register(carrier_code="sandbox")
+    now = 0.5
+    lane = await house.lane()
+    leases = Leases(house.pool, lane, LEASE, lambda: now)
+    before = asyncio.all_tasks()
+    async with leases.held() as hold:
+        rows = await claim(house.pool, lane, 2, LEASE)
+        with pytest.raises(ClaimLost):
+            leases.check(rows)
+        hold(rows)
+        leases.let_go(rows[:1])
+        await house.run("UPDATE watch SET fence = fence + 1")
+        now = 0.75
+        await leases.renew()
+        leases.check(rows[:1])  # its lease was not asked for again, and has not run out
+        with pytest.raises(ClaimLost):
+            leases.check(rows[1:])
+    assert asyncio.all_tasks() == before, "nothing is renewed any more"
+
+
 @pytest.mark.parametrize("renewed", [True, False])
 async def test_a_check_that_outlasts_its_lease_keeps_its_parcels(
     house: House, monkeypatch: pytest.MonkeyPatch, renewed: bool

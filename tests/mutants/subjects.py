@@ -28,6 +28,7 @@ class Subject:
 
 ROWS = "tests/monitoring/test_claim_rows.py"
 CLAIM = "tests/monitoring/test_claim.py"
+ONE_TRANSACTION = "tests/monitoring/test_settle.py::test_the_account_is_set_for_one_transaction"
 SUBJECTS = (
     Subject(
         "account-limiter",
@@ -80,11 +81,15 @@ SUBJECTS = (
                 sql=("claim_due",),
             ),
             Part(
-                (f"{ROWS}::test_only_what_is_held_under_its_fence_is_renewed",), ("renew_leases",)
+                (f"{ROWS}::test_only_what_is_held_under_its_fence_is_renewed", ONE_TRANSACTION),
+                sql=("renew_leases",),
             ),
-            Part((f"{ROWS}::test_a_fence_is_held_by_its_number_and_parcel",), ("holds_fence",)),
             Part(
-                (f"{ROWS}::test_a_finish_writes_what_it_holds_and_plans_the_turn",),
+                (f"{ROWS}::test_a_fence_is_held_by_its_number_and_parcel", ONE_TRANSACTION),
+                sql=("holds_fence",),
+            ),
+            Part(
+                (f"{ROWS}::test_a_finish_writes_what_it_holds_and_plans_the_turn", ONE_TRANSACTION),
                 sql=("finish_checks",),
             ),
             Part(
@@ -99,6 +104,7 @@ SUBJECTS = (
             Part(
                 (
                     "tests/monitoring/test_claim.py",
+                    "tests/monitoring/test_settle.py",
                     "tests/monitoring/test_check.py",
                     "tests/monitoring/test_counted_checks.py",
                     "tests/monitoring/test_breaker.py",
