@@ -58,3 +58,21 @@ async def test_the_account_is_set_for_one_transaction(house: House) -> None:
             await connection.fetch(asked, house.account)
             left = "SELECT current_setting('milepost.account_id', true)"
             assert not await connection.fetchval(left), asked
+
+
+@pytest.mark.parametrize(
+    ("deadline", "recorded"), [("NULL", 0), ("now() + interval '1 h'", 0), ("now()", 1)]
+)
+async def test_a_check_without_news_writes_the_parcel_where_a_deadline_has_passed(
+    house: House, deadline: str, recorded: int
+) -> None:
+    await house.register(carrier_code="sandbox")
+    await house.check()
+    before = await house.run("SELECT revision FROM parcel")
+    await house.run(f"UPDATE watch SET due_at = now(), next_deadline_at = {deadline}")
+    await house.run("UPDATE watch SET last_checked_at = now() - interval '1 h'")
+    await house.run("UPDATE lane SET turn_at = now()")
+    assert await house.check() == 1
+    assert await house.run("SELECT revision FROM parcel") == before + recorded
+    fresh = "SELECT last_checked_at > now() - interval '30 min' FROM watch"
+    assert await house.run(fresh)
