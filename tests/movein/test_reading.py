@@ -19,6 +19,7 @@ from milepost.movein.exports import READERS
 from milepost.movein.foreign import ForeignParcel, ForeignScan
 from milepost.movein.history import MOST_SCANS, as_iso, past_of
 from milepost.movein.registration import registration_of
+from milepost.movein.table import with_tables
 from milepost.movein.tools import CODES, NOTICE, tool
 from milepost.tracking.vocabulary import Phase
 
@@ -73,6 +74,11 @@ def test_histories_are_read_oldest_first(name: str, code: str, phases: list[str]
     assert past.announced_at <= past.observation.scans[0].moment.instant
     assert not past.observation.complete
     assert past.observation.scans[0].raw_fields["confidence"] == "assumed"
+
+
+def test_the_documents_tables_are_those_that_are_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "moving-in.md").read_text(encoding="utf-8")
+    assert with_tables(page) == page, "python -m milepost.movein.table docs/moving-in.md"
 
 
 def scan(stated: str, *statuses: str, **more: Any) -> ForeignScan:

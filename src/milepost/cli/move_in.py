@@ -10,7 +10,7 @@ from typing import Any
 from milepost.api.json_input import JsonLimits, judge, read_json
 from milepost.api.problems import Problem, problem_of
 from milepost.api.v3_models import read_registration
-from milepost.cli.import_columns import document_of, told, with_option
+from milepost.cli.import_columns import document_of, surely_fine, told, with_option
 from milepost.cli.import_sheets import Naming, Read, begins_with, open_csv, shortened
 from milepost.cli.json_rows import json_rows
 from milepost.cli.parcels import Desk
@@ -24,8 +24,7 @@ from milepost.movein.history import Past, past_of
 from milepost.movein.registration import NOWHERE, registration_of
 from milepost.movein.tools import CODES, Tool, tool
 
-_LIMITS = JsonLimits(keys=100_000, string_bytes=1024 * 1024)
-_REGISTRATION_LIMITS = JsonLimits()
+_LIMITS = JsonLimits(keys=100_000)
 _NO_ZONE = "UTC"
 """The clock of a carrier we know nothing of."""
 
@@ -118,9 +117,8 @@ class Export:
             return f"no tracking number; is this an export of {self._tool.name}?"
         now = datetime.now(UTC)
         code, notes = self._carrier_of(parcel)
-        document = registration_of(parcel, code, now, self._fixed)
         if not code:
-            named = await self._naming(document)
+            named = await self._naming(registration_of(parcel, code, now, self._fixed))
             if named.problem is not None:
                 return told(named.problem)
             number = named.document["tracking_number"]
@@ -129,10 +127,12 @@ class Export:
             notes.append(f"recognised as {code}")
         past = past_of(parcel, self._tool, code, self._zone(code), now)
         document = registration_of(parcel, code, past.announced_at, self._fixed)
-        try:
-            judge(document, _REGISTRATION_LIMITS)
-        except InvalidInput as refused:
-            return told(problem_of(refused))
+        # What comes from JSON was judged as it was read.
+        if self._columns and not surely_fine("".join(row.cells)):
+            try:
+                judge(document, _LIMITS)
+            except InvalidInput as refused:
+                return told(problem_of(refused))
         registration = read_registration(with_option(document))
         if isinstance(registration, Problem):
             return told(registration)

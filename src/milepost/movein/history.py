@@ -16,7 +16,9 @@ from milepost.movein.tools import NOTICE, Tool
 from milepost.tracking.events import Moment, Observation, Place, Scan, ZoneSource
 from milepost.tracking.imported import SOURCE
 from milepost.tracking.legs import read_journey
+from milepost.tracking.status import is_end, status_of
 from milepost.tracking.timeline import internal, merge
+from milepost.tracking.vocabulary import ExceptionCode, Reading
 
 MOST_SCANS = 500
 """Of one parcel; the newest are kept."""
@@ -50,13 +52,12 @@ def past_of(
     over = _is_over(scans, carrier_code, announced_at, now)
     # A tool's own word on the whole parcel, where its scans do not say as much: an export without
     # any, a parcel that somebody marked as delivered.
-    if parcel.status is not None and not over:
-        summary = reader.summary(parcel.status, scans)
-        told = (*scans, summary) if summary is not None else scans
-        if summary is not None and (not scans or _is_over(told, carrier_code, announced_at, now)):
-            scans = told
-            announced_at = reader.announced(parcel.announced, scans)
-            over = _is_over(scans, carrier_code, announced_at, now)
+    summary = None if over or parcel.status is None else reader.summary(parcel.status, scans)
+    if summary is not None and (not scans or _may_end(summary.reading)):
+        announced = reader.announced(parcel.announced, (*scans, summary))
+        ends = _is_over((*scans, summary), carrier_code, announced, now)
+        if ends or not scans:
+            scans, announced_at, over = (*scans, summary), announced, ends
     observation = Observation(carrier_code, SOURCE, now, scans)
     return Past(observation, announced_at, over, parcel.signed_by[:255], reader.remarks())
 
@@ -64,9 +65,16 @@ def past_of(
 def _is_over(
     scans: Sequence[Scan], carrier_code: str, announced_at: datetime, now: datetime
 ) -> bool:
+    if not any(_may_end(scan.reading) for scan in scans):
+        return False
     begun = merge((), internal(announced_at, now))
     events = merge(begun, Observation(carrier_code, SOURCE, now, tuple(scans)))
     return read_journey(events, announced_at).ended_at is not None
+
+
+def _may_end(reading: Reading) -> bool:
+    """Whether a journey can be over after it; whether it is, only the whole of it can say."""
+    return reading.exception is not ExceptionCode.NONE or is_end(status_of(reading), reading)
 
 
 class _Reader:
