@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from tests.intake.told import Told, knock_of
 
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
+from milepost.intake.inbox import Inbox
 from milepost.intake.tell import Teller
 from milepost.monitoring.plan import Planning
 from milepost.parcels.record import Recorder
@@ -46,3 +48,18 @@ def teller(
     worker_pool: Pool, catalogue: Catalogue, recorder: Recorder, settings: Settings
 ) -> Teller:
     return Teller(worker_pool, catalogue, recorder, Planning(settings))
+
+
+@pytest.fixture
+async def told(
+    worker_pool: Pool,
+    admin_pool: Pool,
+    secret_keys: SecretKeys,
+    catalogue: Catalogue,
+    account: int,
+    registrar: Registrar,
+    teller: Teller,
+) -> Told:
+    knock = await knock_of(worker_pool, admin_pool, secret_keys, catalogue, account)
+    inbox = Inbox(worker_pool, catalogue, teller)
+    return Told(worker_pool, account, knock, registrar, inbox)

@@ -231,8 +231,9 @@ class Inbox:
                 unknown.append(number_key(number))
         if not told:
             return Fate("notice", STATES["notice"])
-        # A feed tells of everything its customer sends, wherever that is tracked.
-        if not unknown or row.source == "feed":
+        # One shipment may be told by several numbers of its own, of which one is enough. A feed
+        # tells of everything its customer sends, wherever that is tracked.
+        if len(unknown) < len(told) or row.source == "feed":
             return TOLD
         due_in = UNKNOWN_AFTER[row.tries - 1] if row.tries <= len(UNKNOWN_AFTER) else None
         numbers = tuple(dict.fromkeys(number_key(number) for number, _ in told))
