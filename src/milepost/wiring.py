@@ -18,6 +18,8 @@ from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
+from milepost.intake.drop_folder import DropFolder
+from milepost.intake.drop_round import DropRounds, DropRules
 from milepost.intake.addresses import Addresses
 from milepost.intake.feeds import Feeds
 from milepost.intake.inbox import Inbox
@@ -79,6 +81,7 @@ class WorkerParts:
     credentials: CredentialStore
     checker: Checker
     deadlines: Deadlines
+    drop_rounds: DropRounds | None
     intake: Intake
     unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
 
@@ -144,6 +147,17 @@ async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
         )
 
 
+def _drop_rounds(core: CoreParts) -> DropRounds | None:
+    settings = core.settings
+    if settings.drop_folder is None:
+        return None
+    rules = DropRules(
+        settings.drop_settle_seconds, settings.max_feed_bytes, settings.keep_feed_files_days
+    )
+    folder = DropFolder(settings.drop_folder)
+    return DropRounds(folder, rules, core.pool, core.catalogue, core.teller)
+
+
 @asynccontextmanager
 async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
     """The worker's parts, acting as milepost_worker, with the simulated carrier started."""
@@ -174,6 +188,7 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             credentials=core.credentials,
             checker=checker,
             deadlines=Deadlines(core.pool, core.catalogue, core.recorder),
+            drop_rounds=_drop_rounds(core),
             intake=Intake(
                 core.pool,
                 Inbox(core.pool, core.catalogue, core.teller),

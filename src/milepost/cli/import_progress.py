@@ -12,7 +12,7 @@ from milepost.intake.csv_rows import Counted
 
 
 @contextmanager
-def progress(source: BinaryIO, counted: Counted) -> "Iterator[Advance]":
+def progress(source: BinaryIO, counted: Counted, doing: str = "importing") -> "Iterator[Advance]":
     """A bar on standard error, where that is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -23,14 +23,14 @@ def progress(source: BinaryIO, counted: Counted) -> "Iterator[Advance]":
     except OSError:
         total = None
     columns = (
-        TextColumn("importing"),
+        TextColumn(doing),
         BarColumn(),
         DownloadColumn(),
         TextColumn("{task.fields[rows]} rows"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        bar.add_task("import", total=total, rows=0)
+        bar.add_task(doing, total=total, rows=0)
         yield Advance(bar, counted)
 
 

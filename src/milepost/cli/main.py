@@ -23,6 +23,7 @@ ROOM_OF = {
     "parcels": "parcel_lists",
     "mapping": "mappings",
     "import": "imports",
+    "feed": "feeding",
     "export": "exports",
     "erase": "erasing",
     "sandbox": "sandbox",

@@ -39,6 +39,15 @@ class Counted(io.RawIOBase):
         """Yes."""
         return True
 
+    def seekable(self) -> bool:
+        """As the file is."""
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Goes there; what lies before it counts as read."""
+        self.bytes_read = self._file.seek(offset, whence)
+        return self.bytes_read
+
     def readinto(self, buffer: Any) -> int:
         """Fills ``buffer``; how far."""
         given = self._file.read(len(buffer))

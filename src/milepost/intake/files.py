@@ -211,6 +211,7 @@ async def _chunk(rows: Iterator[FileRow], desk: _Desk) -> list[FileRow]:
                 desk.advance(desk.fed.rows)
     except FileUnreadable as error:
         desk.fed.ended = str(error)
+        desk.fed.rows += 1
         desk.refuse(FileRow(error.line), error.why)
     return found
 

@@ -36,6 +36,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_watch(parts, stop)),
             asyncio.create_task(_every(COUNTS_SECONDS, lambda: _keep_counts(parts), stop)),
             asyncio.create_task(_wake(parts, stop)),
+            asyncio.create_task(_feed_files(parts, settings.drop_look_seconds, stop)),
             asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
             asyncio.create_task(_every(FEEDS_SECONDS, lambda: _plan_feeds(parts), stop)),
             asyncio.create_task(
@@ -87,6 +88,13 @@ async def _wake(parts: WorkerParts, stop: asyncio.Event) -> None:
                 if not stop.is_set():
                     woken += await parts.deadlines.wake(lane)
         await _pause(0.05 if woken else DEADLINE_SECONDS, stop)
+
+
+async def _feed_files(parts: WorkerParts, seconds: float, stop: asyncio.Event) -> None:
+    """What was laid into the drop folder, if there is one; a file may be left in its middle."""
+    rounds = parts.drop_rounds
+    if rounds is not None:
+        await _every(seconds, lambda: _until(stop, rounds.look()), stop)
 
 
 async def _look_ahead(parts: WorkerParts) -> None:
