@@ -21,6 +21,7 @@ from milepost.api import (
     milepost_changes,
     milepost_parcels,
     milepost_recognise,
+    milepost_unmapped,
     milepost_v1,
     oauth2,
     statuses,
@@ -137,6 +138,7 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     api.include_router(milepost_changes.router)
     api.include_router(milepost_parcels.router)
     api.include_router(milepost_recognise.router)
+    api.include_router(milepost_unmapped.router)
     api.include_router(oauth2.token_router(_token_parts(parts, chosen)))
     json_schemas.add_to(api)
     docs.greet(api, described=chosen.docs)

@@ -15,6 +15,7 @@ from milepost.api import (
     milepost_parcel_schemas,
     milepost_recognise_schemas,
     milepost_schemas,
+    milepost_unmapped_schemas,
 )
 from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
@@ -92,12 +93,14 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas |= {**COMPONENTS, **milepost_schemas.COMPONENTS, "V2Tracking": _V2_TRACKING}
     schemas |= milepost_parcel_schemas.COMPONENTS | milepost_change_schemas.COMPONENTS
     schemas |= milepost_carrier_schemas.COMPONENTS | milepost_recognise_schemas.COMPONENTS
+    schemas |= milepost_unmapped_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
     document["servers"] = [{"url": public_url.rstrip("/") or "/"}]
     own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS, **json_schemas.PATHS}
     own |= milepost_carrier_schemas.PATHS | milepost_recognise_schemas.PATHS
+    own |= milepost_unmapped_schemas.PATHS
     for path, operations in milepost_change_schemas.PATHS.items():
         own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}
