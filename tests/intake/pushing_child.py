@@ -16,6 +16,7 @@ from tests.intake.told import activity
 
 from milepost.api import carrier_pushes
 from milepost.api.app import Application
+from milepost.api.authentication import Message
 from milepost.intake.inbox import Inbox
 from milepost.settings import Settings
 from milepost.wiring import api_parts, core_parts
@@ -29,18 +30,18 @@ class Lifespan:
 
     running: asyncio.Event
 
-    async def receive(self) -> dict[str, str]:
+    async def receive(self) -> Message:
         if self.running.is_set():
             await asyncio.sleep(3600)
         return {"type": "lifespan.startup"}
 
-    async def send(self, message: dict[str, str]) -> None:
+    async def send(self, message: Message) -> None:
         self.running.set()
 
 
 async def take(settings: Settings, path: str, value: str) -> None:
     app, lifespan = Application(settings, api_parts), Lifespan(asyncio.Event())
-    living = asyncio.create_task(app({"type": "lifespan"}, lifespan.receive, lifespan.send))
+    living = asyncio.ensure_future(app({"type": "lifespan"}, lifespan.receive, lifespan.send))
     await lifespan.running.wait()
     answer = await call(app, "POST", path, activity(), {"credential": value})
     print(answer.status, flush=True)
@@ -65,7 +66,7 @@ def main(what: str, dsn: str, account: str, path: str, value: str) -> None:
         asyncio.run(tell(settings, int(account)))
         return
     if what == "hasty":
-        carrier_pushes.keep = hasty  # type: ignore[assignment]
+        vars(carrier_pushes)["keep"] = hasty
     asyncio.run(take(settings, path, value))
 
 

@@ -22,7 +22,7 @@ V2 = "/api/v2/tracking"
 OWN = "/api/milepost/v1"
 INPUTS = (
     *("number", "source", "identifier", "name", "company", "street", "house", "postal", "city"),
-    *("phone", "email", "order", "item", "event", "place", "patched", "raw", "key"),
+    *("phone", "email", "order", "item", "event", "place", "patched", "raw", "key", "pushed"),
 )
 pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -102,6 +102,13 @@ async def put_in(house: Installation, client: Client, person: Person) -> int:
             house.keys[0].account_id,
             parcel_id,
             person["raw"].encode(),
+        )
+        # What a carrier pushed before it had a parcel to tell it of.
+        await connection.execute(
+            "INSERT INTO push_payload (account_id, carrier_code, source, headers, payload, state,"
+            " due_at) VALUES ($1, 'ups', 'push', '{}', $2, 'unknown_number', 'infinity')",
+            house.keys[0].account_id,
+            f'{{"trackingNumber": "{person["number"]}", "name": "{person["pushed"]}"}}'.encode(),
         )
     finally:
         await connection.close()
