@@ -109,7 +109,7 @@ _HEALTH = closed(
         "drift": listed(
             closed(
                 {
-                    "kind": one_of_words(("field", "missing", "language", "code")),
+                    "kind": one_of_words(("field", "missing", "language")),
                     "what": TEXT,
                     "seen": _COUNT,
                     "first_seen_at": MOMENT,

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from milepost.carriers.mappings import Mappings
+from milepost.carriers.registry import Catalogue
 from milepost.cli.administer import AsJson, administer, print_facts, print_json, print_table
 from milepost.cli.carrier_logins import known_carrier
 from milepost.monitoring.drift import Drift, accept_drift, drift_of
 from milepost.monitoring.health import document, health_for_all
 from milepost.parcels.carrier_hours import Counts
+from milepost.settings import load
 
 Code = Annotated[str, typer.Argument(help="Carrier code, such as dhl.")]
 
@@ -23,7 +26,8 @@ def add_health_to(commands: typer.Typer) -> None:
 def health(code: Code, as_json: AsJson = False) -> None:
     """Show how asking a carrier went for all accounts, within the last hour and day."""
     carrier = known_carrier(code)
-    told = administer(lambda pool, _: health_for_all(pool, carrier, datetime.now(UTC)))
+    maps = Mappings.load(load().mappings, Catalogue.load()).maps
+    told = administer(lambda pool, _: health_for_all(pool, carrier, datetime.now(UTC), maps))
     if as_json:
         print_json(document(told, datetime.isoformat))
         return
@@ -45,12 +49,13 @@ def drift(
 ) -> None:
     """Show what a carrier's answers held that Milepost doesn't know, or accept it."""
     carrier, only = known_carrier(code), what or []
+    maps = Mappings.load(load().mappings, Catalogue.load()).maps
     if accept:
-        count = administer(lambda pool, _: accept_drift(pool, carrier, only))
+        count = administer(lambda pool, _: accept_drift(pool, carrier, maps, only))
         facts = {"carrier": code, "accepted": count}
         print_json(facts) if as_json else print_facts(facts)
         return
-    found = administer(lambda pool, _: drift_of(pool, carrier))
+    found = administer(lambda pool, _: drift_of(pool, carrier, maps))
     found = [one for one in found if not only or one.what in only]
     if as_json:
         print_json(found)

@@ -5,7 +5,7 @@ same kind and have their own inbox (``parcels.unmapped``); here they are told be
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,6 +45,8 @@ SET seen = carrier_drift.seen + excluded.seen, last_seen_at = now()
 _ACCEPT = """
 UPDATE carrier_drift SET accepted_at = now() WHERE carrier_code = $1 AND kind = $2 AND what = $3
 """
+Maps = Callable[[str, str], bool]
+"""Whether a rule is for a carrier's code (``Mappings.maps``)."""
 
 
 class Drifts:
@@ -137,28 +139,27 @@ class Drift:
     accepted_at: datetime | None
 
 
-async def drift_of(pool: Pool, carrier: Carrier) -> list[Drift]:
-    """What is not accepted and still unknown to the catalogue, the latest first."""
+async def drift_of(pool: Pool, carrier: Carrier, maps: Maps | None) -> list[Drift]:
+    """What is not accepted and still unknown, the latest first. ``maps`` tells whether a rule is
+    for a code by now; None leaves codes out: they may be words about somebody's parcel."""
     codes = _codes(carrier)
     rows = await all_rows(lambda: QUERIES.drift(pool, carrier_codes=codes))
-    shape, rules = shape_of(carrier.asked), carrier.asked.manifest.by_code
+    shape = shape_of(carrier.asked)
+
+    def is_known(one: Drift) -> bool:
+        if one.kind == "code":
+            return maps is None or maps(one.carrier_code, one.what)
+        return shape is None or shape.knows(Unknown(cast(Kind, one.kind), one.what))
+
     found = [Drift(**row) for row in rows]
-    return [
-        one
-        for one in found
-        if one.accepted_at is None
-        and not (
-            one.what in rules
-            if one.kind == "code"
-            else shape is None or shape.knows(Unknown(cast(Kind, one.kind), one.what))
-        )
-    ]
+    return [one for one in found if one.accepted_at is None and not is_known(one)]
 
 
-async def accept_drift(pool: Pool, carrier: Carrier, only: Collection[str] = ()) -> int:
+async def accept_drift(pool: Pool, carrier: Carrier, maps: Maps, only: Collection[str] = ()) -> int:
     """Take what is unknown for known from now on (``only`` these, where any are named); how much it
     was. As the admin role; workers heed it within a minute."""
-    open_now = [one for one in await drift_of(pool, carrier) if not only or one.what in only]
+    found = await drift_of(pool, carrier, maps)
+    open_now = [one for one in found if not only or one.what in only]
     codes = [one for one in open_now if one.kind == "code"]
     await accept_codes(pool, [(one.carrier_code, one.what) for one in codes])
     fields = {(one.carrier_code, one.kind, one.what) for one in open_now if one.kind != "code"}

@@ -1,7 +1,7 @@
 """How a carrier does: its answers and their lateness, its breaker, what in them nobody knows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +9,8 @@ from milepost.accounts.vault import OPERATOR
 from milepost.carriers.registry import Carrier
 from milepost.db.pool import Pool
 from milepost.monitoring.breaker import Resting, resting
-from milepost.monitoring.drift import Drift, drift_of
+from milepost.monitoring.drift import Drift, Maps, drift_of
 from milepost.parcels.carrier_hours import DAY, OUTCOMES, Counts, all_hours_of, hours_of
-from milepost.parcels.unmapped import is_code
 
 SPANS = {"last_hour": timedelta(hours=1), "last_day": DAY}
 
@@ -67,16 +66,13 @@ async def health_for(
     """The carrier as an account meets it: its own checks, and what holds its own lanes."""
     hours = await hours_of(pool, account_id, carrier.manifest.code, now - DAY)
     owner = f"account:{account_id}" if own_login or _counted_alone(carrier) else OPERATOR
-    told = await _health(pool, carrier, hours, now, {"", owner})
-    # Where a text stands in a code's place it is another account's parcel's.
-    drift = tuple(one for one in told.drift if one.kind != "code" or is_code(one.what))
-    return replace(told, drift=drift)
+    return await _health(pool, carrier, hours, now, {"", owner}, None)
 
 
-async def health_for_all(pool: Pool, carrier: Carrier, now: datetime) -> Health:
-    """The carrier as all accounts meet it; as the admin role."""
+async def health_for_all(pool: Pool, carrier: Carrier, now: datetime, maps: Maps) -> Health:
+    """The carrier as all accounts meet it, codes included; as the admin role."""
     hours = await all_hours_of(pool, carrier.manifest.code, now - DAY)
-    return await _health(pool, carrier, hours, now, None)
+    return await _health(pool, carrier, hours, now, None, maps)
 
 
 async def _health(
@@ -85,6 +81,7 @@ async def _health(
     hours: Mapping[datetime, Counts],
     now: datetime,
     owners: set[str] | None,
+    maps: Maps | None,
 ) -> Health:
     asked = carrier.asked.manifest.code
     held = [
@@ -93,7 +90,7 @@ async def _health(
         if one.carrier_code == asked and (owners is None or one.owner in owners)
     ]
     worst = min(held, key=_order, default=None)
-    drift = await drift_of(pool, carrier)
+    drift = await drift_of(pool, carrier, maps)
     return Health(
         carrier.manifest.code,
         "asked" if worst is None else worst.state,

@@ -40,13 +40,9 @@ UPDATE unmapped_code SET accepted_at = now() WHERE carrier_code = $1 AND raw_cod
 log = structlog.get_logger(__name__)
 
 
-def is_code(told: str) -> bool:
-    """Whether this is a carrier's word for a kind of scan, and no text in the place of one."""
-    return _CODE.fullmatch(told) is not None
-
-
 def _words(code: str) -> str:
-    return f"unknown code {code}" if is_code(code) else "unknown code"
+    """A code is the carrier's word; where a text stands in its place it is not for the log."""
+    return f"unknown code {code}" if _CODE.fullmatch(code) else "unknown code"
 
 
 class UnmappedCodes:
