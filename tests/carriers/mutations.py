@@ -3,6 +3,7 @@
 import copy
 import random
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -12,6 +13,19 @@ NASTY: list[Any] = [
     *(None, True, 0, -1, 1e300, 2**53, 10**25, "", "\x00", "0001-01-01T00:00:00", "9" * 5000),
     *("9999-12-31T23:59:59-14:00", "\u202e", [], {}, [[]], [None], {"": {}}, ["x"] * 3000),
 ]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text and number of a JSON document."""
+    match value:
+        case dict():
+            for one in value.values():
+                yield from strings(one)
+        case list():
+            for one in value:
+                yield from strings(one)
+        case str() | int():
+            yield str(value)
 
 
 def is_xml(body: bytes) -> bool:
