@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiohttp import web
 from tests.loopback import sides
@@ -71,6 +72,22 @@ class CarrierServer:
             told, refused = Told(400, b"not as documented"), True
         self.ledger.append(Entry(side.code, asked, host, told, refused))
         return told
+
+
+def hosts_of(code: str) -> set[str]:
+    """The documented hosts of a carrier."""
+    return {host for _, host, _, _ in all_sides()[code]().doors()}
+
+
+def asked_in(head: bytes, body: bytes) -> Asked:
+    """The question in a request as it came over the socket."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    url = urlsplit(target)
+    told = (line.partition(":") for line in lines)
+    headers = {name.strip().lower(): value.strip() for name, _, value in told}
+    query = parse_qs(url.query, keep_blank_values=True)
+    return Asked(method, unquote(url.path), query, headers, body, {})
 
 
 def all_sides() -> dict[str, type[Side]]:

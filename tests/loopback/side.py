@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -76,11 +77,17 @@ class Side:
         self.grants = Grants()
         self.calls_left = 1_000_000
         self.ids: set[str] = set()
+        self.asked_about: Counter[str] = Counter()
 
     def about(self, number: str, unknown: Told) -> Told:
         """The sample of that number, else what the carrier says of a number it does not know."""
-        name = self.known().get(number)
+        name = self.name_of(number)
         return unknown if name is None else self.sample(name)
+
+    def name_of(self, number: str) -> str | None:
+        """The sample of that number, which is asked about now."""
+        self.asked_about[number] += 1
+        return self.known().get(number)
 
     @classmethod
     def known(cls) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,16 +38,21 @@ class Ledger:
         return sum(asked.startswith(path) for _, asked in self.asked)
 
 
+Answering = Callable[[bytes, bytes], tuple[int, bytes]]
+"""From a request's head and body to status and body of its answer."""
+
+
 @contextmanager
-def stopwatch_carrier() -> Iterator[Ledger]:
-    """Answers POST /token with a token that lasts a second, all else with ``{}``."""
+def stopwatch_carrier(answering: Answering | None = None) -> Iterator[Ledger]:
+    """A carrier that answers as ``answering`` says; else POST /token with a token that lasts a
+    second, and all else with ``{}``."""
     ledger = Ledger()
     listener = socket.create_server(("127.0.0.1", 0))
     # Connections inherit it: set on them it would miss what comes with the handshake.
     listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     ledger.port = listener.getsockname()[1]
     stop = threading.Event()
-    thread = threading.Thread(target=_serve, args=(listener, ledger, stop))
+    thread = threading.Thread(target=_serve, args=(listener, ledger, stop, answering))
     thread.start()
     try:
         yield ledger
@@ -56,7 +61,12 @@ def stopwatch_carrier() -> Iterator[Ledger]:
         thread.join()
 
 
-def _serve(listener: socket.socket, ledger: Ledger, stop: threading.Event) -> None:
+def _serve(
+    listener: socket.socket,
+    ledger: Ledger,
+    stop: threading.Event,
+    answering: Answering | None,
+) -> None:
     buffers: dict[socket.socket, bytes] = {}
     arrived: dict[socket.socket, float] = {}
     with selectors.DefaultSelector() as selector, listener:
@@ -80,7 +90,9 @@ def _serve(listener: socket.socket, ledger: Ledger, stop: threading.Event) -> No
                     continue
                 if not buffers[client]:
                     arrived[client] = _stamped(extra)
-                buffers[client] = _answered(client, buffers[client] + data, arrived, ledger)
+                buffers[client] = _answered(
+                    client, buffers[client] + data, arrived, ledger, answering
+                )
         for client in buffers:
             client.close()
 
@@ -95,7 +107,11 @@ def _stamped(extra: list[tuple[int, int, bytes]]) -> float:
 
 
 def _answered(
-    client: socket.socket, data: bytes, arrived: dict[socket.socket, float], ledger: Ledger
+    client: socket.socket,
+    data: bytes,
+    arrived: dict[socket.socket, float],
+    ledger: Ledger,
+    answering: Answering | None,
 ) -> bytes:
     """Answers one request when it is whole; gives what is left over."""
     head, end, body = data.partition(b"\r\n\r\n")
@@ -104,8 +120,11 @@ def _answered(
         return data
     path = head.split(b" ", 2)[1].decode()
     ledger.asked.append((arrived[client], path))
-    answer = b"{}"
-    if path.startswith("/token"):
+    status, answer = 200, b"{}"
+    if answering is not None:
+        status, answer = answering(head, body)
+    elif path.startswith("/token"):
         answer = b'{"access_token": "t%d", "expires_in": 1}' % len(ledger.asked)
-    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+    told = b"HTTP/1.1 %d told\r\nContent-Length: %d\r\n\r\n" % (status, len(answer))
+    client.sendall(told + answer)
     return b""

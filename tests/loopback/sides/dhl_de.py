@@ -47,7 +47,7 @@ class DhlDe(Side):
         return Told(200, etree.tostring(whole))
 
     def pieces(self, number: str) -> "list[etree._Element]":
-        name = self.known().get(number)
+        name = self.name_of(number)
         if name is None:
             return [etree.fromstring(UNKNOWN.format(number))]
         told = etree.fromstring(self.sample(name).body)

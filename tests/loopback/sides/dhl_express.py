@@ -27,7 +27,7 @@ class DhlExpress(Side):
         return text(200, {"shipments": told})
 
     def shipment(self, number: str) -> dict[str, object]:
-        name = self.known().get(number)
+        name = self.name_of(number)
         unknown = {"shipmentTrackingNumber": number, "status": "Failure", "events": []}
         told = json.loads(self.sample(name).body)["shipments"] if name else [unknown]
         (its,) = (one for one in told if one["shipmentTrackingNumber"] == number)

@@ -35,7 +35,7 @@ class FedEx(Side):
         return text(200, {"transactionId": "1", "output": {"completeTrackResults": results}})
 
     def result(self, number: str) -> object:
-        name = self.known().get(number)
+        name = self.name_of(number)
         if name is None:
             of = {"trackingNumberInfo": {"trackingNumber": number}, "error": {"code": NOBODYS}}
             return {"trackingNumber": number, "trackResults": [of]}

@@ -30,7 +30,7 @@ class GlsEu(Side):
         return text(200, {"parcels": [self.parcel(number) for number in numbers]})
 
     def parcel(self, number: str) -> object:
-        name = self.known().get(number)
+        name = self.name_of(number)
         if name is None:
             return {"requested": number, "errorCode": "E_404_01", "errorMessage": "Not Found"}
         told = json.loads(self.sample(name).body)["parcels"]
