@@ -80,7 +80,8 @@ LONG := CI=true PROMISES_JSON="$${PROMISES_JSON:-$(CURDIR)/build/promises.json}"
     P8_FACTOR="$${P8_FACTOR:-3}" P8_ANSWER_SECONDS="$${P8_ANSWER_SECONDS:-3}" \
     P9_SECONDS="$${P9_SECONDS:-300}" P10_KEYS="$${P10_KEYS:-200}" P10_AT_ONCE="$${P10_AT_ONCE:-100}" \
     P13_SECONDS="$${P13_SECONDS:-180}" P13_SERVERS="$${P13_SERVERS:-4}" \
-    FUZZ_EXAMPLES="$${FUZZ_EXAMPLES:-100}" P19_PARCELS="$${P19_PARCELS:-1000000}" UPGRADE_PARCELS="$${UPGRADE_PARCELS:-1000000}"
+    FUZZ_EXAMPLES="$${FUZZ_EXAMPLES:-100}" FUZZ_SECONDS="$${FUZZ_SECONDS:-60}" \
+    P19_PARCELS="$${P19_PARCELS:-1000000}" UPGRADE_PARCELS="$${UPGRADE_PARCELS:-1000000}"
 # P1 is tested in tests/chaos, parts of P15 and P19 with what they are about.
 BESIDE_p1 := tests/chaos
 BESIDE_p15 := tests/contract/test_own_openapi.py
@@ -111,6 +112,7 @@ bench-large: $(BIN)/.installed-dev
 
 recognition: $(BIN)/.installed-dev
 	@$(BIN)/python -m tests.carriers.recognition_figures
+	@$(BIN)/python -m tests.carriers.recognition_folds
 
 # Slow, and the same on every machine of one lock file: by hand before a release.
 supply: $(BIN)/.installed-dev
