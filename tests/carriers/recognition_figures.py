@@ -151,12 +151,25 @@ def _characters(part: Any) -> str:
             return "0123456789"
 
 
+HEADING = f"{'':34}numbers  top-1  top-3  calibration error  taken  wrongly  falsely certain"
+
+
+def line(name: str, told: Sequence[Answer]) -> str:
+    """The figures of answers under the heading."""
+    one = figures(told)
+    return (
+        f"{name:34}{one.numbers:7}  {one.top_1:5.3f}  {one.top_3:5.3f}"
+        f"  {one.calibration_error:17.3f}  {one.taken:5.3f}  {len(one.taken_wrongly):7}"
+        f"  {len(one.falsely_certain):15}"
+    )
+
+
 def main() -> int:
     """Print the figures."""
     catalogue = Catalogue.load()
     recogniser = Recogniser(catalogue)
     known, others, made = published(), of_others(), generated(catalogue)
-    print(f"{'':34}numbers  top-1  top-3  calibration error  taken  wrongly  falsely certain")
+    print(HEADING)
     for name, told in (
         ("published, given the destination", answers(recogniser, known)),
         ("published, the number alone", answers(recogniser, known, destination=False)),
@@ -164,12 +177,7 @@ def main() -> int:
         ("generated, given the destination", answers(recogniser, made)),
         ("generated, the number alone", answers(recogniser, made, destination=False)),
     ):
-        one = figures(told)
-        print(
-            f"{name:34}{one.numbers:7}  {one.top_1:5.3f}  {one.top_3:5.3f}"
-            f"  {one.calibration_error:17.3f}  {one.taken:5.3f}  {len(one.taken_wrongly):7}"
-            f"  {len(one.falsely_certain):15}"
-        )
+        print(line(name, told))
         if "-v" in sys.argv:
             for answer in told:
                 if not answer.within(1) and (name.startswith("pub") or answer.certainty > 0.8):

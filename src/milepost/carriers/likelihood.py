@@ -1,8 +1,8 @@
 """What speaks for a carrier: the form of the number, its check digit, the countries, the past.
 
 Bayes' rule with few and coarse figures: how likely a carrier is before its number is looked at, and
-how likely this very number is among that carrier's. The figures below were set by the corpus in
-tests/carriers, which holds their results to bars.
+how likely this very number is among that carrier's. The corpus in tests/carriers holds what comes
+of the figures below to bars, and says what they are worth for carriers they were not fitted to.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,17 +25,26 @@ OF_POSTS = 0.1
 """How likely such a number is one that the posts of all countries agreed upon."""
 _POSTAL_NUMBERS = 26**2 * 10**8 * 200
 
-ABROAD = 0.05
-"""How likely a carrier delivers where it is not at home, compared with where it is ..."""
-FROM_HOME = 0.25
-"""... when the parcel comes from where it is at home ..."""
-ANYWHERE = 0.4
-"""... and when it delivers anywhere."""
-FROM_ABROAD = 0.4
-"""How likely it collects where it is not at home."""
 
-NOBODY = 2.0
-"""So many carriers of a country are not in the catalogue, whatever it has of that country."""
+@dataclass(frozen=True, slots=True)
+class Geography:
+    """What countries count, each compared with a carrier that delivers where it is at home.
+
+    ``abroad``: it delivers where it is not at home; ``from_home``: the parcel comes from where it
+    is; ``anywhere``: it delivers anywhere; ``from_abroad``: it collects where it is not at home.
+    ``nobody``: so many carriers of a country are not in the catalogue, whatever it has of it.
+    """
+
+    abroad: float = 0.01
+    from_home: float = 0.25
+    anywhere: float = 0.15
+    from_abroad: float = 0.4
+    nobody: float = 1.0
+
+
+GEOGRAPHY = Geography()
+
+
 UNKNOWN_FORM = 0.05
 """How likely this very length and alphabet is, for numbers of which nothing is known."""
 
@@ -83,28 +92,31 @@ def of_unknown(key: str) -> float:
     return anything + (OF_POSTS / _POSTAL_NUMBERS if s10(key) else 0.0)
 
 
-def of_countries(manifest: Manifest, origin: str, destination: str) -> float:
+def of_countries(
+    manifest: Manifest, origin: str, destination: str, counts: Geography = GEOGRAPHY
+) -> float:
     """How likely the carrier takes a parcel between two countries; ``""`` is not known."""
     home = manifest.countries
     if not home:
-        return ABROAD
+        return counts.abroad
     likely = 1.0
     if destination in home:
         # Whoever serves one country has all its parcels there.
         likely /= len(home) ** 0.5
     elif destination:
-        likely = ANYWHERE if manifest.delivers_abroad else ABROAD
+        likely = counts.anywhere if manifest.delivers_abroad else counts.abroad
         if origin in home:
-            likely = max(likely, FROM_HOME)
+            likely = max(likely, counts.from_home)
     if origin and origin not in home:
-        likely *= ANYWHERE if manifest.delivers_abroad else FROM_ABROAD
+        likely *= counts.from_abroad
     return likely
 
 
 class Priors:
     """How likely the carriers of a catalogue are before a number is looked at."""
 
-    def __init__(self, manifests: Collection[Manifest]) -> None:
+    def __init__(self, manifests: Collection[Manifest], counts: Geography) -> None:
+        self._counts = counts
         self._manifests = {one.code: one for one in manifests}
         self._known: dict[tuple[str, str], Mapping[str, float]] = {}
 
@@ -134,22 +146,20 @@ class Priors:
         manifest = self._manifests.get(code)
         if manifest is None or not destination or destination in manifest.countries:
             return 1.0
-        return of_countries(manifest, origin, destination)
+        return of_countries(manifest, origin, destination, self._counts)
 
     def _of_anybody(self, origin: str, destination: str) -> Mapping[str, float]:
         lane = (origin, destination)
         if lane not in self._known:
             if len(self._known) >= _MOST_LANES:
                 self._known.clear()
-            self._known[lane] = _by_countries(self._manifests.values(), *lane)
+            self._known[lane] = self._by_countries(*lane)
         return self._known[lane]
 
-
-def _by_countries(
-    manifests: Collection[Manifest], origin: str, destination: str
-) -> Mapping[str, float]:
-    geography = {one.code: of_countries(one, origin, destination) for one in manifests}
-    total = sum(geography.values()) or 1.0
-    at_home = sum(1 for one in manifests if not destination or destination in one.countries)
-    nobody = NOBODY / (NOBODY * 2 + at_home)
-    return {code: (1 - nobody) * one / total for code, one in geography.items()} | {"": nobody}
+    def _by_countries(self, origin: str, destination: str) -> Mapping[str, float]:
+        every = self._manifests.values()
+        likely = {one.code: of_countries(one, origin, destination, self._counts) for one in every}
+        total = sum(likely.values()) or 1.0
+        at_home = sum(1 for one in every if not destination or destination in one.countries)
+        nobody = self._counts.nobody / (self._counts.nobody * 2 + at_home)
+        return {code: (1 - nobody) * one / total for code, one in likely.items()} | {"": nobody}

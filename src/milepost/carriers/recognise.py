@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from milepost.carriers.likelihood import History, Priors, of_format, of_unknown
+from milepost.carriers.likelihood import (
+    GEOGRAPHY,
+    Geography,
+    History,
+    Priors,
+    of_format,
+    of_unknown,
+)
 from milepost.carriers.number_format import NumberFormat
 from milepost.carriers.pasted import Pages, Pasted
 from milepost.carriers.pattern_size import LONGEST, size_of
@@ -23,6 +30,9 @@ CLEARLY_AHEAD = 0.9
 """From here on a candidate is taken without asking anybody."""
 MOST_CERTAIN = 0.99
 """Nobody is surer than that: who gave the number out stands nowhere in it."""
+MOST_SHARED = 0.95
+"""Nobody is surer than that where another carrier has such numbers, too: which of them gives out
+how many is not known."""
 FEWEST = 0.001
 """Candidates less likely than that are left out."""
 OFF_PAGE, OFF_HOST = 0.05, 1e-12
@@ -82,12 +92,12 @@ class _Fit:
 
 
 class Recogniser:
-    """Recognises numbers of the carriers of one catalogue."""
+    """Recognises numbers of the carriers of one catalogue; ``counts`` is for who tries others."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, counts: Geography = GEOGRAPHY) -> None:
         self._carriers = {carrier.manifest.code: carrier for carrier in catalogue}
         manifests = [carrier.manifest for carrier in self._carriers.values()]
-        self._priors = Priors(manifests)
+        self._priors = Priors(manifests, counts)
         self._by_length: dict[int, list[tuple[str, NumberFormat]]] = defaultdict(list)
         for manifest in manifests:
             for form in manifest.formats:
@@ -133,10 +143,12 @@ class Recogniser:
         others = rest * guess.likely * (OFF_HOST if named else 1.0)
         total = sum(weights.values()) + others
         told_by = _Facts(origin, asked, past, link)
+        shares = {code: weight / total for code, weight in weights.items()}
+        likely = [code for code, share in shares.items() if share >= FEWEST]
+        shared = sum(fits[code].form is not None for code in likely) > 1
+        most = MOST_SHARED if shared else MOST_CERTAIN
         candidates = [
-            self._candidate(code, fits[code], weight / total, told_by)
-            for code, weight in weights.items()
-            if weight / total >= FEWEST
+            self._candidate(code, fits[code], min(shares[code], most), told_by) for code in likely
         ]
         candidates.sort(key=lambda one: (-one.probability, one.carrier_code))
         left = max(0.0, 1 - sum(one.probability for one in candidates))
@@ -163,7 +175,7 @@ class Recogniser:
             carrier_code=code,
             carrier_name=carrier.manifest.name if carrier else code,
             number=fit.number,
-            probability=round(min(probability, MOST_CERTAIN), 4),
+            probability=round(probability, 4),
             check=fit.check,
             check_name=fit.form.check if fit.form else "",
             reasons=tuple(facts.reasons(carrier, code, fit)),
