@@ -57,6 +57,15 @@ async def test_a_row_is_claimed_once_until_its_lease_ends(
     assert {row.fence for row in again} == {2}
 
 
+async def test_the_version_before_claims_as_it_did(
+    account: int, registrar: Registrar, worker_pool: Pool
+) -> None:
+    lane = await parcels(registrar, account, 3)
+    before = "SELECT * FROM claim_checks($1, $2, 2, $3)"
+    assert len(await worker_pool.fetch(before, account, lane.carrier_code, LEASE)) == 2
+    assert len(await claim(worker_pool, lane, 50, LEASE)) == 1
+
+
 async def test_twenty_claims_at_once_share_the_rows_out(
     account: int, registrar: Registrar, worker_pool: Pool
 ) -> None:
