@@ -113,8 +113,8 @@ async def test_minutes_and_days_are_spaced(
     ("quota", "slack", "late"),
     [
         (Quota(), float("inf"), float("inf")),
-        (Quota(per_second=10), 0.0526, 0.0263),
-        (Quota(per_second=1.5), 0.0351, 0.0175),
+        (Quota(per_second=10), 0.1, 0.05),
+        (Quota(per_second=1.5), 0.0667, 0.0333),
         (Quota(per_minute=60), 3.158, 0.2),
         (Quota(per_second=0.2, per_day=250), 358.8, 0.2),
     ],

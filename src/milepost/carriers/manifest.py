@@ -29,6 +29,8 @@ from milepost.tracking.vocabulary import Reading
 
 SHARE_OF_QUOTA = 0.95
 """How much of a carrier's limit we use: its clock and ours are not the same."""
+HELD_UP_SECONDS = 0.1
+"""By how much the way to a carrier may hold one question up beside the next, at the least."""
 
 
 @cache
@@ -79,7 +81,10 @@ class Quota:
     @property
     def spacing_seconds(self) -> float:
         """The least time between two questions, so that no limit is ever met; 0 is no limit."""
-        return max((span / (n * SHARE_OF_QUOTA) for n, span in self._limits), default=0.0)
+        return max(
+            (max(span / SHARE_OF_QUOTA, span + HELD_UP_SECONDS) / n for n, span in self._limits),
+            default=0.0,
+        )
 
     @property
     def slack_seconds(self) -> float:
