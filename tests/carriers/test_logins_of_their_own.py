@@ -81,7 +81,7 @@ def correos() -> Side:
                 "grant_type": "client_credentials",
                 "client_id": "cid",
                 "client_secret": "s3cret",
-                "scope": "EXP",
+                "scope": "TPB",
             }
         ),
         lambda token: {"idToken": token, "tokenType": "Bearer", "expiresIn": 30},

@@ -15,7 +15,9 @@ from milepost.errors import CarrierParseError
 from milepost.tracking.parcel import number_key
 
 TOKEN_URL = "https://apioauthcid.correos.es/Api/Authorize/Token"  # noqa: S105 - an address
-SCOPE = "EXP"
+SCOPE = "TPB"
+"""Trackpub's code in CorreosID. With another one there is a token, too, and each question is
+refused with 401."""
 TOKEN_SECONDS = 1500.0
 """A token is said to last half an hour or more; in which unit it says so is not agreed on."""
 
