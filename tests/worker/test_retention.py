@@ -58,6 +58,7 @@ def test_a_kind_kept_for_good_has_no_limit() -> None:
     assert cutoffs(settings(keep_audit_days=1), now) == {"audit": now - timedelta(days=1)}
     assert set(cutoffs(Settings(state_dir=Path("/nonexistent")), now)) == {
         *retention.FORGET,
+        *retention.FORGET_TOLD,
         "raw_payloads",
     }
 

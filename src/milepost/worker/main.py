@@ -38,7 +38,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_wake(parts, stop)),
             asyncio.create_task(_feed_files(parts, settings.drop_look_seconds, stop)),
             asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
-            asyncio.create_task(_every(FEEDS_SECONDS, lambda: _plan_feeds(parts), stop)),
+            asyncio.create_task(_every(FEEDS_SECONDS, parts.intake.plan_feeds_in_turn, stop)),
             asyncio.create_task(
                 _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
             ),
@@ -117,10 +117,6 @@ async def _check(parts: WorkerParts, lane: Lane) -> None:
             # It would stay at the head of the queue, and enough of its kind in everybody's way.
             await parts.checker.rest(lane)
             raise
-
-
-async def _plan_feeds(parts: WorkerParts) -> None:
-    await parts.intake.plan_feeds()
 
 
 async def _keep_counts(parts: WorkerParts) -> None:
