@@ -7,6 +7,7 @@ one thing only: the language that a text is said to be in.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from lxml import etree
@@ -194,12 +195,12 @@ class Shape:
 
     def _attributes(self, node: _Node, element: "etree._Element", found: set[Unknown]) -> None:
         for name, said in element.items():
-            local = "@" + _local(name)
-            if not str(name).startswith(_FORMAL):
-                if local not in node.names:
+            local = _attribute(name)
+            if local not in node.names:
+                if local:
                     self._named(node, local, found)
-                elif local in node.tongues:
-                    self._languages_of(node, {local: said}, found)
+            elif local in node.tongues:
+                self._languages_of(node, {local: said}, found)
 
     def _languages_of(self, node: _Node, told: Mapping[str, Any], found: set[Unknown]) -> None:
         for name in node.tongues:
@@ -259,8 +260,8 @@ def objects_in_xml(root: "etree._Element") -> Iterator[tuple[str, Mapping[str, A
         path, element = waiting.pop()
         told = {_local(one.tag): one.text for one in element}
         for name, said in element.items():
-            if not str(name).startswith(_FORMAL):
-                told["@" + _local(name)] = str(said)
+            if local := _attribute(name):
+                told[local] = str(said)
         if told:
             yield path, told
         waiting += [(_below(path, _local(one.tag)), one) for one in element]
@@ -274,6 +275,12 @@ def languages_in(objects: Mapping[str, Any]) -> set[str]:
 
 def _below(path: str, name: str) -> str:
     return f"{path}{STEP}{name}" if path else name
+
+
+# A document has few, and each of them often.
+@lru_cache(maxsize=4096)
+def _attribute(name: str) -> str:
+    return "" if name.startswith(_FORMAL) else "@" + _local(name)
 
 
 def _local(tag: object) -> str:
