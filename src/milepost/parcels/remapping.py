@@ -189,7 +189,7 @@ class Remapping:
         return await retrying(ask)
 
     async def _note(self, account_id: int, actor: str, changed: int) -> None:
-        async def note() -> None:
+        async def attempt() -> None:
             async with tenant(self._pool, account_id) as conn:
                 await CHANGES.note(
                     conn,
@@ -200,4 +200,4 @@ class Remapping:
                     detail={"parcels": changed},
                 )
 
-        await retrying(note)
+        await retrying(attempt)
