@@ -14,7 +14,7 @@ from milepost.intake.csv_rows import LONGEST_ROW, Row
 _PIECE = 64 * 1024
 # Strings are skipped whole; one that has not ended yet is looked at again when more has come.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},:]', re.DOTALL)
-_WHOLE = json.JSONDecoder().scan_once
+_DECODER = json.JSONDecoder()
 _CLOSES = {"}": "{", "]": "["}
 _DEEPEST_LIST = 3
 """An answer's list of rows lies in an object, or in an object in it."""
@@ -74,8 +74,8 @@ def _elements(first: str, text: TextIOWrapper, wrappers: Set[str]) -> Iterator[t
 def _end_of(data: str, start: int) -> int:
     """Where the value that begins at ``start`` ends; 0 where it is cut off, or wrong."""
     try:
-        return int(_WHOLE(data, start)[1])
-    except (ValueError, StopIteration, RecursionError):
+        return _DECODER.raw_decode(data, start)[1]
+    except (ValueError, RecursionError):
         return 0
 
 

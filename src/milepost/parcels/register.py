@@ -8,7 +8,7 @@ import asyncpg
 
 from milepost import failpoints, metrics
 from milepost.accounts.recent import Recent
-from milepost.db.pool import Connection, Pool, retrying
+from milepost.db.pool import ANSWER_SECONDS, Connection, Pool, retrying
 from milepost.errors import Conflict
 from milepost.parcels.draft import Drafted, Ready, draft
 from milepost.parcels.render import Renderer
@@ -21,6 +21,9 @@ from milepost.wire import v3
 RECENT_SECONDS = 1.0
 TAKEN = "Parcel or tracking number already exists"
 MOST_CONTRACTS = 100_000
+MOVING_SECONDS = 15.0
+"""Nobody waits for an answer here, and what was given up too early may be stored all the same; the
+server gives up a statement sooner."""
 FRESH = timedelta(seconds=2)
 """How old a draft may be when it is stored: who follows changes looks back by seconds only."""
 
@@ -207,16 +210,16 @@ class Registrar:
             self.reusable_before(registrations, now, moved=moved is not None),
             URGENCY_WAITING,
         )
-        statement = _REGISTER
+        statement, seconds = _REGISTER, ANSWER_SECONDS
         if moved is not None:
-            statement = _REGISTER_MOVED
+            statement, seconds = _REGISTER_MOVED, MOVING_SECONDS
             arguments += ([place + 1 for place in sorted(moved.asleep)], moved.quiet)
 
         async def insert() -> list[asyncpg.Record]:
             return await (conn or self._pool).fetch(statement, *arguments)
 
         # In a caller's transaction one statement can't be repeated by itself.
-        return await (insert() if conn is not None else retrying(insert))
+        return await (insert() if conn is not None else retrying(insert, seconds=seconds))
 
 
 async def number_holders(
