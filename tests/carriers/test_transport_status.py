@@ -1,14 +1,17 @@
 """What transport status codes mean: a carrier's own rules first, then the UN's table."""
 
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
 
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.registry import Catalogue
+from milepost.carriers.rereading import of_file
 from milepost.carriers.status_rules import Rules
 from milepost.carriers.transport_status import TABLE, TransportStatus, _table, read_status
-from milepost.tracking.vocabulary import UNREAD
+from milepost.tracking.events import Moment, Place, Wording, ZoneSource
+from milepost.tracking.vocabulary import UNREAD, Phase, Reading
 
 OWN = """status = [
     { raw = "LIV", same_as = "delivery", reading = ["delivered", "none", "success", "none"] },
@@ -73,3 +76,20 @@ def test_numbers_that_were_others_once(release: str, known: bool) -> None:
 def test_nothing_in_the_table_claims_to_be_known() -> None:
     assert {rule.confidence for rule in _table().status} == {"assumed"}, TABLE
     assert len(_table().by_code) == len(_table().status)
+
+
+def test_what_a_file_told_is_read_once_more_by_the_rules_of_files(manifest: Manifest) -> None:
+    at = Moment(
+        "x", datetime(2026, 3, 2, tzinfo=UTC), "2026-03-02T00:00", "UTC", ZoneSource.CARRIER
+    )
+
+    def told(code: str, **fields: str) -> Wording:
+        reading = Reading(Phase.SORTED)
+        return Wording("file", at.instant, code, "", fields, Place(), at, reading, "", 0, 1)
+
+    status = TransportStatus("1", "23", "7", release="01B")
+    assert TransportStatus.of_fields(status.fields()) == status
+    assert of_file(manifest, told("IFTSTA 23+7", **status.fields())).phase == "attempted"
+    assert of_file(manifest, told("LIV", phase="sorted")).phase == "delivered"
+    assert of_file(manifest, told("new", phase="sorted", sub_status="late")).sub_status == "late"
+    assert of_file(manifest, told("new")) == UNREAD

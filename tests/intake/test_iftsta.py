@@ -83,7 +83,8 @@ def test_a_status_with_all_it_may_bear() -> None:
     assert scan.moment.instant.isoformat() == "2026-01-05T07:30:00+00:00"
     assert (scan.moment.zone, scan.moment.zone_source) == ("Europe/Berlin", "place")
     assert str(telling.estimate.day) == "2026-01-05"
-    assert scan.raw_fields == {"category": "1", "status": "21", "reason": "13", "directory": "01B"}
+    fields = {"form": "IFTSTA", "category": "1", "status": "21", "reason": "13", "release": "01B"}
+    assert scan.raw_fields == fields
 
 
 @pytest.mark.parametrize(
@@ -295,3 +296,16 @@ def test_whatever_is_released_comes_back(texts: list[str]) -> None:
     read = [raw.read() for raw in segments(io.BytesIO(b"UNB+UNOY:4'" + data))][1:]
     wanted = [text.replace("\r", "").replace("\n", "").strip() for text in texts]
     assert [segment.text(0) for segment in read] == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(exclude_characters="?'\0\r\n"), max_size=40))
+def test_what_releases_nothing_is_read_as_what_does(text: str) -> None:
+    """One is taken apart here, the other by pydifact."""
+    both = f"UNB+UNOY:4'FTX+{text}+x'FTX+{text}+x+??'".encode()
+    plain, released = [raw.read() for raw in segments(io.BytesIO(both))][1:]
+    for element in range(45):
+        for component in range(45):
+            wanted = released.text(element, component)
+            if wanted != "?":
+                assert plain.text(element, component) == wanted

@@ -1,13 +1,19 @@
 """How a carrier's CSV files are told apart and read: the ``[files]`` section of its manifest."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict
 
 from milepost.carriers.status_rules import STRICT, Confidence
+from milepost.errors import CarrierParseError
+from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading, StatusType, SubStatus
+
+W = TypeVar("W", bound=StrEnum)
 
 Column = Literal[
     "tracking_number",
@@ -28,6 +34,8 @@ Column = Literal[
     "signed_by",
 ]
 """What a row can say. ``event_date`` and ``event_time`` together are ``event_at`` in two cells."""
+WORDS: tuple[Column, ...] = ("phase", "exception", "status_type", "sub_status")
+"""Columns of our own vocabulary."""
 
 
 def _time_form(form: str) -> str:
@@ -57,3 +65,30 @@ class FileForm:
     encoding: Annotated[str, AfterValidator(_known_encoding)] = ""
     time_form: Annotated[str, AfterValidator(_time_form)] = ""
     confidence: Confidence = "documented"
+
+
+def told_reading(values: Mapping[str, str]) -> Reading | None:
+    """What columns of our own vocabulary say; a row without a phase says nothing by them.
+
+    Raises CarrierParseError for a word that is none of ours.
+    """
+    if "phase" not in values:
+        return None
+    exception = _word(ExceptionCode, values, "exception", ExceptionCode.NONE)
+    usual = StatusType.SUCCESS if exception is ExceptionCode.NONE else StatusType.WARNING
+    return Reading(
+        _word(Phase, values, "phase", Phase.NONE),
+        exception,
+        _word(StatusType, values, "status_type", usual),
+        _word(SubStatus, values, "sub_status", SubStatus.NONE),
+    )
+
+
+def _word(words: type[W], values: Mapping[str, str], name: str, default: W) -> W:
+    told = values.get(name, "").lower()
+    try:
+        return words(told) if told else default
+    except ValueError as error:
+        close = difflib.get_close_matches(told, list(words), 1)
+        hint = f"; is {close[0]} meant?" if close else ""
+        raise CarrierParseError(f"{name}: {told[:40]!r} is none of its words{hint}") from error

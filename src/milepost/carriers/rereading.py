@@ -7,9 +7,11 @@ brings its own ``reread``, and keeps in ``raw_fields`` whatever that looks at.
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from milepost.carriers.file_form import told_reading
 from milepost.carriers.manifest import Manifest
+from milepost.carriers.transport_status import FORM, TransportStatus, read_status
 from milepost.tracking.events import Wording
-from milepost.tracking.vocabulary import Reading
+from milepost.tracking.vocabulary import UNREAD, Reading
 
 Reread = Callable[[Wording], Reading]
 """What the connector would read today in an event it told then. Pure."""
@@ -30,3 +32,13 @@ def by_text(manifest: Manifest) -> Reread:
 def by_code(manifest: Manifest) -> Reread:
     """For carriers whose codes are finer than their words."""
     return lambda told: manifest.classify_by_code(told.raw_code, told.raw_text)[1]
+
+
+def of_file(manifest: Manifest, told: Wording) -> Reading:
+    """For what a file told: a transport status by its own rules, a row's own words where its code
+    says nothing."""
+    if told.raw_fields.get("form") == FORM:
+        status = TransportStatus.of_fields(told.raw_fields)
+        return read_status(manifest, status, told.raw_text).reading
+    reading = manifest.classify(told.raw_code, told.raw_text)[1]
+    return (told_reading(told.raw_fields) or reading) if reading == UNREAD else reading

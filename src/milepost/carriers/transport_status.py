@@ -5,6 +5,7 @@ just these. A code that is the carrier's own word is stored bare, and read as ev
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,6 +15,8 @@ from milepost.carriers.status_rules import Rules
 from milepost.tracking.vocabulary import UNREAD, Reading
 
 TABLE = "transport_status.toml"
+FORM = "IFTSTA"
+"""What an event's fields have as ``form`` that was read here."""
 _OF_THE_UN = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _AGENCIES = ("", "6", "9")
 """3055: nobody named, the UN, and GS1, which takes the UN's numbers."""
@@ -32,6 +35,16 @@ class TransportStatus:
     reason: str = ""
     agency: str = ""
     release: str = ""
+
+    def fields(self) -> dict[str, str]:
+        """As an event keeps it, to be read once more (``of_fields``)."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return {"form": FORM} | {name: value for name, value in told.items() if value}
+
+    @classmethod
+    def of_fields(cls, kept: Mapping[str, str]) -> "TransportStatus":
+        """What ``fields`` gave."""
+        return cls(*(kept.get(name, "") for name in cls.__slots__))
 
 
 @dataclass(frozen=True, slots=True)

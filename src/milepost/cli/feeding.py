@@ -96,8 +96,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 async def _feed(source: BinaryIO, account: str, code: str, verdicts: Path, encoding: str) -> Fed:
     async with open_desk(account) as desk:
-        known = desk.core.catalogue.get(code)
-        sender = Sender(code, known.manifest if known else None)
+        sender = Sender.of(code, desk.core.catalogue)
         counted = Counted(source)
         most = desk.core.settings.max_feed_bytes
         try:

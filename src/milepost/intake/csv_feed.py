@@ -9,12 +9,11 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from enum import StrEnum
-from typing import BinaryIO, TypeVar, get_args
+from typing import BinaryIO, get_args
 
 from milepost.carriers.answer_tree import clean_text
 from milepost.carriers.connector import DeliveryEstimate
-from milepost.carriers.file_form import Column, FileForm
+from milepost.carriers.file_form import WORDS, Column, FileForm, told_reading
 from milepost.carriers.localities import country_code
 from milepost.errors import CarrierParseError, FileUnreadable
 from milepost.intake.csv_rows import (
@@ -28,17 +27,8 @@ from milepost.intake.csv_rows import (
 )
 from milepost.intake.told_rows import LONGEST_CELL, FileRow, Sender, Telling
 from milepost.tracking.events import Place, Scan
-from milepost.tracking.vocabulary import (
-    UNREAD,
-    ExceptionCode,
-    Phase,
-    Reading,
-    StatusType,
-    SubStatus,
-)
+from milepost.tracking.vocabulary import UNREAD, Reading
 from milepost.wire.spreadsheet import unguarded
-
-W = TypeVar("W", bound=StrEnum)
 
 HEADER = 64 * 1024
 """Characters of a first line at most."""
@@ -113,7 +103,7 @@ class CsvFeed:
         )
         clock = self._sender.clock(_stated(values), place, self._form.time_form)
         code, text = values.get("code", ""), clean_text(values.get("text", ""))
-        told = _told_reading(values)
+        told = told_reading(values)
         if not (code or text or told):
             raise CarrierParseError("it says nothing: neither code nor text nor phase")
         scan_class, reading = self._meaning(code, text, told)
@@ -124,7 +114,7 @@ class CsvFeed:
             moment=clock.moment(),
             reading=reading,
             place=place,
-            raw_fields={"phase": values["phase"]} if told else {},
+            raw_fields={name: values[name] for name in WORDS if name in values} if told else {},
             mapping_version=self._sender.mapping_version,
         )
         signed_by = clean_text(values.get("signed_by", ""))
@@ -204,30 +194,6 @@ def _stated(values: Mapping[str, str]) -> str:
     if not stated or ("event_date" not in values and "event_at" not in values):
         raise CarrierParseError("event_at: no time is told")
     return stated
-
-
-def _told_reading(values: Mapping[str, str]) -> Reading | None:
-    """What columns of our own vocabulary say; a row without a phase says nothing by them."""
-    if "phase" not in values:
-        return None
-    exception = _word(ExceptionCode, values, "exception", ExceptionCode.NONE)
-    usual = StatusType.SUCCESS if exception is ExceptionCode.NONE else StatusType.WARNING
-    return Reading(
-        _word(Phase, values, "phase", Phase.NONE),
-        exception,
-        _word(StatusType, values, "status_type", usual),
-        _word(SubStatus, values, "sub_status", SubStatus.NONE),
-    )
-
-
-def _word(words: type[W], values: Mapping[str, str], name: str, default: W) -> W:
-    told = values.get(name, "").lower()
-    try:
-        return words(told) if told else default
-    except ValueError as error:
-        close = difflib.get_close_matches(told, list(words), 1)
-        hint = f"; is {close[0]} meant?" if close else ""
-        raise CarrierParseError(f"{name}: {told[:40]!r} is none of its words{hint}") from error
 
 
 def _estimate(values: Mapping[str, str]) -> DeliveryEstimate | None:

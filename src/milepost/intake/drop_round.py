@@ -98,8 +98,7 @@ class DropRounds:
 
     async def _feed(self, taken: Taken) -> None:
         laid = taken.laid
-        known = self._catalogue.get(laid.carrier)
-        sender = Sender(laid.carrier, known.manifest if known else None)
+        sender = Sender.of(laid.carrier, self._catalogue)
         with VerdictFile(self._folder.verdicts(taken)) as verdicts:
             fed = await self._read(taken, sender, verdicts)
         failpoints.reach("drop.before_shelve")

@@ -95,6 +95,8 @@ class RawSegment:
         # Lines may be wrapped anywhere; no character set of EDIFACT has these in a text.
         data = self.data.replace(b"\r", b"").replace(b"\n", b"") + self.separators.terminator
         text = data.decode(self.charset, "replace")
+        if not self.separators.release or self.separators.release not in data:
+            return Segment(self.number, self.name, self._split(text[:-1]))
         tokens = Tokenizer().get_tokens(text, self.separators.characters())
         try:
             parts = next(Parser().convert_tokens_to_raw_segments(tokens), [])
@@ -102,6 +104,11 @@ class RawSegment:
             raise FileUnreadable(self.number, "not a segment of EDIFACT") from error
         whole = tuple((part,) if isinstance(part, str) else tuple(part) for part in parts)
         return Segment(self.number, self.name, whole[1:])
+
+    def _split(self, text: str) -> tuple[tuple[str, ...], ...]:
+        # Most segments release nothing, and pydifact goes through them character by character.
+        component, element = self.separators.component.decode(), self.separators.element.decode()
+        return tuple(tuple(part.split(component)) for part in text.split(element)[1:])
 
 
 def is_edifact(start: bytes) -> bool:

@@ -144,7 +144,7 @@ class StatusGroup:
             moment=clock.moment(),
             reading=read.reading,
             place=place,
-            raw_fields=_named(status),
+            raw_fields=status.fields(),
             mapping_version=sender.mapping_version,
         )
         said = (*codes, text, clock.stated, place.city, place.country_code, place.depot)
@@ -207,17 +207,6 @@ def _place(loc: Segment | None) -> Place:
     if _UN_LOCATION.fullmatch(code) and code[:2] in zones_by_country() and not country:
         return Place(city=name, country_code=code[:2], depot=code)
     return Place(city=name, country_code=country, depot=clean_text(code)[:LONGEST_CELL])
-
-
-def _named(status: TransportStatus) -> dict[str, str]:
-    told = {
-        "category": status.category,
-        "status": status.status,
-        "reason": status.reason,
-        "agency": status.agency,
-        "directory": status.release,
-    }
-    return {name: value for name, value in told.items() if value}
 
 
 def _parts(segment: Segment, element: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from milepost.carriers.chronology import in_order
 from milepost.carriers.connector import DeliveryEstimate, Found
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import read_moment, read_printed
+from milepost.carriers.registry import Catalogue
 from milepost.carriers.zones import Zone, zone_of
 from milepost.tracking.events import Moment, Place, Scan
 
@@ -27,6 +28,12 @@ class Sender:
 
     code: str
     manifest: Manifest | None = None
+
+    @classmethod
+    def of(cls, code: str, catalogue: Catalogue) -> "Sender":
+        """Read by the rules of the carrier that answers for it, as its answers are."""
+        known = catalogue.get(code)
+        return cls(code, known.asked.manifest if known else None)
 
     @cached_property
     def home_zone(self) -> str:
