@@ -145,6 +145,9 @@ class Feed:
     confidence: Confidence = "documented"
 
 
+_NO_FILES = FileForm()
+
+
 @dataclass(frozen=True)
 class Manifest:
     """One carrier. ``code`` is Sendcloud's code and the folder's name; ``confidence`` says how sure
@@ -183,7 +186,7 @@ class Manifest:
     feeds: tuple[Feed, ...] = ()
     push: Push | None = None
     changes: Changes | None = None
-    files: FileForm = FileForm()
+    files: FileForm = _NO_FILES
     simulated: bool = False
     stories: str = ""
     checked_on: date | None = None
