@@ -11,6 +11,7 @@ from tests.parcels.conftest import registration
 from tests.tracking.order_free import poll, scan_at
 
 from milepost.cli import mappings
+from milepost.cli.run import run_processes
 from milepost.db.pool import Pool, tenant
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
@@ -91,6 +92,15 @@ async def test_killed_at_any_time_and_run_again(
     async with tenant(app_pool, account) as conn:
         versions = await conn.fetch("SELECT mapping_version FROM event WHERE raw_code = 'X7'")
     assert {row[0] // 1000 for row in versions} == {3}, "the operator's, above the manifest's"
+
+
+def test_a_server_does_not_start_with_a_wrong_one(tmp_path: Path) -> None:
+    async def ready(*_: object) -> None:
+        pytest.fail("it started")
+
+    wrong = Settings(state_dir=tmp_path, mappings=tmp_path / "none.toml")
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        run_processes(wrong, api=True, worker=True, on_ready=ready)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ import structlog
 import typer
 
 from milepost import observe, settings
+from milepost.carriers.mappings import Mappings
+from milepost.carriers.registry import Catalogue
 from milepost.cli.addresses import check_door, claim_port, reachable_host, url_of
 from milepost.cli.processes import WATCH_SECONDS, Child
 from milepost.cli.session import Session, open_session
@@ -75,6 +77,9 @@ def run_processes(wanted: Settings, *, api: bool, worker: bool, on_ready: OnRead
     Raises ConfigurationError where the start is not possible.
     """
     observe.configure("parent", level=wanted.log_level)
+    if wanted.mappings is not None:
+        # What is wrong with it is said here in a line, and not by every child again and again.
+        Mappings.load(wanted.mappings, Catalogue.load())
     asyncio.run(_run(wanted, api=api, worker=worker, on_ready=on_ready))
 
 
