@@ -11,6 +11,7 @@ from milepost.intake import inbox
 from milepost.monitoring.queues import read_queues
 from milepost.parcels.erase import erase
 from milepost.parcels.raw_payloads import make_months, read
+from milepost.settings import Settings
 
 
 async def test_a_push_is_told_and_its_text_stays_with_the_parcel(told: Told) -> None:
@@ -120,21 +121,26 @@ async def test_erasing_a_parcel_takes_what_was_pushed_about_it(told: Told) -> No
 
 
 async def test_a_pushed_parcel_is_asked_later_and_never_one_that_nobody_asked_yet(
-    told: Told,
+    told: Told, settings: Settings
 ) -> None:
     parcel_id = await told.register()
-    hours = "SELECT extract(epoch FROM due_at - now()) / 3600 FROM watch"
+    wait = "SELECT extract(epoch FROM due_at - now())::float8 FROM watch"
+
+    def four_of(interval: float) -> Any:
+        # Less what the test has taken since.
+        return pytest.approx(min(4 * interval, settings.check_longest), abs=600)
+
     await told.push(activity("DP"))
     await told.work()
-    assert await told.run(hours) <= 0  # its history before the pushes is asked for once
+    assert await told.run(wait) <= 0  # its history before the pushes is asked for once
     asked = "UPDATE watch SET due_at = now() + interval '1 hour', last_checked_at = now()"
     await told.run(asked)
     await told.push(activity("OR"))
     await told.work()
-    assert 7 < await told.run(hours) < 9  # four intervals of two hours
+    assert await told.run(wait) == four_of(settings.check_in_transit)
     await told.push(activity("OT"))
     await told.work()
-    assert 1 < await told.run(hours) < 3  # out for delivery: four of half an hour
+    assert await told.run(wait) == four_of(settings.check_in_delivery)
     await told.run("UPDATE watch SET due_at = 'infinity'")
     await told.push(activity("OT", "064512"))
     await told.work()

@@ -214,7 +214,8 @@ async def test_a_lane_whose_check_fails_lets_others_have_their_turn(
         house.credentials,
         house.checker,
         house.deadlines,
-        cast(Intake, None),
+        drop_rounds=None,
+        intake=cast(Intake, None),
     )
     await worker._check(parts, lane)
     assert await due_lanes(house.pool, 10) == []
