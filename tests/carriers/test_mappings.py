@@ -70,10 +70,11 @@ def test_what_is_stored_is_read_by_them(mappings: Mappings) -> None:
     assert mappings.only(frozenset({"dpd"}))("postnl", kept) is None
 
 
-def test_what_a_feed_read_stays_where_only_its_own_reader_can_tell(mappings: Mappings) -> None:
-    by_file = replace(wording(told("dpd", "IFTSTA 21", "file")), reading=Reading(Phase.DELIVERED))
-    assert mappings.read("dpd", by_file) is None
-    assert mappings.read("dpd", replace(by_file, reading=UNREAD)) is not None
+def test_what_was_pushed_stays_where_only_its_own_reader_can_tell(mappings: Mappings) -> None:
+    pushed = replace(wording(told("dpd", "P21", "push")), reading=Reading(Phase.DELIVERED))
+    assert mappings.read("dpd", pushed) is None
+    assert mappings.read("dpd", replace(pushed, reading=UNREAD)) is not None
+    assert mappings.read("dpd", replace(pushed, source="file")) is not None
 
 
 def test_rules_are_known_by_the_code_alone(mappings: Mappings) -> None:

@@ -90,8 +90,8 @@ class Mappings:
     def read(self, carrier_code: str, told: Wording) -> tuple[Reading, int] | None:
         """What a kept telling means today, and by which version; None where nobody can say.
 
-        What a feed told in its own codes is only read by its own reader: here it is taken up where
-        that had no reading, or the operator's.
+        What a carrier pushed in codes of its own is only read by its own reader: here it is taken
+        up where that had no reading, or the operator's.
         """
         if told.source not in SPOKEN:
             return None
@@ -99,7 +99,7 @@ class Mappings:
         if own is not None:
             return own
         open_still = told.reading == UNREAD or told.mapping_version >= OWN
-        if told.source != "poll" and not open_still:
+        if told.source == "push" and not open_still:
             return None
         carrier = self._catalogue.get(carrier_code)
         reading = None if carrier is None else carrier.reread(told)
