@@ -7,7 +7,7 @@ one scan is one event. What could not be told stays for people to look at, in on
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -263,5 +263,5 @@ def _after_fault(row: Claimed, why: str) -> Fate:
 def _kept(row: asyncpg.Record) -> Kept:
     facts: dict[str, Any] = dict(row)
     due_at = facts.pop("due_at")
-    endless = not isinstance(due_at, datetime) or due_at.year == datetime.max.year
+    endless = not isinstance(due_at, datetime) or due_at.year == MAXYEAR
     return Kept(**facts | {"numbers": tuple(facts["numbers"])}, due_at=None if endless else due_at)
