@@ -36,9 +36,9 @@ class Push:
 
     ``proofs`` are the ways it can show who it is, the best first: ``hmac`` (base64 of HMAC-SHA256
     in the header ``signature``, over the body, or over the header ``timestamp``, a dot and the
-    body), ``basic`` (HTTP Basic), ``header`` (a value of ours in the header ``header``) and ``address``
-    (nothing but the address, which holds a secret). ``answer`` is the status that it takes for "I
-    have it". ``confidence`` is about the payload's form.
+    body), ``basic`` (HTTP Basic), ``header`` (a value of ours in the header ``header``) and
+    ``address`` (nothing but the address, which holds a secret). ``answer`` is the status that it
+    takes for "I have it". ``confidence`` is about the payload's form.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
