@@ -42,6 +42,9 @@ _ONE_BY_LAW = frozenset({"CN"})
 # How the postal codes of Spain's provinces on islands with a clock of their own begin.
 _ISLAND_PROVINCES = {"las palmas": "35", "santa cruz de tenerife": "38", "tenerife": "38"}
 
+MOST_ZEROS = 2
+"""No country has codes with more of them in front."""
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:
@@ -49,6 +52,19 @@ class Zone:
 
     name: str
     source: ZoneSource
+
+
+@dataclass(frozen=True, slots=True)
+class _PostalCodes:
+    """A country's zones by how its postal codes begin, and that of the ``rest``; ``lengths`` of
+    codes that may begin with zeros."""
+
+    zones: Mapping[str, str]
+    rest: str = ""
+    lengths: tuple[int, ...] = ()
+
+
+_NO_CODES = _PostalCodes({})
 
 
 # Asked for every event of an answer, and most happened in few places.
@@ -63,8 +79,8 @@ def zone_of(country_code: str, postal_code: str, home_zone: str, city: str = "")
     names = zones_by_country().get(country, ())
     if not names:
         return Zone(home_zone, ZoneSource.ASSUMED)
-    by_code = _postal_zones().get(country, {})
-    told = _by_postal_code(postal_code, by_code) or by_code.get("rest") or _by_city(city, names)
+    codes = _postal_zones().get(country, _NO_CODES)
+    told = _by_postal_code(postal_code, codes) or codes.rest or _by_city(city, names)
     if told:
         return Zone(told, ZoneSource.PLACE)
     one = country in _ONE_BY_LAW or _one_clock(names)
@@ -93,8 +109,14 @@ def _main_first(country: str, names: list[str]) -> tuple[str, ...]:
     return (main, *(name for name in names if name != main))
 
 
-def _by_postal_code(postal_code: str, zones: Mapping[str, str]) -> str:
-    code = "".join(filter(str.isalnum, postal_code)).upper()
+def _by_postal_code(postal_code: str, codes: _PostalCodes) -> str:
+    code, zones = "".join(filter(str.isalnum, postal_code)).upper(), codes.zones
+    if code.isdecimal():
+        # Spreadsheets and whole numbers lose zeros in front: 3501 is Benidorm, not the Canaries.
+        whole = [
+            length for length in codes.lengths if len(code) <= length <= len(code) + MOST_ZEROS
+        ]
+        code = code.zfill(min(whole, default=0))
     return next((zones[code[:n]] for n in range(len(code), 0, -1) if code[:n] in zones), "")
 
 
@@ -106,17 +128,18 @@ def _by_city(city: str, names: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _postal_zones() -> Mapping[str, Mapping[str, str]]:
-    """By country the zones by how postal codes begin, and that of the rest (``rest``)."""
+def _postal_zones() -> Mapping[str, _PostalCodes]:
     text = files("milepost.carriers").joinpath("postal_zones.toml").read_text(encoding="utf-8")
-    return {country: dict(_starts(told)) for country, told in tomllib.loads(text).items()}
+    return {country: _codes_of(told) for country, told in tomllib.loads(text).items()}
+
+
+def _codes_of(told: dict[str, Any]) -> _PostalCodes:
+    rest, lengths = told.pop("rest", ""), told.pop("length", ())
+    return _PostalCodes(dict(_starts(told)), rest, tuple(lengths))
 
 
 def _starts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for zone, starts in told.items():
-        if zone == "rest":
-            yield zone, starts
-            continue
         for one in starts:
             first, _, last = one.partition("-")
             fixed = first.rstrip("0123456789")
