@@ -159,8 +159,10 @@ async def test_limits_hold_over_all_servers_and_keys() -> None:
             house.kill(beside[other])
             again = house.spawn("api", other)
             await asyncio.to_thread(wait_until_ready, again, other, house.log)
-            after_restart = await Caller(session, (other,)).write(loaded)
-        wrong = verdict(ledger, WRITES, BURST)
+            # What it lets through counts with what was let through before.
+            new = Caller(session, (other,))
+            after_restart = [await new.write(loaded) for _ in range(WRITES)]
+        wrong = verdict([*ledger, *after_restart], WRITES, BURST)
         seen = verdict(list(itertools.chain(*counted_alone)), WRITES, BURST)
         keep(
             "P13 over HTTP",
@@ -176,7 +178,8 @@ async def test_limits_hold_over_all_servers_and_keys() -> None:
         assert sorted(tries) == [1] * BURST + [2] * BURST
         assert [line.status for line in reads] == [404, 404, 404, 429, 429]
         assert [line.body for line in reads[3:]] == [b"", b""]
-        assert after_restart.status == 429, "a new process finds the budget as it is"
+        if SECONDS < MINUTE / 2:
+            assert after_restart[0].status == 429, "a new process finds the budget as it is"
         assert any("in one minute" in line for line in seen)
         assert any("in one second" in line for line in seen)
 
