@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import orjson
 import pytest
@@ -19,6 +21,8 @@ from milepost.carriers.shapes import shape_of
 from milepost.db.pool import Pool
 from milepost.monitoring import drift
 from milepost.monitoring.drift import Drifts, accept_drift, drift_of
+from milepost.parcels.unmapped import UnmappedCodes
+from milepost.tracking.events import Event
 from milepost.tracking.vocabulary import UNREAD
 
 CODE = "postnl"
@@ -132,6 +136,11 @@ async def test_an_unknown_code_is_told_within_one_check(
     assert await accept_drift(admin_pool, carrier, unmapped, ["other"]) == 0
     assert await accept_drift(admin_pool, carrier, unmapped, ["Z9"]) == 1
     assert await drift_of(watched.pool, carrier, unmapped) == []
+    # A worker that begins heeds what was accepted before.
+    begun, before = UnmappedCodes(), counted("code")
+    await begun.keep(watched.pool)
+    begun.note([cast(Event, SimpleNamespace(carrier_code=CODE, wording=scan))])
+    assert counted("code") == before
 
 
 async def test_a_form_of_its_own_fills_no_table(

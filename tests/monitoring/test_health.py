@@ -3,6 +3,7 @@
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
+from structlog.testing import capture_logs
 from tests.monitoring.conftest import House
 from tests.monitoring.test_live import SCAN
 
@@ -10,7 +11,11 @@ from milepost.carriers.connector import Broken, Found
 from milepost.carriers.registry import Carrier
 from milepost.db.pool import Pool
 from milepost.monitoring.breaker import pause_carrier
+from milepost.monitoring.drift import drift_of
 from milepost.monitoring.health import Health, document, health_for, health_for_all
+from milepost.parcels.record import Recorder
+from milepost.parcels.render import Renderer
+from milepost.tracking.events import Observation
 from milepost.tracking.vocabulary import UNREAD
 
 
@@ -70,6 +75,25 @@ async def test_what_was_scanned_before_we_watched_is_not_late(house: House) -> N
     await house.checker.hours.keep(house.pool)
     hour = (await own(house)).spans["last_hour"]
     assert (hour.events, hour.lag(0.5)) == (1, None)
+
+
+async def test_what_a_merchant_tells_says_nothing_of_the_carrier(
+    house: House,
+) -> None:
+    number = await house.register(carrier_code="sandbox")
+    key = await house.run("SELECT parcel_id FROM parcel WHERE tracking_number = $1", number)
+    strange = dataclasses.replace(SCAN, raw_code="hello", scan_class="own hello", reading=UNREAD)
+    renderer = Renderer(house.catalogue, house.credentials, 30)
+    recorder, now = Recorder(house.pool, renderer), datetime.now(UTC)
+    with capture_logs() as lines:
+        told = Observation("sandbox", "own", now, (strange,))
+        recorded = await recorder.record(house.account, key, told, now, lambda *_: None)
+    assert recorded.new_events == 1
+    assert [line for line in lines if line["event"] == "carrier drift"] == []
+    await recorder.hours.keep(house.pool)
+    await recorder.unmapped.keep(house.pool)
+    assert (await own(house)).spans["last_hour"].events == 0
+    assert await drift_of(house.pool, sandbox(house), lambda *_: False) == []
 
 
 async def test_who_is_not_asked_is_told_with_the_reason(house: House, admin_pool: Pool) -> None:

@@ -28,6 +28,7 @@ from milepost.parcels.stored import (
 from milepost.parcels.unmapped import UnmappedCodes
 from milepost.tracking.calculated import Thresholds
 from milepost.tracking.events import Event, Observation
+from milepost.tracking.imported import OF_THE_CARRIER
 from milepost.tracking.journey import Journey
 from milepost.tracking.rereading import Read
 from milepost.tracking.vocabulary import EventType
@@ -133,7 +134,12 @@ class Recorder:
             return Recorded(None, 0, fenced=True)
         new = kept.after.changes.new
         self._count(observation, new)
-        self.hours.recorded(account_id, kept.before.carrier_code, kept.before.created_at, now, new)
+        if observation.source in OF_THE_CARRIER:
+            # A merchant's word is none of the carrier's, and its door's process keeps no counts.
+            self.unmapped.note(new)
+            self.hours.recorded(
+                account_id, kept.before.carrier_code, kept.before.created_at, now, new
+            )
         facts = [event for event in new if event.event_type is not EventType.CALCULATED]
         return Recorded(kept.journey, len(facts))
 
@@ -206,7 +212,6 @@ class Recorder:
         metrics.records.labels(observation.source).inc()
         for event in new:
             metrics.events.labels(event.event_type.value).inc()
-        self.unmapped.note(new)
 
     async def _write(
         self,

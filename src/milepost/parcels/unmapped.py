@@ -89,9 +89,8 @@ class UnmappedCodes:
         """Add to what the database has, and heed what the operator accepted meanwhile; what could
         not be kept is tried again."""
         await self._keep(pool)
-        if self._told:
-            rows = await retrying(lambda: pool.fetch(_ACCEPTED))
-            self._accepted = {(row["carrier_code"], row["raw_code"]) for row in rows}
+        rows = await retrying(lambda: pool.fetch(_ACCEPTED))
+        self._accepted = {(row["carrier_code"], row["raw_code"]) for row in rows}
 
     async def _keep(self, pool: Pool) -> None:
         seen, self._seen = self._seen, Counter()
