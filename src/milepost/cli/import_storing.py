@@ -11,11 +11,12 @@ from milepost.cli.parcels import Desk
 from milepost.errors import Conflict, MilepostError
 from milepost.intake.patience import patiently
 from milepost.intake.verdicts import Verdict
+from milepost.movein.history import Past
 from milepost.parcels.apply import News
 from milepost.parcels.draft import Drafted
 from milepost.parcels.register import FIELDS, TAKEN, Moved, Registered, number_holders
 from milepost.parcels.stored import StoredParcel, load
-from milepost.tracking.imported import SOURCE
+from milepost.tracking.imported import is_imported
 from milepost.tracking.parcel import number_key
 
 RECORDED_AT_ONCE = 4
@@ -96,9 +97,11 @@ class Registering:
             past, parcel_id = one.read.past, answer.parcel_id
             if past is None or parcel_id is None or not past.observation.scans:
                 return ""
-            if other := _told_by(known.get(parcel_id), self._tool):
+            if isinstance(answer, Conflict) and answer.field != FIELDS["tracking_number"]:
+                return f"its source_id is another number's, of parcel {parcel_id}"
+            before = known.get(parcel_id)
+            if other := _told_by(before, self._tool):
                 return f"its history was told by {other} already and is left as it is"
-            news = News(extra={"signed_by": past.signed_by})
             async with turns:
                 await patiently(
                     lambda: core.recorder.record(
@@ -107,7 +110,7 @@ class Registering:
                         past.observation,
                         datetime.now(UTC),
                         lambda *_: None,
-                        news=news,
+                        news=_beside(past, before),
                         quiet=self._quiet,
                     )
                 )
@@ -116,12 +119,19 @@ class Registering:
         return await asyncio.gather(*map(record, asked, answers))
 
 
+def _beside(past: Past, before: StoredParcel | None) -> News:
+    """Who signed, where nobody has said so yet: the carrier has the last word on that too."""
+    is_known = before is not None and before.extra.get("signed_by")
+    return News() if is_known or not past.signed_by else News(extra={"signed_by": past.signed_by})
+
+
 def _told_by(parcel: StoredParcel | None, tool: str) -> str:
     """Another tool that told a past of the parcel, ``""`` if none did."""
     for event in parcel.events if parcel is not None else ():
-        source, _, rest = event.scan_class.lower().partition(" ")
-        if source == SOURCE and (other := rest.split(" ")[0]) != tool:
-            return other
+        for told in (event, *event.replaced):
+            other = told.scan_class.lower().split(" ")[1:2] if is_imported(told) else []
+            if other and other != [tool]:
+                return other[0]
     return ""
 
 

@@ -131,6 +131,8 @@ class Export:
         if self._columns and not surely_fine("".join(row.cells)):
             try:
                 judge(document, _LIMITS)
+                # Of the past too: what a database can't hold would end the whole import.
+                judge(_texts_of(past), _LIMITS)
             except InvalidInput as refused:
                 return told(problem_of(refused))
         registration = read_registration(with_option(document))
@@ -189,6 +191,16 @@ class Export:
         tally.totals["no_country"] += document["to_address"]["country_code"] == NOWHERE
         if self._desk.core.catalogue.get(code) is None:
             tally.unknown_carriers[code] += 1
+
+
+def _texts_of(past: Past) -> dict[str, list[str]]:
+    """What of a past is a row's own words, by the columns they come from."""
+    scans = past.observation.scans
+    return {
+        "signed_by": [past.signed_by],
+        "text": [scan.raw_text for scan in scans],
+        "status": [scan.raw_code for scan in scans],
+    }
 
 
 def _remarks(past: Past) -> Iterator[str]:
