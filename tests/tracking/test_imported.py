@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from tests.tracking.order_free import (
     START,
     check_order_free,
@@ -87,6 +88,17 @@ def test_news_never_hides_under_an_old_id() -> None:
     merged = merge(before, poll(60, OUT, HANDED_OVER))
     assert [event.scan_class for event in changes(before, merged).new] == ["OD", "DL"]
     assert changes(before, merged).dropped == (1,)
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"), [("delivered", True), ("pup none success pup", True), ("sorted", False)]
+)
+def test_a_delivery_that_a_tool_took_for_carriage_is_news(reading: str, told: bool) -> None:
+    """One scan of that minute, but subscribers heard of no delivery."""
+    before = numbered(merge((), imported(foreign(DAY + 3 * HOUR, "in_transit"))))
+    end = scan_at(DAY + 3 * HOUR, "DL", reading)
+    found = changes(before, merge(before, poll(60, OUT, end)))
+    assert ("DL" in [event.scan_class for event in found.new]) is told
 
 
 def test_an_answer_that_is_not_whole_covers_only_the_same_scan() -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from milepost.tracking.events import Event
-from milepost.tracking.vocabulary import EventType
+from milepost.tracking.vocabulary import EventType, Phase
 
 SOURCE = "import"
 OF_THE_CARRIER = frozenset({"poll", "push", "file"})
@@ -27,6 +27,8 @@ OF_THE_CARRIER = frozenset({"poll", "push", "file"})
 NEAR = timedelta(hours=24)
 ONE_SCAN = timedelta(hours=2)
 """A summer clock of central Europe that is taken for UTC is off by so much."""
+_UNDER_WAY = frozenset({Phase.DROPPED, Phase.ACCEPTED, Phase.SORTED, Phase.IN_TRANSIT})
+"""What tools tell apart otherwise than we do, and nobody waits for."""
 
 
 def is_imported(event: Event) -> bool:
@@ -55,8 +57,10 @@ def lends_its_id(old: Event, scan: Event) -> bool:
     """Whether ``scan`` is surely what ``old`` told, so that it goes on under its id."""
     if not is_imported(old):
         return True
-    same_minute = _minute(old) == _minute(scan)
-    return same_minute or (_same_phase(old, scan) and _apart(old, scan) <= ONE_SCAN)
+    if _same_phase(old, scan):
+        return _minute(old) == _minute(scan) or _apart(old, scan) <= ONE_SCAN
+    # Whoever was told of carriage knows of that minute, and nothing of a delivery in it.
+    return _minute(old) == _minute(scan) and scan.wording.reading.phase in _UNDER_WAY
 
 
 def _covering(old: Event, whole: Sequence[Event]) -> Sequence[Event]:
