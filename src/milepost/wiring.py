@@ -18,9 +18,9 @@ from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
 from milepost.errors import ConfigurationError
+from milepost.intake.addresses import Addresses
 from milepost.intake.drop_folder import DropFolder
 from milepost.intake.drop_round import DropRounds, DropRules
-from milepost.intake.addresses import Addresses
 from milepost.intake.feeds import Feeds
 from milepost.intake.inbox import Inbox
 from milepost.intake.tell import Teller
@@ -191,7 +191,7 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             drop_rounds=_drop_rounds(core),
             intake=Intake(
                 core.pool,
-                Inbox(core.pool, core.catalogue, core.teller),
+                Inbox(core.pool, core.catalogue, core.teller, checker.drifts),
                 Feeds(core.pool, core.catalogue, core.credentials, fetcher),
             ),
             unmapped=core.recorder.unmapped,

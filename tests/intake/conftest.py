@@ -11,6 +11,7 @@ from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.intake.inbox import Inbox
 from milepost.intake.tell import Teller
+from milepost.monitoring.drift import Drifts
 from milepost.monitoring.plan import Planning
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
@@ -61,5 +62,5 @@ async def told(
     teller: Teller,
 ) -> Told:
     knock = await knock_of(worker_pool, admin_pool, secret_keys, catalogue, account)
-    inbox = Inbox(worker_pool, catalogue, teller)
+    inbox = Inbox(worker_pool, catalogue, teller, Drifts(worker_pool))
     return Told(worker_pool, account, knock, registrar, inbox)

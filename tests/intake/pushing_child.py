@@ -18,6 +18,7 @@ from milepost.api import carrier_pushes
 from milepost.api.app import Application
 from milepost.api.authentication import Message
 from milepost.intake.inbox import Inbox
+from milepost.monitoring.drift import Drifts
 from milepost.settings import Settings
 from milepost.wiring import api_parts, core_parts
 
@@ -50,7 +51,7 @@ async def take(settings: Settings, path: str, value: str) -> None:
 
 async def tell(settings: Settings, account: int) -> None:
     async with core_parts(settings, "milepost_worker") as core:
-        await Inbox(core.pool, core.catalogue, core.teller).work(account)
+        await Inbox(core.pool, core.catalogue, core.teller, Drifts(core.pool)).work(account)
 
 
 async def hasty(*_: object) -> bool:

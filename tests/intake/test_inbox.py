@@ -1,13 +1,17 @@
 """What was pushed: told once however often it is tried, and never lost."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.intake.told import NUMBER, Told, activity
 
+from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.intake import inbox
+from milepost.monitoring.drift import drift_of
 from milepost.monitoring.queues import read_queues
 from milepost.parcels.erase import erase
 from milepost.parcels.raw_payloads import make_months, read
@@ -31,6 +35,23 @@ async def test_a_push_is_told_and_its_text_stays_with_the_parcel(told: Told) -> 
     assert await told.work() == 2
     events = await told.events(parcel_id)
     assert {one.wording.raw_code for one in events} == {"DP", "OT"}
+
+
+async def test_what_nobody_knows_in_a_push_is_told_to_the_operator_alone(told: Told) -> None:
+    await told.register()
+    strange = {"newField": {"name": "Anna Schmidt"}, "language": "xx"}
+    await told.push(json.dumps(json.loads(activity()) | strange).encode())
+    with capture_logs() as lines:
+        assert await told.work() == 1
+    said = [line["reason"] for line in lines if line["event"] == "carrier drift"]
+    assert "unknown field push/newField" in said
+    assert "Anna" not in repr(lines)
+    carrier = Catalogue.load().get("ups")
+    assert carrier is not None
+    found = await drift_of(told.pool, carrier, lambda *_: True)
+    assert {one.what for one in found} == {"push/newField", "push/language"}
+    # Whoever has an address chooses the names in what it pushes.
+    assert await drift_of(told.pool, carrier, None) == []
 
 
 async def test_a_worker_that_died_with_a_payload_loses_nothing(told: Told) -> None:

@@ -103,11 +103,12 @@ class Shape:
                 self._add(unknown.what)
                 self._at(unknown.what).open = True
 
-    def in_json(self, document: Any) -> set[Unknown]:
-        """What a JSON document holds that is not known, and what it lacks."""
+    def in_json(self, document: Any, below: str = "") -> set[Unknown]:
+        """What a JSON document holds that is not known, and what it lacks. ``below`` is the path
+        that all of its own begin with."""
         found: set[Unknown] = set()
         lacking: list[tuple[_Node, frozenset[str]]] = []
-        waiting, left = [(self._root, document)], MOST_VALUES
+        waiting, left = [(self._at(below), document)], MOST_VALUES
         while waiting and left > 0:
             node, value = waiting.pop()
             left -= 1

@@ -1,9 +1,12 @@
-"""The shape of each carrier's answers: learnt from its samples, kept in its folder.
+"""The shape of each carrier's answers and pushes: learnt from its samples, kept in its folder.
 
 ``shape.json`` beside the manifest lists the paths of fields, those of them that no object of theirs
 lacks, and the languages; ``milepost carrier check CODE --rewrite`` writes them. Its ``documented``
 part is written by hand: fields and languages that the carrier documents and no sample shows. All of
 it is read when the carrier is first asked, not at every start as the manifest is.
+
+What a carrier pushes, or tells as a change, is of other forms: its paths begin with ``push``.
+Nothing is expected in it, as it tells what has changed.
 """
 
 from collections import Counter, defaultdict
@@ -24,12 +27,14 @@ from milepost.carriers.answer_shape import (
     objects_in_xml,
 )
 from milepost.carriers.looked_at import looking
+from milepost.carriers.pushed_samples import push_cases, read_push_case
 from milepost.carriers.registry import Carrier
 from milepost.carriers.samples import cases, read_case
 
 FILE = "shape.json"
 _DOCUMENTED = "documented"
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+PUSHED = "push"
 OBJECTS = 5
 CASES = 3
 """A field is expected where so many objects in so many samples have it, and none lacks it."""
@@ -49,6 +54,7 @@ class _Learning:
 
     def __init__(self) -> None:
         self.case = ""
+        self.below = ""
         self.objects: Counter[str] = Counter()
         self.cases: defaultdict[str, set[str]] = defaultdict(set)
         self.fields: Counter[str] = Counter()
@@ -63,6 +69,7 @@ class _Learning:
             self._learn(path, told)
 
     def _learn(self, path: str, told: Any) -> None:
+        path = STEP.join(filter(None, (self.below, path)))
         self.objects[path] += 1
         self.cases[path].add(self.case)
         self.languages |= languages_in(told)
@@ -79,29 +86,38 @@ class _Learning:
     def _is_expected(self, field: str) -> bool:
         parent, _, name = field.rpartition(STEP)
         objects = self.objects[parent]
-        enough = objects >= OBJECTS and len(self.cases[parent]) >= CASES
+        enough = (
+            not field.startswith(PUSHED + STEP)
+            and objects >= OBJECTS
+            and len(self.cases[parent]) >= CASES
+        )
         # An attribute is looked for by nobody: XML's are mostly formal.
         return enough and self.fields[field] == objects and not name.startswith("@")
 
 
 class Looking:
-    """Looks at the answers to one question; ``unknown`` is what nobody knows of, counted."""
+    """Looks at the answers to one question, or (``pushed``) at what was not asked for; ``unknown``
+    is what nobody knows of, counted."""
 
-    __slots__ = ("_shape", "unknown")
+    __slots__ = ("_below", "_shape", "unknown")
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, pushed: bool = False) -> None:
         self._shape = shape
+        self._below = PUSHED if pushed else ""
         self.unknown: Counter[Unknown] = Counter()
 
     def at_json(self, document: Any) -> None:
         """Compare with the shape."""
-        if found := self._shape.in_json(document):
-            self.unknown.update(found)
+        found = self._shape.in_json(document, self._below)
+        if self._below:
+            # Who may push can name any language, and would have it told to the others.
+            found = {one for one in found if one.kind == "field"}
+        self.unknown.update(found)
 
     def at_xml(self, root: "etree._Element") -> None:
-        """Compare with the shape."""
-        if found := self._shape.in_xml(root):
-            self.unknown.update(found)
+        """Compare with the shape. Nobody pushes XML."""
+        if not self._below:
+            self.unknown.update(self._shape.in_xml(root))
 
 
 def learn(carrier: Carrier) -> Learnt:
@@ -111,12 +127,17 @@ def learn(carrier: Carrier) -> Learnt:
         for case in cases(carrier):
             learning.case = case.name
             read_case(carrier, case)
+        learning.below = PUSHED
+        for pushed in push_cases(carrier):
+            learning.case = pushed.name
+            read_push_case(carrier, pushed)
     return learning.learnt()
 
 
 def is_learnt(carrier: Carrier) -> bool:
-    """Whether a carrier has a shape: one that is asked itself, and is not simulated."""
-    return carrier.can_be_asked and carrier.answering is None and not carrier.manifest.simulated
+    """Whether a carrier has a shape: one that is asked itself or pushes, and is not simulated."""
+    told = carrier.can_be_asked or carrier.manifest.push is not None
+    return told and carrier.answering is None and not carrier.manifest.simulated
 
 
 def stale(carrier: Carrier) -> bool:
@@ -149,6 +170,11 @@ def unknown_in(carrier: Carrier) -> Iterator[tuple[str, Unknown]]:
             with looking(looks):
                 read_case(carrier, case)
             yield from ((case.name, unknown) for unknown in sorted(looks.unknown))
+        for pushed in push_cases(carrier):
+            looks = Looking(shape, pushed=True)
+            with looking(looks):
+                read_push_case(carrier, pushed)
+            yield from ((pushed.name, unknown) for unknown in sorted(looks.unknown))
 
 
 def _read(folder: Path) -> dict[str, Any]:

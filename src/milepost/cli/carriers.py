@@ -35,6 +35,7 @@ from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, NoSlot
 from milepost.monitoring.breaker import pause_carrier, resting, resume_carrier, weigh
 from milepost.monitoring.database_clock import DatabaseClock
+from milepost.monitoring.drift import Drifts
 from milepost.monitoring.live import LiveCarriers
 from milepost.monitoring.question import credential_of
 from milepost.monitoring.slots import Budget, Ledger
@@ -148,7 +149,9 @@ async def ask_once(carrier: Carrier, item: Item, account: str, settings: Setting
         try:
             if ledger is None:
                 return (await connector.ask([item], credential, fetcher))[item]
-            outcome = (await connector.ask([item], credential, Line(fetcher, ledger.slot)))[item]
+            async with Drifts(pool).watching(carrier.asked):
+                line = Line(fetcher, ledger.slot)
+                outcome = (await connector.ask([item], credential, line))[item]
         except NoSlot as late:
             raise ConfigurationError(_not_now(carrier, late.why, late.wait)) from late
         failed = isinstance(outcome, Broken) and outcome.lane_wide

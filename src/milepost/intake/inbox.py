@@ -21,6 +21,7 @@ from milepost.errors import CarrierParseError, DatabaseUnavailable
 from milepost.intake.addresses import Knock
 from milepost.intake.statements import INTAKE
 from milepost.intake.tell import Teller, Verdict
+from milepost.monitoring.drift import Drifts
 from milepost.tracking.parcel import number_key
 
 STATES = {
@@ -168,7 +169,8 @@ async def _accounts(pool: Pool, after: int) -> list[int]:
 class Inbox:
     """Tells what was kept. One per worker process; safe beside any number of others."""
 
-    def __init__(self, pool: Pool, catalogue: Catalogue, teller: Teller) -> None:
+    def __init__(self, pool: Pool, catalogue: Catalogue, teller: Teller, drifts: Drifts) -> None:
+        self._drifts = drifts
         self._pool = pool
         self._catalogue = catalogue
         self._teller = teller
@@ -217,9 +219,10 @@ class Inbox:
         if carrier is None:
             raise CarrierParseError("nobody knows this carrier any more")
         read = carrier.read_push if row.source == "push" else carrier.read_fed
-        if len(row.payload) > PARSED_ASIDE:
-            return await asyncio.to_thread(read, row.payload, row.headers)
-        return read(row.payload, row.headers)
+        async with self._drifts.watching(carrier, pushed=True):
+            if len(row.payload) > PARSED_ASIDE:
+                return await asyncio.to_thread(read, row.payload, row.headers)
+            return read(row.payload, row.headers)
 
     async def _tell(self, account_id: int, row: Claimed, told: list[tuple[str, Found]]) -> Fate:
         unknown = []

@@ -1,4 +1,5 @@
-"""What carriers' answers hold that the catalogue does not know: told at once, kept until accepted.
+"""What carriers' answers and pushes hold that the catalogue does not know: told at once, kept until
+accepted.
 
 Names of fields and languages only, never what stands in a field. Codes that no rule maps are of the
 same kind and have their own inbox (``parcels.unmapped``); here they are told beside the others.
@@ -15,17 +16,18 @@ from typing import Any, cast
 import structlog
 
 from milepost import metrics
-from milepost.carriers.answer_shape import Kind, Shape, Unknown
+from milepost.carriers.answer_shape import STEP, Kind, Shape, Unknown
 from milepost.carriers.looked_at import looking
 from milepost.carriers.registry import Carrier
-from milepost.carriers.shapes import Looking, shape_of
+from milepost.carriers.shapes import PUSHED, Looking, shape_of
 from milepost.db.pool import Pool, all_rows, load_queries, retrying
 from milepost.errors import DatabaseUnavailable
 from milepost.parcels.unmapped import accept_codes
 
 QUERIES: Any = load_queries(Path(__file__).with_name("drift.sql"))
 MOST = 200
-"""Kept per carrier; what is beyond is another form altogether."""
+"""Kept per carrier, of answers and of pushes; what is beyond is another form altogether. Who may
+push can't use up the room of answers."""
 LONGEST = 500
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,8 @@ SELECT t.carrier_code, t.kind, t.what, t.seen
 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS t (carrier_code, kind, what, seen)
 WHERE EXISTS (SELECT FROM carrier_drift d WHERE d.carrier_code = t.carrier_code
                 AND d.kind = t.kind AND d.what = t.what)
-   OR (SELECT count(*) FROM carrier_drift d WHERE d.carrier_code = t.carrier_code) < $5
+   OR (SELECT count(*) FROM carrier_drift d WHERE d.carrier_code = t.carrier_code
+       AND starts_with(d.what, 'push/') = starts_with(t.what, 'push/')) < $5
 ORDER BY t.carrier_code, t.kind, t.what
 ON CONFLICT (carrier_code, kind, what) DO UPDATE
 SET seen = carrier_drift.seen + excluded.seen, last_seen_at = now()
@@ -61,9 +64,10 @@ class Drifts:
         self._seen: Counter[tuple[str, Unknown]] = Counter()
 
     @asynccontextmanager
-    async def watching(self, carrier: Carrier) -> AsyncIterator[None]:
-        """Look at every answer of ``carrier`` that is taken apart within."""
-        looks = await self._looking_at(carrier)
+    async def watching(self, carrier: Carrier, *, pushed: bool = False) -> AsyncIterator[None]:
+        """Look at every answer of ``carrier`` that is taken apart within, or at what it pushed."""
+        shape = await self._shape_of(carrier)
+        looks = None if shape is None else Looking(shape, pushed=pushed)
         try:
             with looking(looks):
                 yield
@@ -71,16 +75,14 @@ class Drifts:
             if looks is not None and looks.unknown:
                 await self.note(carrier.manifest.code, looks.unknown)
 
-    async def _looking_at(self, carrier: Carrier) -> Looking | None:
-        """None for a carrier without a shape."""
+    async def _shape_of(self, carrier: Carrier) -> Shape | None:
         code = carrier.manifest.code
         if code not in self._shapes:
             shape = shape_of(carrier)
             if shape is not None:
                 _accept(shape, await _accepted(self._pool, [code]))
             self._shapes[code] = shape
-        shape = self._shapes[code]
-        return None if shape is None else Looking(shape)
+        return self._shapes[code]
 
     async def note(self, carrier_code: str, unknown: Mapping[Unknown, int]) -> None:
         """Tell and count what an answer held; a database that is away costs nothing but time."""
@@ -89,7 +91,7 @@ class Drifts:
             one = Unknown(one.kind, one.what[:LONGEST])
             metrics.carrier_drift.labels(carrier_code, one.kind).inc(count)
             if (carrier_code, one) not in self._told:
-                if sum(code == carrier_code for code, _ in self._told) >= MOST:
+                if self._told_of(carrier_code, pushed=is_pushed(one)) >= MOST:
                     continue
                 self._told.add((carrier_code, one))
                 log.warning("carrier drift", carrier_code=carrier_code, reason=_words(one))
@@ -100,6 +102,9 @@ class Drifts:
                 await self._keep()
             except DatabaseUnavailable:
                 log.warning("carrier drift could not be kept", carrier_code=carrier_code)
+
+    def _told_of(self, carrier_code: str, *, pushed: bool) -> int:
+        return sum(code == carrier_code and is_pushed(one) == pushed for code, one in self._told)
 
     async def keep(self) -> None:
         """Add what was counted, and heed what the operator accepted meanwhile."""
@@ -141,12 +146,15 @@ class Drift:
 
 async def drift_of(pool: Pool, carrier: Carrier, maps: Maps | None) -> list[Drift]:
     """What is not accepted and still unknown, the latest first. ``maps`` tells whether a rule is
-    for a code by now; None leaves codes out: they may be words about somebody's parcel."""
+    for a code by now; None leaves codes out, which may be words about somebody's parcel, and what
+    stands in pushes: who has an address chooses the words."""
     codes = _codes(carrier)
     rows = await all_rows(lambda: QUERIES.drift(pool, carrier_codes=codes))
     shape = shape_of(carrier.asked)
 
     def is_known(one: Drift) -> bool:
+        if maps is None and is_pushed(one):
+            return True
         if one.kind == "code":
             return maps is None or maps(one.carrier_code, one.what)
         return shape is None or shape.knows(Unknown(cast(Kind, one.kind), one.what))
@@ -165,6 +173,11 @@ async def accept_drift(pool: Pool, carrier: Carrier, maps: Maps, only: Collectio
     fields = {(one.carrier_code, one.kind, one.what) for one in open_now if one.kind != "code"}
     await retrying(lambda: pool.executemany(_ACCEPT, sorted(fields)))
     return len(open_now)
+
+
+def is_pushed(one: Unknown | Drift) -> bool:
+    """Whether it stood in a push, or in an entry of a feed of changes."""
+    return one.kind == "field" and one.what.startswith(PUSHED + STEP)
 
 
 def _codes(carrier: Carrier) -> list[str]:
