@@ -9,6 +9,8 @@ from tests.carriers.loopback import carrier
 from milepost.carriers.connector import Found, Item
 from milepost.carriers.exchange import Answer
 from milepost.carriers.samples import ReadsAnswers
+from milepost.catalogue.dhl.push import MOST_READ
+from milepost.errors import CarrierParseError
 from milepost.tracking.events import Scan
 from milepost.tracking.telling import key_of
 
@@ -55,18 +57,13 @@ def ups_answer(**activity: Any) -> Any:
 
 
 DHL = "JVGL06041234567890"
-SHIPMENT = {
-    "id": DHL,
-    "service": "parcel-nl",
-    "events": [
-        {
-            "timestamp": "2026-11-19T10:12:00",
-            "statusCode": "delivered",
-            "description": "The shipment has been delivered",
-            "location": {"address": {"countryCode": "NL"}},
-        }
-    ],
+DHL_EVENT = {
+    "timestamp": "2026-11-19T10:12:00",
+    "statusCode": "delivered",
+    "description": "The shipment has been delivered",
+    "location": {"address": {"countryCode": "NL"}},
 }
+SHIPMENT = {"id": DHL, "service": "parcel-nl", "events": [DHL_EVENT]}
 INPOST = "620000000000000000000017"
 EVENT = {"eventCode": "LMD.1005", "location": {"city": "Milano", "country": "IT"}}
 
@@ -97,3 +94,21 @@ def test_both_are_one_scan(code: str, number: str, answer: Any, payload: Any) ->
     assert key_of(code, one) == key_of(code, other)
     assert one.reading == other.reading
     assert one.moment.instant.replace(microsecond=0) == other.moment.instant.replace(microsecond=0)
+
+
+def test_a_payload_of_many_pieces_is_no_work_of_hours() -> None:
+    """Each piece is told the events of its shipment: many of both are told as a change only."""
+    events = [
+        DHL_EVENT | {"timestamp": f"2026-11-19T{n // 60:02}:{n % 60:02}:00"} for n in range(120)
+    ]
+    pieces = [f"JJD{n:06}" for n in range(1_000)]
+    told = carrier("dhl").read_push(
+        orjson.dumps({"id": DHL, "events": events, "details": {"pieceIds": pieces}}), {}
+    )
+    assert [number for number, _ in told] == [DHL, *pieces]
+    assert 0 < sum(len(found.scans) for _, found in told) <= MOST_READ
+    few = SHIPMENT | {"details": {"pieceIds": pieces[:30]}}
+    assert all(found.scans for _, found in carrier("dhl").read_push(orjson.dumps(few), {}))
+    many = [{"id": f"{n}", "details": {"pieceIds": pieces}} for n in range(3)]
+    with pytest.raises(CarrierParseError, match="more than 2000 numbers"):
+        carrier("dhl").read_push(orjson.dumps({"shipments": many}), {})

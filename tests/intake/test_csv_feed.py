@@ -126,9 +126,10 @@ def test_who_says_an_encoding_is_believed_and_bytes_beyond_it_cost_their_row() -
         ("1,2026-01-05,X,,,,,soon", "expected_delivery_date: not a day: 'soon'"),
     ],
 )
-def test_a_row_that_is_refused_costs_itself_alone(row: str, problem: str) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_row_that_is_refused_costs_itself_alone(row: str, problem: str, end: str) -> None:
     header = "number,time,code,text,city,country,phase,expected_delivery_date"
-    bad, good = rows(f"{header}\n{row}\n2,2026-01-05,X")
+    bad, good = rows(end.join((header, row, "2,2026-01-05,X")))
     assert bad.line == 2
     assert bad.problem.startswith(problem)
     assert (good.line, good.number) == (3, "2")

@@ -102,7 +102,7 @@ class Lines:
         first, *rest = self._row or [""]
         self.line -= len(rest)
         self._again.extend(reversed(rest))
-        while first and not first.endswith("\n") and not self._again:
+        while len(first) == LONGEST_ROW and not first.endswith(("\n", "\r")) and not rest:
             # The rest of a line that was cut for its length.
             first = self._text.readline(LONGEST_ROW)
 
