@@ -1,4 +1,4 @@
-"""What ``import --from`` leaves alone: parcels that are known already, and rows nobody can store."""
+"""What ``import --from`` leaves alone: known parcels, and rows nobody can store."""
 
 import json
 from dataclasses import replace

@@ -1,6 +1,7 @@
 """What carriers say beside their scans: kept, merged, and told as the published schema says."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 
 from tests.wire.test_answers import PARCEL
@@ -71,3 +72,13 @@ def test_news_beside_the_scans_is_news() -> None:
     assert len({hash_of(one) for one in [plain, *changed]}) == len(changed) + 1 == 7
     assert hash_of(dataclasses.replace(plain, as_of=UNTIL, raw=b"x")) == hash_of(plain)
     assert related("return", ["1"], "2") == (RelatedNumber("1", "return"),)
+
+
+def test_what_no_database_holds_is_replaced() -> None:
+    point = ServicePoint("Pri\0mera", Place("Eind\ud800hoven"), ("Mon\0",))
+    said = extra_of(Found((), complete=True, signed_by="Jan\0sen", service_point=point))
+    told = json.dumps(said, ensure_ascii=False)
+    assert (told.encode().count("\N{REPLACEMENT CHARACTER}".encode()), "\\u0000" in told) == (
+        3,
+        False,
+    )

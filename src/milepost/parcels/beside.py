@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from milepost.carriers.connector import Found, ProofOfDelivery, ServicePoint
+from milepost.tracking.telling import storable
 from milepost.wire.moments import v3_moment
 
 _LINKS = ("https://", "http://")
@@ -26,13 +27,25 @@ def extra_of(found: Found) -> dict[str, Any]:
         "held_until": v3_moment(held) if held else "",
         "proofs_of_delivery": [proof for proof in proofs if any(proof.values())],
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: _storable(value) for name, value in said.items() if value}
 
 
 def held_until(extra: Mapping[str, Any]) -> datetime | None:
     """Until when the parcel waits to be fetched (UTC), by the carrier's word."""
     held = extra.get("held_until")
     return datetime.fromisoformat(held) if held else None
+
+
+def _storable(said: Any) -> Any:
+    """Carriers' texts may hold what no database does; the scans beside are not lost for that."""
+    match said:
+        case str():
+            return storable(said)
+        case list() | tuple():
+            return [_storable(one) for one in said]
+        case dict():
+            return {name: _storable(one) for name, one in said.items()}
+    return said
 
 
 def _service_point(point: ServicePoint) -> dict[str, Any] | None:
