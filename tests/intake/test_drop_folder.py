@@ -2,20 +2,24 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from tests.parcels.conftest import registration
 
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, tenant
-from milepost.intake import drop_folder
+from milepost.intake import drop_folder, edifact, iftsta
 from milepost.intake.drop_folder import DropFolder, Laid
 from milepost.intake.drop_round import DropRounds, DropRules
+from milepost.intake.edifact import RawSegment
 from milepost.intake.tell import Teller
 from milepost.intake.verdicts import VerdictFile
 from milepost.parcels.register import Registrar
@@ -153,6 +157,30 @@ def test_long_names_fit_and_old_files_go(tmp_path: Path, lay: Callable[..., Path
     assert left[0].startswith("20260304T120000.000000Z-")
 
 
+@pytest.mark.parametrize("denied", ["7", "slowpost"])
+def test_a_folder_that_cant_be_read_is_in_nobodys_way(
+    tmp_path: Path, lay: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, denied: str
+) -> None:
+    lay("scans.csv")
+    path = lay("scans.csv", account=8, carrier="dhl")
+    folder, opened = DropFolder(tmp_path), drop_folder._open_folder
+    with folder.taken(Laid(8, "dhl", path.name)) as taken:
+        assert taken is not None
+        with VerdictFile(folder.verdicts(taken)):
+            pass
+        folder.shelve(taken, "done", NOW)
+    lay("scans.csv", account=8, carrier="dhl")
+
+    def refusing(number: int, name: str) -> int | None:
+        if name == denied:
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        return opened(number, name)
+
+    monkeypatch.setattr(drop_folder, "_open_folder", refusing)
+    assert list(folder.laid()) == [Laid(8, "dhl", "scans.csv")]
+    assert folder.forget(NOW + timedelta(days=1)) == 2
+
+
 # Rounds ---------------------------------------------------------------------------------------
 
 
@@ -227,6 +255,45 @@ async def test_a_file_of_no_account_stays(
     await rounds.look()
     await rounds.look()
     assert path.exists()
+
+
+async def test_a_file_that_we_fail_at_is_not_in_the_way_of_others(
+    worker: Worker, lay: Callable[..., Path], worker_pool: Pool, known: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    bad = lay("1.csv", f"{HEADER}B2,2026-03-02T09:00,X\n", known)
+    lay("2.csv", f"{HEADER}A1,2026-03-02T09:00,X\n", known)
+    holders = Teller.holders
+
+    async def failing(teller: Teller, account: int, code: str | None, number: str) -> object:
+        if number == "B2":
+            raise ValueError(number)
+        return await holders(teller, account, code, number)
+
+    monkeypatch.setattr(Teller, "holders", failing)
+    await worker().look()
+    assert bad.exists()
+    assert names(bad.with_name("done")) == ["2.csv", "2.csv.verdicts.csv"]
+    assert await codes(worker_pool, known) == ["X"]
+
+
+async def test_files_are_read_beside_what_else_the_worker_does(
+    worker: Worker, lay: Callable[..., Path], known: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both looks at a file of IFTSTA: half a minute for one of a hundred megabytes."""
+    read_by: list[int] = []
+
+    def watched(file: BinaryIO) -> Iterator[RawSegment]:
+        for segment in edifact.segments(file):
+            read_by.append(threading.get_ident())
+            yield segment
+
+    monkeypatch.setattr(iftsta, "segments", watched)
+    path = lay("scans.edi", "UNB+UNOC:3+A+B'UNH+1+IFTSTA:D:01B:UN'UNT+2+1'UNZ+1+1'", known)
+    await worker().look()
+    assert not path.exists()
+    assert len(read_by) == 8
+    assert threading.get_ident() not in read_by
 
 
 class Holding:

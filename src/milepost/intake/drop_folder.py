@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import structlog
+
 Shelf = Literal["done", "rejected"]
 WORK = ".work"
 MOST_FILES = 10_000
@@ -37,6 +39,8 @@ _SHELVED = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-.+", re.DOTALL)
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _LONGEST_NAME = 180
 """Bytes of a name that are kept behind the time, so that it fits with ``.verdicts.csv``."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,10 @@ class DropFolder:
         """Every file that lies there and is not on a shelf, with its state now."""
         found: dict[Laid, State] = {}
         with _opened(self.root) as root:
-            for account in filter(_ACCOUNT.fullmatch, os.listdir(root)):
-                with _below(root, account) as folder:
-                    for carrier in filter(_CARRIER.fullmatch, _names(folder)):
-                        with _below(folder, carrier) as files:
-                            for name, state in _files(files):
-                                found[Laid(int(account), carrier, name)] = state
+            for account, carrier, files in _folders(root):
+                with _excused(account):
+                    for name, state in _files(files):
+                        found[Laid(account, carrier, name)] = state
         return found
 
     @contextmanager
@@ -145,17 +147,35 @@ class DropFolder:
         """Remove what was put away, or left in ``.work``, before then; how many files."""
         gone = 0
         with _opened(self.root) as root:
-            for account in filter(_ACCOUNT.fullmatch, os.listdir(root)):
-                with _below(root, account) as folder:
-                    for carrier in filter(_CARRIER.fullmatch, _names(folder)):
-                        with _below(folder, carrier) as files:
-                            gone += sum(_forget_shelf(files, shelf, before) for shelf in _SHELVES)
+            for account, _, files in _folders(root):
+                with _excused(account):
+                    gone += sum(_forget_shelf(files, shelf, before) for shelf in _SHELVES)
             with _below(root, WORK) as work:
                 for name in _names(work):
-                    if os.stat(name, dir_fd=work).st_mtime < before.timestamp():
-                        os.unlink(name, dir_fd=work)
-                        gone += 1
+                    # Another worker may do the same.
+                    with suppress(FileNotFoundError):
+                        if os.stat(name, dir_fd=work).st_mtime < before.timestamp():
+                            os.unlink(name, dir_fd=work)
+                            gone += 1
         return gone
+
+
+def _folders(root: int) -> Iterator[tuple[int, str, int | None]]:
+    """Every account's folder of every carrier, open."""
+    for account in filter(_ACCOUNT.fullmatch, os.listdir(root)):
+        with _excused(int(account)), _below(root, account) as folder:
+            for carrier in filter(_CARRIER.fullmatch, _names(folder)):
+                with _excused(int(account)), _below(folder, carrier) as files:
+                    yield int(account), carrier, files
+
+
+@contextmanager
+def _excused(account_id: int) -> Iterator[None]:
+    """A folder of one account that can't be read is no reason not to look into the others'."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("a folder can't be read", account_id=account_id, error=error.strerror)
 
 
 def _is_named(taken: Taken, folder: int, name: str) -> bool:
@@ -259,6 +279,8 @@ def _forget_shelf(folder: int | None, shelf: str, before: datetime) -> int:
                 continue
             at = datetime.strptime(stamped[1], _STAMP).replace(tzinfo=UTC)
             if at < before:
-                os.unlink(name, dir_fd=files)
-                gone += 1
+                # Another worker may do the same.
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=files)
+                    gone += 1
     return gone

@@ -11,7 +11,7 @@ from milepost import failpoints
 from milepost.accounts.statements import statements
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool, retrying, tenant
-from milepost.errors import FileUnreadable
+from milepost.errors import DatabaseUnavailable, FileUnreadable
 from milepost.intake.drop_folder import DropFolder, Laid, Shelf, State, Taken
 from milepost.intake.files import Fed, Feeder, read_file
 from milepost.intake.tell import Teller
@@ -95,6 +95,12 @@ class DropRounds:
                     self._wait(laid, "no such account")
         except OSError as error:
             self._wait(laid, str(error))
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            # At each look it would be in the way of everybody's files that come after it.
+            log.exception("a file could not be fed", account_id=laid.account_id)
+            self._wait(laid, type(error).__name__)
 
     async def _feed(self, taken: Taken) -> None:
         laid = taken.laid
@@ -110,8 +116,8 @@ class DropRounds:
         log.info(
             "a file was read",
             account_id=laid.account_id,
-            carrier=laid.carrier,
-            shelf=shelf,
+            carrier_code=laid.carrier,
+            state=shelf,
             rows=fed.rows,
             told=fed.told,
             refused=fed.refused,
@@ -141,7 +147,7 @@ class DropRounds:
         log.warning(
             "a file was left where it lies",
             account_id=laid.account_id,
-            carrier=laid.carrier,
+            carrier_code=laid.carrier,
             error=why,
         )
 

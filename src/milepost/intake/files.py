@@ -13,6 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import BinaryIO, Protocol, TypeVar, cast
 
 from milepost import failpoints
@@ -35,7 +36,7 @@ CHUNK = 5_000
 TOLD_AT_ONCE = 4
 """Half of what a process has of connections: a file must not keep others from theirs."""
 BREATH = 100
-"""After so many rows whatever else the process does gets its turn."""
+"""So many rows are read at a time, in a thread: whatever else the process does goes on."""
 _PACKED = {
     b"PK\x03\x04": "ZIP",
     b"\x1f\x8b": "gzip",
@@ -200,20 +201,32 @@ class _Desk:
 async def _chunk(rows: Iterator[FileRow], desk: _Desk) -> list[FileRow]:
     """The next rows that are to be told, as many as are held at a time."""
     found: list[FileRow] = []
-    try:
-        for row in rows:
-            if desk.takes(row):
-                found.append(row)
-            if len(found) == CHUNK:
-                break
-            if desk.fed.rows % BREATH == 0:
-                await asyncio.sleep(0)
-                desk.advance(desk.fed.rows)
-    except FileUnreadable as error:
-        desk.fed.ended = str(error)
-        desk.fed.rows += 1
-        desk.refuse(FileRow(error.line), error.why)
+    few, wanted = 0, 0
+    while few == wanted and len(found) < CHUNK:
+        wanted = min(BREATH, CHUNK - len(found))
+        read, broken = await asyncio.to_thread(_read, rows, wanted)
+        few = len(read)
+        found += filter(desk.takes, read)
+        if broken is not None:
+            desk.fed.ended = str(broken)
+            desk.fed.rows += 1
+            desk.refuse(FileRow(broken.line), broken.why)
+        desk.advance(desk.fed.rows)
     return found
+
+
+def _read(rows: Iterator[FileRow], most: int) -> tuple[list[FileRow], FileUnreadable | None]:
+    """The next rows, and why there are no more if the file can't be read on.
+
+    There may be any number of segments between two rows of a file that somebody wants us to choke
+    on, so even the next one may take long.
+    """
+    read: list[FileRow] = []
+    try:
+        read.extend(islice(rows, most))
+    except FileUnreadable as error:
+        return read, error
+    return read, None
 
 
 async def _some_at_once(things: Collection[S], work: Callable[[S], Awaitable[T]]) -> list[T]:

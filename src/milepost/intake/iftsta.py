@@ -29,13 +29,13 @@ class Iftsta:
     """The rows of a file. Iterating raises FileUnreadable where it can't be read on."""
 
     def __init__(self, file: BinaryIO, sender: Sender) -> None:
-        """``file`` is one that can be gone back in."""
+        """``file`` is one that can be gone back in; it is looked through here, which takes long."""
         self._file = file
         self._sender = sender
+        self._verdicts, self._broken = self._look_through()
         self.identity: tuple[str, ...] = (sender.code, "iftsta")
 
     def __iter__(self) -> Iterator[FileRow]:
-        verdicts, broken = self._look_through()
         self._file.seek(0)
         message: _Message | None = None
         place = -1
@@ -43,7 +43,7 @@ class Iftsta:
             for raw in segments(self._file):
                 if raw.name == "UNH":
                     place += 1
-                    fault = verdicts[place]
+                    fault = self._verdicts[place]
                     message = None if fault else _Message(self._sender, raw)
                     if fault:
                         yield FileRow(raw.number, problem=_FAULTS[fault])
@@ -56,8 +56,8 @@ class Iftsta:
         except FileUnreadable:
             # Told below, with what the first look found.
             pass
-        if broken is not None:
-            raise broken
+        if self._broken is not None:
+            raise self._broken
 
     def _look_through(self) -> tuple[bytearray, FileUnreadable | None]:
         """The fault of each message (0: none), and why the file as a whole is not whole."""

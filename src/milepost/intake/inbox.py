@@ -211,7 +211,12 @@ class Inbox:
         except CarrierParseError as error:
             return Fate("unreadable", str(error)[:LONGEST_REASON])
         except Exception as error:
-            log.exception("a pushed payload could not be told", push_id=row.push_id)
+            log.exception(
+                "a pushed payload could not be told",
+                account_id=account_id,
+                carrier_code=row.carrier_code,
+                push_id=row.push_id,
+            )
             return _after_fault(row, type(error).__name__)
 
     async def _read(self, row: Claimed) -> list[tuple[str, Found]]:
