@@ -29,8 +29,8 @@ rate_limited = Counter(
 registrations = Counter("milepost_registrations", "Parcels registered, or refused", ["outcome"])
 records = Counter("milepost_records", "Observations recorded", ["source"])
 told = Counter("milepost_told", "Numbers that a push, feed or file spoke of", ["source", "verdict"])
-events = Counter("milepost_events", "Events that were new in a record", ["type"])
 pushes = Counter("milepost_pushes", "What carriers pushed to us", ["carrier", "outcome"])
+events = Counter("milepost_events", "Events that were new in a record", ["type"])
 checks = Counter("milepost_checks", "Parcels a carrier was asked about", ["carrier", "outcome"])
 carrier_seconds = Histogram(
     "milepost_carrier_seconds",
@@ -38,6 +38,7 @@ carrier_seconds = Histogram(
     ["host", "outcome"],
     buckets=CARRIER_BUCKETS,
 )
+carrier_events = Counter("milepost_carrier_events", "New events that carriers told", ["carrier"])
 unmapped_events = Counter(
     "milepost_unmapped_events", "New events whose code no rule of the carrier maps", ["carrier"]
 )

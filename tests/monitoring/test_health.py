@@ -3,6 +3,7 @@
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from tests.monitoring.conftest import House
 from tests.monitoring.test_live import SCAN
@@ -23,6 +24,11 @@ def sandbox(house: House) -> Carrier:
     carrier = house.catalogue.get("sandbox")
     assert carrier is not None
     return carrier
+
+
+def counted_events() -> float:
+    labels = {"carrier": "sandbox"}
+    return REGISTRY.get_sample_value("milepost_carrier_events_total", labels) or 0.0
 
 
 async def own(house: House, account: int | None = None) -> Health:
@@ -47,7 +53,9 @@ async def test_checks_and_lateness_are_an_accounts_own(house: House, admin_pool:
         if item.number == numbers[0]
         else Found((scan, strange), complete=True)
     )
+    before = counted_events()
     assert await house.check() == 3
+    assert counted_events() == before + 4
     await house.checker.hours.keep(house.pool)
     told = await own(house)
     hour = told.spans["last_hour"]

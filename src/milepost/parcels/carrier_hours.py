@@ -104,6 +104,7 @@ class CarrierHours:
                 continue
             counts = counts or self._of(account_id, carrier_code, now)
             counts.events += 1
+            metrics.carrier_events.labels(carrier_code).inc()
             counts.unmapped += event.wording.reading == UNREAD
             moment = event.wording.moment
             if moment.instant >= watched_since and moment.precision is not Precision.DAY:
