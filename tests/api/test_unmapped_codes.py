@@ -9,6 +9,7 @@ from tests.tracking.order_free import poll, scan_at
 
 from milepost.db.pool import Pool, tenant
 from milepost.parcels.erase import erase
+from milepost.parcels.unmapped import accept_codes, kept_code
 from milepost.wiring import CoreParts
 
 PATH = "/api/milepost/v1/unmapped-codes"
@@ -63,11 +64,14 @@ async def test_they_are_nobody_elses_and_go_with_their_parcel(
         made = await parcel(parts.core, other, "dpd", "MRS JANSEN")
         # What the installation counts is told to no account that has not met it itself.
         await parts.core.recorder.unmapped.keep(parts.core.pool)
-        assert await admin_pool.fetchval("SELECT count(*) FROM unmapped_code") == 1
+        (kept,) = await admin_pool.fetch("SELECT raw_code FROM unmapped_code")
+        assert kept["raw_code"].startswith("text-"), "words of a carrier outlive no parcel"
         assert (await client.get(PATH)).document == {"data": [], "is_cut": False}
         assert (await client.get(f"{PATH}/dpd/MRS%20JANSEN")).status == 404
         async with own_api(dsn, other) as (its_own, _):
             assert len((await its_own.get(PATH)).document["data"]) == 1
+            assert await accept_codes(admin_pool, [("dpd", "MRS JANSEN"), ("dpd", "X")]) == ["X"]
+            assert (await its_own.get(PATH)).document["data"][0]["state"] == "dismissed"
             await erase(parts.core.pool, other, made, "cli")
             assert (await its_own.get(PATH)).document["data"] == []
 
@@ -82,3 +86,20 @@ async def test_what_is_asked_wrongly_is_refused(
     async with own_api(dsn, account) as (client, _):
         answer = await client.get(f"{PATH}{query}")
         assert (answer.status, field in str(answer.document)) == (422, True), answer.body
+
+
+@pytest.mark.parametrize(
+    ("code", "is_kept"),
+    [
+        ("", True),
+        ("ice:LDTMV", True),
+        ("stack_parcel_in_box_machine_pickup_time_expired", True),
+        ("D0700000V", True),
+        ("Delivered to Jansen", False),
+        ("+31612345678", False),
+        ("Geliefert-an-Müller", False),
+    ],
+)
+def test_what_looks_like_no_code_is_kept_as_a_digest(code: str, is_kept: bool) -> None:
+    assert (kept_code(code) == code) is is_kept
+    assert kept_code(kept_code(code)) == kept_code(code)

@@ -67,6 +67,9 @@ async def test_a_code_is_found_dismissed_and_mapped(typed: Terminal, account: in
     (own,) = await typed.told("mapping", "inbox", "--account", str(account), "--all")
     assert {example["raw_text"] for example in own["examples"]} == {"Text X7"}
     assert await typed.told("mapping", "inbox") == [], "a rule is there by now"
+    await typed.result("mapping", "dismiss", "dpd", "X7")
+    with pytest.raises(ConfigurationError, match="not in the inbox of dpd: X8"):
+        await typed.result("mapping", "dismiss", "dpd", "X8")
 
 
 async def test_killed_at_any_time_and_run_again(

@@ -117,7 +117,9 @@ def dismiss(
 ) -> None:
     """Take codes out of the inbox that mean nothing for a parcel."""
     asked = known_carrier(carrier).asked.manifest.code
-    administer(lambda pool, _: accept_codes(pool, [(asked, code) for code in codes]))
+    missing = administer(lambda pool, _: accept_codes(pool, [(asked, code) for code in codes]))
+    if missing:
+        raise ConfigurationError(f"not in the inbox of {asked}: {', '.join(missing)}")
 
 
 @mapping_commands.command()

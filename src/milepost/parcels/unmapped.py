@@ -1,5 +1,6 @@
 """Codes that no rule of their carrier maps: counted in memory, kept once a minute."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +14,8 @@ from milepost.errors import DatabaseUnavailable
 from milepost.tracking.events import Event
 from milepost.tracking.vocabulary import UNREAD
 
-LONGEST_CODE = 80
-_CODE = re.compile(r"[\w./+-]{1,30}", re.ASCII)
+_CODE = re.compile(r"text-[0-9a-f]{12}|(?!.*\d{8})[\w./+:-]{0,64}", re.ASCII)
+"""What carriers' codes are made of; eight digits in a row may be somebody's telephone."""
 MOST_CODES = 500
 """Kept per carrier; one that has no codes but texts must not fill a table with them."""
 MOST_TOLD = 5_000
@@ -40,9 +41,16 @@ UPDATE unmapped_code SET accepted_at = now() WHERE carrier_code = $1 AND raw_cod
 log = structlog.get_logger(__name__)
 
 
-def _words(code: str) -> str:
-    """A code is the carrier's word; where a text stands in its place it is not for the log."""
-    return f"unknown code {code}" if _CODE.fullmatch(code) else "unknown code"
+def kept_code(raw_code: str) -> str:
+    """A code as it is kept for the whole installation, and logged.
+
+    Where a carrier's words stand in a code's place they may name somebody, and that table outlives
+    every parcel: a digest of them is kept.
+    """
+    if _CODE.fullmatch(raw_code):
+        return raw_code
+    words = raw_code.encode("utf-8", "replace")
+    return f"text-{hashlib.blake2b(words, digest_size=6).hexdigest()}"
 
 
 class UnmappedCodes:
@@ -62,7 +70,7 @@ class UnmappedCodes:
         for event in events:
             if event.carrier_code and event.wording.reading == UNREAD:
                 metrics.unmapped_events.labels(event.carrier_code).inc()
-                code = event.wording.raw_code[:LONGEST_CODE]
+                code = kept_code(event.wording.raw_code)
                 asked = self._asked_code(event.carrier_code)
                 self._tell(asked, code)
                 if len(self._seen) < MOST_CODES or (asked, code) in self._seen:
@@ -75,7 +83,7 @@ class UnmappedCodes:
         metrics.carrier_drift.labels(carrier_code, "code").inc()
         if (carrier_code, code) not in self._told and len(self._told) < MOST_TOLD:
             self._told.add((carrier_code, code))
-            log.warning("carrier drift", carrier_code=carrier_code, reason=_words(code))
+            log.warning("carrier drift", carrier_code=carrier_code, reason=f"unknown code {code}")
             self._fresh = True
 
     async def keep_fresh(self, pool: Pool) -> None:
@@ -107,6 +115,13 @@ class UnmappedCodes:
             raise
 
 
-async def accept_codes(pool: Pool, codes: Sequence[tuple[str, str]]) -> None:
-    """Take these (carrier, code) for known though no rule maps them. As the admin role."""
-    await retrying(lambda: pool.executemany(_ACCEPT, codes))
+async def accept_codes(pool: Pool, codes: Sequence[tuple[str, str]]) -> list[str]:
+    """Take these (carrier, code) for known though no rule maps them; the codes that nobody met are
+    given back. As the admin role."""
+    missing = []
+    for carrier_code, raw_code in codes:
+        kept = kept_code(raw_code)
+        done = await retrying(lambda kept=kept: pool.execute(_ACCEPT, carrier_code, kept))  # type: ignore[misc]  # noqa: B023
+        if done == "UPDATE 0":
+            missing.append(raw_code)
+    return missing

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from milepost.carriers.mappings import Mappings
 from milepost.db.pool import Pool, retrying, tenant
 from milepost.parcels.remapping import QUERIES
-from milepost.parcels.unmapped import LONGEST_CODE
+from milepost.parcels.unmapped import kept_code
 
 MOST = 500
 """Codes in an answer."""
@@ -140,9 +140,8 @@ class UnmappedInbox:
         carrier_code, raw_code = row["carrier_code"], row["raw_code"]
         if self._mappings.maps(carrier_code, raw_code):
             return "mapped"
-        # A long one is cut where all accounts' are counted.
         asked = self._mappings.asked_code(carrier_code)
-        return "dismissed" if (asked, raw_code[:LONGEST_CODE]) in dismissed else "open"
+        return "dismissed" if (asked, kept_code(raw_code)) in dismissed else "open"
 
 
 def _merged(told: Sequence[Unmapped]) -> list[Unmapped]:
