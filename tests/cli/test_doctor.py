@@ -43,6 +43,7 @@ def test_before_the_first_start_it_makes_nothing(tmp_path: Path) -> None:
     ("variables", "check", "text"),
     [
         ({"MILEPOST_TLS_CERT": "/nothing"}, "settings", "set both"),
+        ({"MILEPOST_MAPPINGS": "/nothing"}, "mappings", "can't be read"),
         (
             {"MILEPOST_DATABASE_URL": "postgresql://a:hunter2@127.0.0.1:1/x"},
             "database",

@@ -1,13 +1,15 @@
 """``milepost doctor``: is it well, and what is to be done where it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import typer
 from pydantic import ValidationError
 
 from milepost import settings
+from milepost.carriers.mappings import Mappings
+from milepost.carriers.registry import Catalogue
 from milepost.checkup import machine
 from milepost.checkup.database_checks import judge_database
 from milepost.checkup.standing import Standing, read_standing
@@ -51,7 +53,7 @@ async def examine() -> list[Verdict]:
     except ValidationError as error:
         return [*machine.settings_faults(error), *unknown]
     there_is_one = chosen.database_url is not None or has_database(chosen.state_dir)
-    verdicts = [_door(chosen), *unknown]
+    verdicts = [_door(chosen), *_mappings(chosen), *unknown]
     verdicts += map(machine.judge_file, machine.read_files(chosen))
     verdicts.append(machine.judge_disk(machine.read_disk(chosen.state_dir)))
     standing: Standing | None = None
@@ -85,6 +87,18 @@ def _door(chosen: Settings) -> Verdict:
     except ConfigurationError as error:
         return fault("settings", str(error), "see docs/operating.md, TLS and Behind a proxy")
     return well("settings", "can be read")
+
+
+def _mappings(chosen: Settings) -> Iterator[Verdict]:
+    if chosen.mappings is None:
+        return
+    try:
+        Mappings.load(chosen.mappings, Catalogue.load())
+    except ConfigurationError as error:
+        todo = "correct MILEPOST_MAPPINGS or its file, see docs/mappings.md: nothing starts with it"
+        yield fault("mappings", str(error), todo)
+    else:
+        yield well("mappings", f"{chosen.mappings} can be read")
 
 
 @asynccontextmanager
