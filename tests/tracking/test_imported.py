@@ -14,6 +14,7 @@ from tests.tracking.order_free import (
 )
 
 from milepost.tracking.events import Event, Observation, Scan
+from milepost.tracking.imported import summary_class
 from milepost.tracking.legs import read_journey
 from milepost.tracking.timeline import changes, merge
 
@@ -105,6 +106,23 @@ def test_an_answer_that_is_not_whole_covers_only_the_same_scan() -> None:
     pushed = poll(60, replace(HANDED_OVER), source="push", complete=False)
     events = merge(merge((), imported(*HISTORY, foreign(DAY + 3 * HOUR, "delivered"))), pushed)
     assert of_the_tool(events) == of_the_tool(merge((), imported(*HISTORY)))
+
+
+def test_a_word_on_the_whole_parcel_is_no_scan_of_later() -> None:
+    """A tool's export says when it looked, not where the parcel was: the carrier knows better."""
+    stale = scan_at(9 * DAY, summary_class("tool", "InTransit"), "in_transit")
+    marked = scan_at(9 * DAY, summary_class("tool", "Delivered"), "delivered")
+    answer = poll(60, ACCEPTED, OUT)
+    assert (
+        read_journey(merge(merge((), imported(stale)), answer), START).status == "DRIVER_ON_ROUTE"
+    )
+    assert read_journey(merge(merge((), imported(marked)), answer), START).status == "DELIVERED"
+    check_order_free(
+        [imported(stale, *HISTORY), imported(marked, hours=1), answer],
+        merge,
+        shuffles=20,
+        dice=random.Random(3),
+    )
 
 
 def test_events_of_the_merchant_cover_nothing() -> None:

@@ -14,7 +14,7 @@ from milepost.errors import CarrierParseError
 from milepost.movein.foreign import ForeignParcel, ForeignScan
 from milepost.movein.tools import NOTICE, Tool
 from milepost.tracking.events import Moment, Observation, Place, Scan, ZoneSource
-from milepost.tracking.imported import SOURCE
+from milepost.tracking.imported import SOURCE, summary_class
 from milepost.tracking.legs import read_journey
 from milepost.tracking.status import is_end, status_of
 from milepost.tracking.timeline import internal, merge
@@ -129,12 +129,12 @@ class _Reader:
         if status.stated and self._dated(status):
             moment = self._moment(status, None)
             if moment.instant <= self._now + AHEAD:
-                return self._scan(status, moment, len(scans))
+                return self._scan(status, moment, len(scans), is_summary=True)
         if scans:
-            return self._scan(status, scans[-1].moment, len(scans))
+            return self._scan(status, scans[-1].moment, len(scans), is_summary=True)
         # Nobody tells when, so the time is no part of this event's key: it is told once.
         unknown = Moment("", self._now, "", "UTC", ZoneSource.ASSUMED)
-        return self._scan(status, unknown, 0)
+        return self._scan(status, unknown, 0, is_summary=True)
 
     def announced(self, stated: str, scans: Sequence[Scan]) -> datetime:
         """When the parcel was announced: as told, never after its first scan, else now."""
@@ -160,14 +160,20 @@ class _Reader:
         zone = zone_of(country_code(one.country), one.postal_code, self._home)
         return read_moment(as_iso(one.stated), zone, self._home, previous)
 
-    def _scan(self, one: ForeignScan, moment: Moment, place: int) -> Scan:
+    def _scan(
+        self, one: ForeignScan, moment: Moment, place: int, *, is_summary: bool = False
+    ) -> Scan:
         reading = self._tool.reading_of(one.statuses)
         if reading is None:
             self._unknown.update(one.statuses[-1:])
         word = next((status for status in one.statuses if status), "")
         told = {"from": self._tool.name, "status": word, "confidence": "assumed"}
         return Scan(
-            scan_class=self._class(one, word),
+            scan_class=(
+                summary_class(self._tool.code, word[:LONGEST_CODE])
+                if is_summary
+                else self._class(one, word)
+            ),
             raw_code=(one.raw_code or word)[:LONGEST_CODE],
             raw_text=one.text[:LONGEST_TEXT],
             moment=moment,

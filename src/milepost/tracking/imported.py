@@ -8,7 +8,9 @@ apart by the tool's code (their source is ``import``), and the carrier has the l
 - then those are covered that fall between the first and the last scan it told, and those beyond
   with a scan of the same phase within a day. What it no longer tells (old scans) and what it does
   not know (the next carrier's delivery) stays;
-- a single scan that the carrier told covers the imported one of the same phase and minute.
+- a single scan that the carrier told covers the imported one of the same phase and minute;
+- a tool's word on the whole parcel is no scan, its time may be when the tool looked. Any history of
+  the carrier covers it, unless it ends the journey (a person marked the parcel as delivered).
 
 A covered event is kept behind the carrier's nearest scan (``Event.replaced``) and comes back if it
 must; it lends that scan its id where the two can only be one scan. It is a function of the set of
@@ -19,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from milepost.tracking.events import Event
+from milepost.tracking.status import is_end, status_of
 from milepost.tracking.vocabulary import EventType, Phase
 
 SOURCE = "import"
@@ -27,6 +30,7 @@ OF_THE_CARRIER = frozenset({"poll", "push", "file"})
 NEAR = timedelta(hours=24)
 ONE_SCAN = timedelta(hours=2)
 """A summer clock of central Europe that is taken for UTC is off by so much."""
+_SUMMARY = "="
 _UNDER_WAY = frozenset({Phase.DROPPED, Phase.ACCEPTED, Phase.SORTED, Phase.IN_TRANSIT})
 """What tools tell apart otherwise than we do, and nobody waits for."""
 
@@ -34,6 +38,11 @@ _UNDER_WAY = frozenset({Phase.DROPPED, Phase.ACCEPTED, Phase.SORTED, Phase.IN_TR
 def is_imported(event: Event) -> bool:
     """Whether nobody but another tool ever told it."""
     return all(sighting.source == SOURCE for sighting in event.sightings)
+
+
+def summary_class(tool_code: str, status: str) -> str:
+    """The scan class of a tool's word on a whole parcel."""
+    return f"{SOURCE} {tool_code} {_SUMMARY} {status}"
 
 
 def covered(events: Iterable[Event]) -> dict[str, str]:
@@ -64,13 +73,19 @@ def lends_its_id(old: Event, scan: Event) -> bool:
 
 
 def _covering(old: Event, whole: Sequence[Event]) -> Sequence[Event]:
-    if not whole:
-        return ()
+    if not whole or _is_mere_summary(old):
+        return whole
     alike = [scan for scan in whole if _same_phase(old, scan) and _apart(old, scan) <= NEAR]
     if alike:
         return alike
     instants = [_instant(scan) for scan in whole]
     return whole if min(instants) <= _instant(old) <= max(instants) else ()
+
+
+def _is_mere_summary(old: Event) -> bool:
+    reading = old.wording.reading
+    is_summary = old.scan_class.split(" ")[2:3] == [_SUMMARY]
+    return is_summary and not is_end(status_of(reading), reading)
 
 
 def _twins(old: Event, told: Sequence[Event]) -> Sequence[Event]:
