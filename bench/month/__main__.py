@@ -124,6 +124,8 @@ def _timed(mix: Mix, count: int) -> Row:
         "fixed_per_change": round(fixed.requests / fixed.changes, 2),
         "median": round(ours.hours(0.5), 2),
         "fixed_median": round(fixed.hours(0.5), 2),
+        "mean": round(ours.mean_hours, 2),
+        "fixed_mean": round(fixed.mean_hours, 2),
         "p95": round(ours.hours(0.95), 1),
         "fixed_p95": round(fixed.hours(0.95), 1),
         "door_median": round(ours.hours(0.5, *AT_THE_DOOR), 2),
@@ -136,7 +138,16 @@ def _timed(mix: Mix, count: int) -> Row:
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(title="A month of asking, beside a question every two hours (in brackets)")
     table.add_column("")
-    for column in ("parcels", "calls", "per change", "median h", "p95 h", "at the door h", "cpu s"):
+    for column in (
+        "parcels",
+        "calls",
+        "per change",
+        "median h",
+        "mean h",
+        "p95 h",
+        "at the door h",
+        "cpu s",
+    ):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -145,7 +156,7 @@ def _table(rows: Sequence[Row]) -> Table:
             f"{row['requests']:,} ({row['fixed_questions']:,}): {row['calls']}",
             *(
                 f"{row[name]} ({row['fixed_' + name]})"
-                for name in ("per_change", "median", "p95", "door_median")
+                for name in ("per_change", "median", "mean", "p95", "door_median")
             ),
             str(row["cpu_seconds"]),
         )

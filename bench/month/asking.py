@@ -48,6 +48,11 @@ class Figures:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / HOUR
 
     @property
+    def mean_hours(self) -> float:
+        """The mean delay (hours): what is seen late weighs more in it than in the median."""
+        return sum(map(sum, self.delays.values())) / max(1, self.changes) / HOUR
+
+    @property
     def changes(self) -> int:
         """How many scans were seen."""
         return sum(map(len, self.delays.values()))
