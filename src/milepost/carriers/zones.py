@@ -42,6 +42,8 @@ _ONE_BY_LAW = frozenset({"CN"})
 # How the postal codes of Spain's provinces on islands with a clock of their own begin.
 _ISLAND_PROVINCES = {"las palmas": "35", "santa cruz de tenerife": "38", "tenerife": "38"}
 
+# A zone is called after a small town, and others of the name go by another clock.
+_MANY_TOWNS = frozenset({"beulah", "center", "knox", "marengo", "monticello", "petersburg"})
 MOST_ZEROS = 2
 """No country has codes with more of them in front."""
 
@@ -124,7 +126,7 @@ def _by_postal_code(postal_code: str, codes: _PostalCodes) -> str:
 def _by_city(city: str, names: tuple[str, ...]) -> str:
     known = city.casefold().strip()
     cities = {name.rpartition("/")[2].replace("_", " ").casefold(): name for name in names}
-    return cities.get(known, "")
+    return "" if known in _MANY_TOWNS else cities.get(known, "")
 
 
 @lru_cache(maxsize=1)
