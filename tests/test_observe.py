@@ -1,10 +1,12 @@
 """Logs hold what happened and nobody's data, whoever writes them."""
 
+import ast
 import io
 import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,3 +179,18 @@ def test_every_request_has_its_line_and_nothing_but_listed_fields() -> None:
     assert "Canary" not in stream.getvalue()
     stream.close()
     access(route="/x", status=200)
+
+
+def test_what_we_log_is_on_the_list() -> None:
+    """What is not would be left out of the line, and nobody would read it."""
+    source = Path(observe.__file__).parent
+    says = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
+    calls = [
+        call
+        for path in source.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in says
+    ]
+    told = {word.arg for call in calls for word in call.keywords}
+    assert {"account_id", "new_events"} <= told
+    assert told <= observe.FIELDS | {"exc_info", None}

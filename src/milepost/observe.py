@@ -34,6 +34,7 @@ FIELDS = frozenset(
         "where",
         "account_id",
         "parcel_id",
+        "push_id",
         "key_id",
         "carrier_code",
         "state",
@@ -54,6 +55,10 @@ FIELDS = frozenset(
         "revision",
         "lanes",
         "parcels",
+        "rows",
+        "told",
+        "refused",
+        "new_events",
         "request_id",
     )
 )
