@@ -70,7 +70,7 @@ async def test_trackings_of_aftership_come_with_their_past_and_nobody_is_told(
     assert told["00340434161094000011"] == ("registered", "4 events; ended, not watched")
     assert told["3SABCD0000001"] == (
         "registered",
-        "3 events; 1 events without a time we can read were left out",
+        "3 events; 1 event without a time we can read left out",
     )
     assert told["YT0000000000000001"] == (
         "registered",

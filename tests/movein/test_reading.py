@@ -21,6 +21,7 @@ from milepost.movein.history import MOST_SCANS, as_iso, past_of
 from milepost.movein.registration import registration_of
 from milepost.movein.table import with_tables
 from milepost.movein.tools import CODES, NOTICE, tool
+from milepost.tracking.status import status_of
 from milepost.tracking.vocabulary import Phase
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -257,3 +258,10 @@ def test_rows_of_any_other_make_are_no_fault() -> None:
                 row = {"tracking_number": value, "number": value, name: value, "carrier": value}
                 parcel = READERS[code](row)
                 past_of(parcel, tool(code), "dhl", "UTC", NOW)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_status_with_a_meaning_makes_a_parcel_without_a_label(code: str) -> None:
+    readings = tool(code).readings
+    shown = {status for status, one in readings.items() if status_of(one) == "NO_LABEL"}
+    assert shown == {status for status, one in readings.items() if one == NOTICE}

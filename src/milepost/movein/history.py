@@ -93,9 +93,9 @@ class _Reader:
         """In words, for the row's verdict."""
         told = []
         if self._undated:
-            told.append(f"{self._undated} events without a time we can read were left out")
+            told.append(f"{_events(self._undated)} without a time we can read left out")
         if self._ahead:
-            told.append(f"{self._ahead} events in the future were left out")
+            told.append(f"{_events(self._ahead)} in the future left out")
         if self._cut:
             told.append(f"the {self._cut} oldest events were left out")
         if self._unknown:
@@ -126,7 +126,7 @@ class _Reader:
                 f"{self._tool.name} has it as {status.statuses[-1]}; its export has no event of it"
             )
             status = replace(status, text=word)
-        if status.stated and self._dated(status):
+        if status.stated and self._readable(status):
             moment = self._moment(status, None)
             if moment.instant <= self._now + AHEAD:
                 return self._scan(status, moment, len(scans), is_summary=True)
@@ -195,6 +195,10 @@ class _Reader:
         text = " ".join(one.text.casefold().split()).encode("utf-8", "replace")
         digest = hashlib.blake2b(text, digest_size=6).hexdigest() if text else ""
         return f"{SOURCE} {self._tool.code} {word[:LONGEST_CODE]} {digest}".rstrip()
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"
 
 
 def as_iso(stated: str) -> str:
