@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 
 import pytest
@@ -56,7 +57,9 @@ async def test_what_is_proven_is_kept_as_it_came(
     odd = b'{"a": NaN}', b'{"a": 1, "a": 2}', b'{"n": 99999999999999999999999}', b"[]", b"7"
     for body in odd[1:]:
         assert (await client.ask("POST", new.path, body, shown)).status == 200
-    assert await kept(house, account) == [activity(), activity("DP"), *odd[1:]]
+    assert (await client.ask("POST", new.path, BOM_UTF8 + activity("FS"), shown)).status == 200
+    told_of = [activity(), activity("DP"), *odd[1:], activity("FS")]
+    assert await kept(house, account) == told_of
     async with tenant(house[1].core.pool, account) as conn:
         assert await conn.fetchval("SELECT last_pushed_at IS NOT NULL FROM push_secret")
         assert await conn.fetchval("SELECT headers FROM push_payload LIMIT 1") == {}

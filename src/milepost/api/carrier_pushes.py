@@ -4,6 +4,8 @@ Who knocks is known by the secret in the address, before any of the body is read
 have it when we have it: after the commit. What it means is found out by a worker.
 """
 
+from codecs import BOM_UTF8
+
 import orjson
 from fastapi import APIRouter, Request, Response
 
@@ -41,6 +43,8 @@ async def take(request: Request, code: str, secret: str) -> Response:
     if not knock.is_proven(headers, body):
         metrics.pushes.labels(code, "not_proven").inc()
         raise Refused(status_problem(401, NOT_PROVEN))
+    # Some programs put a byte order mark in front: who proves by a signature has signed it, too.
+    body = body.removeprefix(BOM_UTF8)
     _check(body, request.app.state.parts.core.settings.max_json_depth, code)
     if not await keep(request.app.state.parts.core.pool, knock, headers, body):
         raise NotFoundError
