@@ -64,6 +64,7 @@ def test_a_carrier_to_ask_reads_its_samples_at_once(folder: Path) -> None:
         "manifest": "right",
         "delivered": "right",
         "not-found": "right",
+        "shape of answers": "right",
     }
     expected = json.loads((folder / code / "samples" / "delivered.expected.json").read_text())
     scans = expected["outcome"]["scans"]

@@ -21,7 +21,7 @@ from tests.promises.figures import keep
 HASTY = Path(__file__).with_name("hasty")
 LEASE = r"due_at = now\(\) \+ p_lease"
 WRITERS = ("walwriter", "checkpointer", "background writer")
-pytestmark = [pytest.mark.promise, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 async def change(house: Installation, *statements: str) -> None:

@@ -19,7 +19,7 @@ from tests.promises.watching import Watch, watching
 
 SECONDS = float(os.environ.get("FULL_DISK_SECONDS", "4"))
 MEGABYTES = 256
-pytestmark = [pytest.mark.promise, pytest.mark.slow]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow]
 
 
 @contextmanager

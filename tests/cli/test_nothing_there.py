@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import execute, with_database
 
+from milepost import settings
 from milepost.cli.doctor import examine
 from milepost.db.cluster import has_database
 from milepost.errors import ConfigurationError
@@ -55,6 +56,7 @@ def test_who_may_not_look_is_told_whom_to_be(
     work: Callable[[Path], object], state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MILEPOST_STATE_DIR", str(state_dir))
+    settings.load.cache_clear()
     (state_dir / "postgresql").mkdir(parents=True)
     state_dir.chmod(0o700)
     os.seteuid(65534)
@@ -63,6 +65,7 @@ def test_who_may_not_look_is_told_whom_to_be(
             work(state_dir)
     finally:
         os.seteuid(0)
+        settings.load.cache_clear()
 
 
 def test_the_first_account_may_come_before_the_first_start(state_dir: Path) -> None:

@@ -95,12 +95,12 @@ async def status(house: House, number: str) -> str:
     return str(orjson.loads(found.body)["status"])
 
 
-async def test_a_lane_is_asked_in_questions_of_twenty(house: House, fedex: FedEx) -> None:
+async def test_a_lane_is_asked_in_questions_of_thirty(house: House, fedex: FedEx) -> None:
     numbers = [f"7713{place:08d}" for place in range(45)]
     fedex.known = dict.fromkeys(numbers[:44], ("OC", "PU", "DL"))
     await register(house, *numbers)
     assert await house.check_everything(CARRIER) == 45
-    assert sorted(map(len, fedex.asked)) == [5, 20, 20]
+    assert sorted(map(len, fedex.asked)) == [15, 30]
     assert sorted(number for some in fedex.asked for number in some) == numbers
     assert {await status(house, number) for number in numbers[:44]} == {"DELIVERED"}
     assert await status(house, numbers[44]) != "DELIVERED"

@@ -156,7 +156,10 @@ async def fill(connection: "asyncpg.Connection[asyncpg.Record] | Connection", ta
     values |= {"text": "'number'", "boolean": "true", "tsvector": "''", "date": "now()"}
     names = ", ".join(row["attname"] for row in columns)
     filled = ", ".join(
-        "77" if row["attname"] == "account_id" else values.get(row["type"], "1") for row in columns
+        "77"
+        if row["attname"] == "account_id"
+        else values.get(row["type"], "'{}'" if row["type"].endswith("[]") else "1")
+        for row in columns
     )
     await connection.execute(f"INSERT INTO {table} ({names}) VALUES ({filled})")
 

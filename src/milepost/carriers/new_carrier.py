@@ -12,6 +12,7 @@ from milepost.carriers import skeleton
 from milepost.carriers.manifest import read_manifest
 from milepost.carriers.registry import Carrier, catalogue_folder
 from milepost.carriers.samples import cases, read_case, rewrite
+from milepost.carriers.shapes import is_learnt, rewrite_shape
 from milepost.carriers.zones import zones_by_country
 from milepost.errors import ConfigurationError
 from milepost.tracking.parcel import number_key
@@ -56,6 +57,8 @@ def write_new(new: Newcomer) -> tuple[Carrier, list[Path]]:
     carrier = Carrier(read_manifest(folder / "manifest.toml"), folder)
     for case in cases(carrier):
         rewrite(case, read_case(carrier, case))
+    if is_learnt(carrier):
+        rewrite_shape(carrier)
     return carrier, sorted(path for path in folder.rglob("*.*") if "__pycache__" not in path.parts)
 
 

@@ -161,7 +161,8 @@ SELECT count(*) FROM gone;
 
 -- name: erase_pushes(account_id, parcel_id)$
 -- What carriers told about it by themselves, as far as that was not told on: by its numbers, as they
--- were read or, a long one, as they stand in the payload. One about several parcels goes as a whole.
+-- were read or, a long one, as they stand in the payload, in small letters or with blanks as well
+-- (LATIN1 makes text of any bytes). One about several parcels goes as a whole.
 WITH gone AS (
     DELETE FROM push_payload p
     WHERE p.account_id = :account_id AND EXISTS (
@@ -169,7 +170,8 @@ WITH gone AS (
         WHERE n.account_id = :account_id AND n.parcel_id = :parcel_id
           AND (n.number_key = ANY (p.numbers)
                OR (length(n.number_key) > 5
-                   AND position(convert_to(n.number_key, 'UTF8') IN p.payload) > 0)))
+                   AND position(n.number_key IN upper(
+                           replace(convert_from(p.payload, 'LATIN1'), ' ', ''))) > 0)))
     RETURNING 1
 )
 SELECT count(*) FROM gone;
