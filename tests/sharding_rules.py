@@ -54,8 +54,8 @@ PLATFORM = {
 }
 
 # What need not start with the account: the three hot indexes that may start with a time (whose turn
-# is it, whose deadline, and who was told something, over all accounts: of tables that are small), and
-# words that each begin with their account.
+# is it, whose deadline, and who was told something, over all accounts: of tables that are small),
+# and words that each begin with their account.
 OTHER_INDEXES = {"lane_turn", "lane_deadline", "intake_turn_at", "parcel_search_words"}
 
 VOLATILE = {"clock_timestamp", "random", "nextval", "gen_random_uuid", "timeofday"}

@@ -16,5 +16,7 @@ def test_a_schema_is_printed_as_it_is_served() -> None:
     for name in COMPONENTS:
         printed = CliRunner().invoke(app, ["schema", name])
         assert (printed.exit_code, printed.stdout_bytes) == (0, file_of(name))
-    with pytest.raises(ConfigurationError, match="there are parcel, event, explanation, recognition"):
+    with pytest.raises(
+        ConfigurationError, match="there are parcel, event, explanation, recognition"
+    ):
         CliRunner().invoke(app, ["schema", "order"], catch_exceptions=False)

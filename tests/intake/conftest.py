@@ -1,6 +1,8 @@
 """One account, and what it takes to tell it something."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.intake.told import Told, knock_of
@@ -64,3 +66,18 @@ async def told(
     knock = await knock_of(worker_pool, admin_pool, secret_keys, catalogue, account)
     inbox = Inbox(worker_pool, catalogue, teller, Drifts(worker_pool))
     return Told(worker_pool, account, knock, registrar, inbox)
+
+
+@pytest.fixture
+def lay(tmp_path: Path) -> Callable[..., Path]:
+    """Lays a file into the folder of account 7 and a carrier."""
+
+    def made(
+        name: str, content: str = "number,time,code\n", account: int = 7, carrier: str = "slowpost"
+    ) -> Path:
+        path = tmp_path / str(account) / carrier / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return path
+
+    return made
