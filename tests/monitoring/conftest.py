@@ -1,13 +1,16 @@
 """One account with a lane at a carrier that answers what a test wants."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
+from tests.monitoring.still import NOW, PARCELS
 from tests.parcels.conftest import registration
+from tests.stopped_clock import put, stopped
 
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
@@ -125,3 +128,20 @@ async def house(
     )
     monkeypatch.setattr(Carrier, "connector", lambda self: Answers(made))
     return made
+
+
+@pytest.fixture
+async def session(
+    dsn: str, app_pool: Pool, secret_keys: SecretKeys, account: int
+) -> AsyncIterator[asyncpg.Connection]:
+    renderer = Renderer(Catalogue.load(), CredentialStore(app_pool, secret_keys), 30)
+    registrar = Registrar(app_pool, renderer, timedelta(days=120))
+    for carrier in ("sandbox", "dhl"):
+        for _ in range(PARCELS if carrier == "sandbox" else 2):
+            await registrar.register(account, registration(carrier_code=carrier))
+    async with stopped(dsn) as connection:
+        await put(connection, NOW)
+        await connection.execute(
+            "UPDATE watch SET due_at = $1, fence = parcel_id", NOW - timedelta(hours=9)
+        )
+        yield connection

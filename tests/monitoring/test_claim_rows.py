@@ -1,101 +1,15 @@
 """Claims, leases and fences row by row: what is written, and what is left alone."""
 
 import json
-import random
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import pytest
-from tests.parcels.conftest import registration
-from tests.stopped_clock import put, stopped
+from tests.monitoring.still import FOREVER, LEASE, NOW, TURN, after, rows_of
+from tests.stopped_clock import put
 
-from milepost.accounts.secret_keys import SecretKeys
-from milepost.accounts.vault import CredentialStore
-from milepost.carriers.registry import Catalogue
-from milepost.db.pool import Pool
-from milepost.parcels.register import Registrar
-from milepost.parcels.render import Renderer
-
-NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
-LEASE = timedelta(seconds=60)
-FOREVER = datetime.max  # noqa: DTZ901 asyncpg's infinity has no zone
 TIMING = {"origin_country": "NL", "destination_country": "DE"}
-PARCELS = 16
-ROWS = "SELECT * FROM watch ORDER BY parcel_id"
-TURN = "SELECT turn_at FROM lane WHERE carrier_code = 'sandbox'"
-
-
-@pytest.fixture
-async def session(
-    dsn: str, app_pool: Pool, secret_keys: SecretKeys, account: int
-) -> AsyncIterator[asyncpg.Connection]:
-    renderer = Renderer(Catalogue.load(), CredentialStore(app_pool, secret_keys), 30)
-    registrar = Registrar(app_pool, renderer, timedelta(days=120))
-    for carrier in ("sandbox", "dhl"):
-        for _ in range(PARCELS if carrier == "sandbox" else 2):
-            await registrar.register(account, registration(carrier_code=carrier))
-    async with stopped(dsn) as connection:
-        await put(connection, NOW)
-        await connection.execute(
-            "UPDATE watch SET due_at = $1, fence = parcel_id", NOW - timedelta(hours=9)
-        )
-        yield connection
-
-
-def after(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
-
-
-async def rows_of(session: asyncpg.Connection) -> dict[int, dict[str, Any]]:
-    return {row["parcel_id"]: dict(row) for row in await session.fetch(ROWS)}
-
-
-async def test_a_claim_takes_the_most_urgent_and_a_quarter_of_the_others(
-    session: asyncpg.Connection, account: int
-) -> None:
-    dice, asked = random.Random(7), 0
-    for case in range(20):
-        limit = dice.choice([1, 4, 7, 12, 50])
-        paused = dice.choice([None, NOW - LEASE, after(30)])
-        await session.execute(
-            "UPDATE lane SET paused_until = $1, state = 'open' WHERE carrier_code = 'sandbox'",
-            paused,
-        )
-        await session.execute("UPDATE watch SET lease_until = NULL")
-        dues = dice.sample(range(-40 if case % 2 else -60, 40 if case % 2 else 0), PARCELS)
-        before = await rows_of(session)
-        ours = [number for number, row in before.items() if row["carrier_code"] == "sandbox"]
-        for number, due in zip(ours, dues, strict=True):
-            await session.execute(
-                "UPDATE watch SET urgency = $2, due_at = $3 WHERE parcel_id = $1",
-                *(number, dice.choice([0, 0, 1, 2, 3]), after(due)),
-            )
-        before = await rows_of(session)
-        ready = sorted(
-            (before[number] for number in ours if before[number]["due_at"] <= NOW),
-            key=lambda row: row["due_at"],
-        )
-        quarter = limit // 4 if limit > 3 else (asked + limit) // 4 - asked // 4
-        first = [row for row in ready if row["urgency"] > 0][:quarter]
-        others = sorted((row for row in ready if row not in first), key=lambda row: row["urgency"])
-        taken = {row["parcel_id"] for row in (first + others)[:limit]}
-        got = await session.fetch(
-            "SELECT * FROM claim_due($1, 'sandbox', $2, $3, 1)", account, limit, LEASE
-        )
-        assert {row["parcel_id"]: row["fence"] for row in got} == {
-            number: before[number]["fence"] + 1 for number in taken
-        }
-        lease = {"lease_until": NOW + LEASE, "due_at": NOW + LEASE}
-        assert await rows_of(session) == {
-            number: row | lease | {"fence": row["fence"] + 1} if number in taken else row
-            for number, row in before.items()
-        }
-        left = [before[n]["due_at"] if n not in taken else NOW + LEASE for n in ours]
-        assert await session.fetchval(TURN) == max(min(left), NOW, paused or NOW), case
-        asked += len(taken)
-    assert await session.fetchval("SELECT sum(checks) FROM check_day") == asked
 
 
 async def test_a_claim_tells_what_is_asked_and_closed_lanes_get_no_turn(

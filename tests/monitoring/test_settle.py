@@ -54,6 +54,7 @@ async def test_the_account_is_set_for_one_transaction(house: House) -> None:
             "SELECT renew_leases($1, '{}', '{}', interval '1 s')",
             "SELECT holds_fence($1, 1, 1)",
             "SELECT finish_checks($1, 'sandbox', '[]')",
+            "SELECT claim_due($1, 'sandbox', 1, interval '1 s', 1)",
         ):
             await connection.fetch(asked, house.account)
             left = "SELECT current_setting('milepost.account_id', true)"

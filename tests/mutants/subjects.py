@@ -71,12 +71,13 @@ SUBJECTS = (
         (
             Part(
                 (
-                    f"{ROWS}::test_a_claim_takes_the_most_urgent_and_a_quarter_of_the_others",
+                    "tests/monitoring/test_claim_model.py",
                     f"{ROWS}::test_a_claim_tells_what_is_asked_and_closed_lanes_get_no_turn",
                     f"{CLAIM}::test_twenty_claims_at_once_share_the_rows_out",
                     f"{CLAIM}::test_a_row_that_somebody_else_held_during_a_claim_keeps_its_lane_due",
                     # How far the index is read shows in nothing else.
                     "tests/monitoring/test_plans.py",
+                    ONE_TRANSACTION,
                 ),
                 sql=("claim_due",),
             ),
