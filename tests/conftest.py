@@ -111,7 +111,9 @@ def migrated_template(postgres: str) -> str:
 async def dsn(postgres: str, migrated_template: str) -> AsyncIterator[str]:
     """A fresh, migrated database of this test's own."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    # Copied as files: through the log, as by default, costs half as much again.
+    copied = f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY FILE_COPY"
+    await execute(postgres, copied)
     yield with_database(postgres, name)
     await execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -1,6 +1,6 @@
 """P15: no answer breaks a parser, makes it lose an event or find one that nobody told.
 
-Each parser is fed ``FUZZ_ANSWERS`` (200), or for ``FUZZ_SECONDS`` where that is set: its samples
+Each parser is fed ``FUZZ_ANSWERS`` (120), or for ``FUZZ_SECONDS`` where that is set: its samples
 mutated, cut, damaged, in other encodings, and with one field of one event spoilt.
 """
 
@@ -23,7 +23,7 @@ from milepost.carriers.registry import Carrier, Catalogue
 from milepost.carriers.samples import ReadsAnswers
 from milepost.errors import CarrierUnreachable
 
-ANSWERS = int(os.environ.get("FUZZ_ANSWERS", "200"))
+ANSWERS = int(os.environ.get("FUZZ_ANSWERS", "120"))
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 ASKABLE = [one for one in Catalogue.load() if one.can_be_asked and one.answering is None]
 WARMED_UP = 30

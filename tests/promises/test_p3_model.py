@@ -27,7 +27,7 @@ from milepost.tracking.events import Event
 from milepost.tracking.journey import Journey
 from milepost.tracking.telling import key_of
 
-RUNS = int(os.environ.get("MODEL_RUNS", "40"))
+RUNS = int(os.environ.get("MODEL_RUNS", "25"))
 STEPS = int(os.environ.get("MODEL_STEPS", "25"))
 pytestmark = [
     pytest.mark.promise,
@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 
-async def explore(house: House) -> list[str]:
+async def explore(house: House, runs: int = RUNS) -> list[str]:
     """Let Hypothesis play; what was wrong first."""
     loop, wrong = asyncio.get_running_loop(), list[str]()
 
@@ -45,7 +45,7 @@ async def explore(house: House) -> list[str]:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
     profile = chosen(
-        max_examples=RUNS,
+        max_examples=runs,
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
@@ -105,6 +105,6 @@ async def test_the_model_sees(
                 timeline, "key_of", lambda carrier, scan: f"{key_of(carrier, scan)}{scan.raw_text}"
             )
     async with open_house(dsn, account, settings, recorders=2, renders=renders) as house:
-        wrong = await explore(house)
+        wrong = await explore(house, max(RUNS, 40))
         keep(f"P3 model, planted: {fault}", first=wrong[:1])
         assert wrong
