@@ -46,15 +46,20 @@ async def test_of_many_at_once_one_does_the_work(app_pool: Pool, account: int) -
 
 
 async def test_who_fails_leaves_the_key_to_the_next(app_pool: Pool, account: int) -> None:
+    begun = asyncio.Event()
+
     async def failing() -> None:
         async with tenant(app_pool, account) as connection:
             assert await idempotency.begin(connection, account, "k", b"f") is None
+            begun.set()
             await asyncio.sleep(0.2)
             raise ConnectionError
 
-    failed, second = await asyncio.gather(
-        failing(), once(app_pool, account), return_exceptions=True
-    )
+    async def next_one() -> StoredAnswer | None:
+        await begun.wait()
+        return await once(app_pool, account)
+
+    failed, second = await asyncio.gather(failing(), next_one(), return_exceptions=True)
     assert isinstance(failed, ConnectionError)
     assert second is None
     assert await once(app_pool, account) == ANSWER

@@ -15,7 +15,7 @@ from tests.promises.house import House
 from tests.promises.scan_model import Model, Telling
 from tests.tracking.order_free import START, scan_at
 
-from milepost.db.pool import tenant
+from milepost.db.pool import retrying, tenant
 from milepost.errors import Conflict
 from milepost.parcels.stored import load
 from milepost.tracking.events import Event, Observation
@@ -191,7 +191,8 @@ def said(telling: Telling) -> Observation:
 
 async def differences(house: House, world: World) -> list[str]:
     """How the stored parcel differs from what the model makes of everything told."""
-    stored = (await load(house.pool, house.account, [world.parcel_id]))[world.parcel_id]
+    found = await retrying(lambda: load(house.pool, house.account, [world.parcel_id]))
+    stored = found[world.parcel_id]
     told = [(_scan_of(event), event) for event in stored.events if event.carrier_code]
     wrong, expected = [], world.model.scans()
     if sorted(scan for scan, _ in told) != expected:

@@ -10,7 +10,7 @@ from tests.promises.figures import keep
 from tests.promises.house import House, break_guard, open_house
 from tests.tracking.order_free import START, scan_at
 
-from milepost.db.pool import tenant
+from milepost.db.pool import retrying, tenant
 from milepost.parcels.stored import load
 from milepost.settings import Settings
 from milepost.tracking.events import Observation, Scan
@@ -56,7 +56,7 @@ def _again(scan: Scan, dice: random.Random) -> Scan:
 async def differences(house: House, parcel_id: int, told: Sequence[Observation]) -> list[str]:
     """How the stored parcel differs from what the model makes of everything told."""
     expected = {(scan.scan_class, scan.moment.home_minute) for one in told for scan in one.scans}
-    stored = (await load(house.pool, house.account, [parcel_id]))[parcel_id]
+    stored = (await retrying(lambda: load(house.pool, house.account, [parcel_id])))[parcel_id]
     found = [
         (event.scan_class, event.wording.moment.home_minute)
         for event in stored.events

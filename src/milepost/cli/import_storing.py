@@ -1,13 +1,14 @@
 """What becomes of the rows of an import: registered, or in a rehearsal only looked up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 from milepost.cli.import_sheets import Read
 from milepost.cli.parcels import Desk
+from milepost.db.pool import retrying
 from milepost.errors import Conflict, MilepostError
 from milepost.intake.patience import patiently
 from milepost.intake.verdicts import Verdict
@@ -90,7 +91,9 @@ class Registering:
         may have registered them and no more. What there is to say beside, row by row."""
         core, account_id = self._desk.core, self._desk.account_id
         there = [one.parcel_id for one in answers if isinstance(one, Conflict) and one.parcel_id]
-        known = await patiently(lambda: load(core.pool, account_id, there)) if there else {}
+        known: Mapping[int, StoredParcel] = {}
+        if there:
+            known = await patiently(lambda: retrying(lambda: load(core.pool, account_id, there)))
         turns = asyncio.Semaphore(RECORDED_AT_ONCE)
 
         async def record(one: Asked, answer: Registered | Conflict) -> str:
