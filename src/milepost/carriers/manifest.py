@@ -186,7 +186,8 @@ class Manifest:
     feeds: tuple[Feed, ...] = ()
     push: Push | None = None
     changes: Changes | None = None
-    files: FileForm = _NO_FILES
+    # Not as a default, which would be copied for every manifest.
+    files: FileForm = field(default_factory=lambda: _NO_FILES)
     simulated: bool = False
     stories: str = ""
     checked_on: date | None = None
