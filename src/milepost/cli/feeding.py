@@ -14,7 +14,7 @@ import typer
 
 from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json
 from milepost.cli.import_progress import progress
-from milepost.cli.imports import EXIT_REFUSED
+from milepost.cli.imports import EXIT_REFUSED, opened
 from milepost.cli.parcels import open_desk
 from milepost.errors import ConfigurationError, FileUnreadable
 from milepost.intake.csv_rows import Counted
@@ -84,11 +84,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
                 copy.write(block)
             yield cast(BinaryIO, copy)
         return
-    try:
-        source = Path(file).open("rb")  # noqa: SIM115 closed below
-    except OSError as error:
-        raise ConfigurationError(f"{file} can't be read: {error.strerror}") from error
-    with source:
+    with opened(file) as source:
         if not source.seekable():
             raise ConfigurationError(f"{file} is no file; give it on standard input")
         yield source

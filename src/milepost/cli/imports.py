@@ -113,7 +113,7 @@ def import_parcels(
         notify=notify,
     )
     started = time.monotonic()
-    with _opened(file) as source:
+    with opened(file) as source:
         counted, beside = asyncio.run(_import(source, wish))
     summary = {
         "rows": counted.total(),
@@ -134,7 +134,8 @@ def import_parcels(
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
+def opened(file: str) -> Iterator[BinaryIO]:
+    """A file, or standard input for ``-``. ConfigurationError where it can't be read."""
     if file == "-":
         yield sys.stdin.buffer
         return

@@ -35,7 +35,10 @@ SET seen = unmapped_code.seen + excluded.seen, last_seen_at = now()
 """
 _ACCEPTED = "SELECT carrier_code, raw_code FROM unmapped_code WHERE accepted_at IS NOT NULL"
 _ACCEPT = """
-UPDATE unmapped_code SET accepted_at = now() WHERE carrier_code = $1 AND raw_code = $2
+UPDATE unmapped_code u SET accepted_at = now()
+FROM unnest($1::text[], $2::text[]) AS t (carrier_code, raw_code)
+WHERE u.carrier_code = t.carrier_code AND u.raw_code = t.raw_code
+RETURNING u.carrier_code, u.raw_code
 """
 
 log = structlog.get_logger(__name__)
@@ -118,10 +121,12 @@ class UnmappedCodes:
 async def accept_codes(pool: Pool, codes: Sequence[tuple[str, str]]) -> list[str]:
     """Take these (carrier, code) for known though no rule maps them; the codes that nobody met are
     given back. As the admin role."""
-    missing = []
-    for carrier_code, raw_code in codes:
-        kept = kept_code(raw_code)
-        done = await retrying(lambda kept=kept: pool.execute(_ACCEPT, carrier_code, kept))  # type: ignore[misc]  # noqa: B023
-        if done == "UPDATE 0":
-            missing.append(raw_code)
-    return missing
+    carriers = [carrier_code for carrier_code, _ in codes]
+    kept = [kept_code(raw_code) for _, raw_code in codes]
+    rows = await retrying(lambda: pool.fetch(_ACCEPT, carriers, kept))
+    met = {(row["carrier_code"], row["raw_code"]) for row in rows}
+    return [
+        raw_code
+        for carrier_code, raw_code in codes
+        if (carrier_code, kept_code(raw_code)) not in met
+    ]
