@@ -39,6 +39,15 @@ TENANT = {
     "intake_turn",
     "feed",
     "carrier_hour",
+    "connection",
+    "subscription",
+    "delivery_lane",
+    "feed_head",
+    "feed_event",
+    "told_status",
+    "message",
+    "delivery",
+    "delivery_attempt",
 }
 PLATFORM = {
     "installation",
@@ -53,10 +62,16 @@ PLATFORM = {
     "alembic_version",
 }
 
-# What need not start with the account: the three hot indexes that may start with a time (whose turn
-# is it, whose deadline, and who was told something, over all accounts: of tables that are small),
-# and words that each begin with their account.
-OTHER_INDEXES = {"lane_turn", "lane_deadline", "intake_turn_at", "parcel_search_words"}
+# What need not start with the account: the four hot indexes that may start with a time (whose turn
+# is it, whose deadline, who was told something, who is to be told something, over all accounts: of
+# tables that are small), and words that each begin with their account.
+OTHER_INDEXES = {
+    "lane_turn",
+    "lane_deadline",
+    "intake_turn_at",
+    "delivery_lane_turn",
+    "parcel_search_words",
+}
 
 VOLATILE = {"clock_timestamp", "random", "nextval", "gen_random_uuid", "timeofday"}
 NEVER_CALLED = {

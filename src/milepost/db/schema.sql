@@ -260,14 +260,19 @@ BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     RETURN QUERY
     WITH due AS (
-        SELECT p.push_id FROM push_payload p
+        SELECT p.push_id, p.due_at, octet_length(p.payload) AS bytes FROM push_payload p
         WHERE p.account_id = p_account AND p.due_at <= now()
         ORDER BY p.due_at LIMIT p_limit
         FOR UPDATE SKIP LOCKED
+    ), piled AS (
+        SELECT d.push_id, d.bytes, sum(d.bytes) OVER (ORDER BY d.due_at, d.push_id) AS pile
+        FROM due d
+    ), fitting AS (
+        SELECT l.push_id FROM piled l WHERE l.pile <= 8 * 1024 * 1024 OR l.pile = l.bytes
     )
     UPDATE push_payload p SET due_at = now() + p_lease, tries = p.tries + 1, fence = p.fence + 1
-    FROM due d
-    WHERE p.account_id = p_account AND p.push_id = d.push_id
+    FROM fitting f
+    WHERE p.account_id = p_account AND p.push_id = f.push_id
     RETURNING p.push_id, p.carrier_code, p.source, p.received_at, p.headers, p.payload, p.tries,
               p.fence;
 END
@@ -656,7 +661,8 @@ BEGIN
     WHERE s.account_id = p_account AND s.push_secret_id = p_secret AND s.revoked_at IS NULL
       AND coalesce(s.last_pushed_at < now() - interval '1 minute', true);
     INSERT INTO push_payload (account_id, carrier_code, source, headers, payload)
-    SELECT s.account_id, s.carrier_code, 'push', p_headers, p_payload
+    SELECT s.account_id, s.carrier_code, CASE s.form WHEN 'milepost' THEN 'own' ELSE 'push' END,
+           p_headers, p_payload
     FROM push_secret s
     WHERE s.account_id = p_account AND s.push_secret_id = p_secret AND s.revoked_at IS NULL
     RETURNING push_id INTO new_id;
@@ -862,6 +868,21 @@ BEGIN
         END IF;
     END LOOP;
     RETURN made;
+END
+$$;
+
+CREATE FUNCTION public.outbox_accounts(p_after bigint, p_most integer) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    account bigint := p_after;
+BEGIN
+    FOR turn IN 1..p_most LOOP
+        SELECT o.account_id INTO account FROM outbox o
+        WHERE o.account_id > account ORDER BY o.account_id LIMIT 1;
+        EXIT WHEN account IS NULL;
+        RETURN NEXT account;
+    END LOOP;
 END
 $$;
 
@@ -1076,6 +1097,21 @@ BEGIN
         retry_after := retry_after
             || array_fill(last_second, ARRAY[p_denied - cardinality(retry_after)]);
     END IF;
+END
+$$;
+
+CREATE FUNCTION public.push_address_of(p_account bigint, p_hashes bytea[]) RETURNS TABLE(push_secret_id bigint, carrier_code text, form text, proof text, sealed bytea, secret_hash bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT s.push_secret_id, s.carrier_code, s.form, s.proof, s.sealed, s.secret_hash
+    FROM push_secret s
+    JOIN account a ON a.account_id = s.account_id
+    WHERE s.account_id = p_account AND s.secret_hash = ANY (p_hashes)
+      AND s.revoked_at IS NULL AND a.status = 'active';
 END
 $$;
 
@@ -1999,6 +2035,16 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.waiting_push_bytes(p_account bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN (SELECT coalesce(sum(octet_length(p.payload)), 0) FROM push_payload p
+            WHERE p.account_id = p_account AND p.due_at < 'infinity' AND p.state = 'waiting');
+END
+$$;
+
 CREATE FUNCTION public.wake_lane(p_account bigint, p_carrier text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -2060,6 +2106,7 @@ CREATE TABLE public.api_key (
     v2_order text DEFAULT 'newest'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
+    integration_id bigint,
     CONSTRAINT api_key_v2_order_check CHECK ((v2_order = ANY (ARRAY['newest'::text, 'oldest'::text])))
 );
 
@@ -2167,6 +2214,35 @@ WITH (fillfactor='80');
 
 ALTER TABLE ONLY public.check_day FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.connection (
+    account_id bigint NOT NULL,
+    connection_id bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    form text NOT NULL COLLATE pg_catalog."C",
+    name text DEFAULT ''::text NOT NULL,
+    url text DEFAULT ''::text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    sealed bytea,
+    signing_key bytea,
+    former_key bytea,
+    former_key_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT connection_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'klaviyo'::text, 'integration'::text, 'email'::text])))
+);
+
+ALTER TABLE ONLY public.connection FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.connection_connection_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.connection_connection_id_seq OWNED BY public.connection.connection_id;
+
 CREATE TABLE public.contract (
     account_id bigint NOT NULL,
     carrier_code text NOT NULL COLLATE pg_catalog."C",
@@ -2183,6 +2259,85 @@ CREATE SEQUENCE public.contract_contract_id_seq
     CACHE 1;
 
 ALTER SEQUENCE public.contract_contract_id_seq OWNED BY public.contract.contract_id;
+
+CREATE TABLE public.delivery (
+    account_id bigint NOT NULL,
+    delivery_id bigint NOT NULL,
+    connection_id bigint NOT NULL,
+    message_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY public.delivery FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.delivery_attempt (
+    account_id bigint NOT NULL,
+    delivery_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    connection_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    status integer,
+    milliseconds integer NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    request_headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    answer bytea DEFAULT '\x'::bytea NOT NULL
+)
+PARTITION BY RANGE (started_at);
+
+ALTER TABLE ONLY public.delivery_attempt FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.delivery_attempt_rest (
+    account_id bigint CONSTRAINT delivery_attempt_account_id_not_null NOT NULL,
+    delivery_id bigint CONSTRAINT delivery_attempt_delivery_id_not_null NOT NULL,
+    attempt integer CONSTRAINT delivery_attempt_attempt_not_null NOT NULL,
+    started_at timestamp with time zone CONSTRAINT delivery_attempt_started_at_not_null NOT NULL,
+    connection_id bigint CONSTRAINT delivery_attempt_connection_id_not_null NOT NULL,
+    parcel_id bigint CONSTRAINT delivery_attempt_parcel_id_not_null NOT NULL,
+    outcome text CONSTRAINT delivery_attempt_outcome_not_null NOT NULL COLLATE pg_catalog."C",
+    status integer,
+    milliseconds integer CONSTRAINT delivery_attempt_milliseconds_not_null NOT NULL,
+    error text DEFAULT ''::text CONSTRAINT delivery_attempt_error_not_null NOT NULL,
+    request_headers jsonb DEFAULT '{}'::jsonb CONSTRAINT delivery_attempt_request_headers_not_null NOT NULL,
+    answer bytea DEFAULT '\x'::bytea CONSTRAINT delivery_attempt_answer_not_null NOT NULL
+);
+
+CREATE SEQUENCE public.delivery_delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.delivery_delivery_id_seq OWNED BY public.delivery.delivery_id;
+
+CREATE TABLE public.delivery_lane (
+    account_id bigint NOT NULL,
+    connection_id bigint NOT NULL,
+    turn_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL COLLATE pg_catalog."C",
+    reason text DEFAULT ''::text NOT NULL,
+    lease_until timestamp with time zone,
+    fence bigint DEFAULT 0 NOT NULL,
+    wakes bigint DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    breaker_until timestamp with time zone,
+    failing_since timestamp with time zone,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    CONSTRAINT delivery_lane_state_check CHECK ((state = ANY (ARRAY['open'::text, 'paused'::text, 'disabled'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.delivery_lane FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.erasure (
     account_id bigint NOT NULL,
@@ -2221,6 +2376,27 @@ CREATE TABLE public.feed (
 );
 
 ALTER TABLE ONLY public.feed FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.feed_event (
+    account_id bigint NOT NULL,
+    feed_seq bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    sequence integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    body bytea
+);
+
+ALTER TABLE ONLY public.feed_event FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.feed_head (
+    account_id bigint NOT NULL,
+    feed_seq bigint DEFAULT 0 NOT NULL,
+    kept_from bigint DEFAULT 1 NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.feed_head FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.host_route (
     host text NOT NULL COLLATE pg_catalog."C",
@@ -2288,6 +2464,30 @@ CREATE TABLE public.lane_history (
 );
 
 ALTER TABLE ONLY public.lane_history FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.message (
+    account_id bigint NOT NULL,
+    message_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    sequence integer DEFAULT 0 NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    form text NOT NULL COLLATE pg_catalog."C",
+    body bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY public.message ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.message FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.message_message_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.message_message_id_seq OWNED BY public.message.message_id;
 
 CREATE TABLE public.operator_credential (
     carrier_code text NOT NULL COLLATE pg_catalog."C",
@@ -2421,7 +2621,8 @@ CREATE TABLE public.push_secret (
     sealed bytea,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
-    last_pushed_at timestamp with time zone
+    last_pushed_at timestamp with time zone,
+    form text DEFAULT 'carrier'::text NOT NULL COLLATE pg_catalog."C"
 );
 
 ALTER TABLE ONLY public.push_secret FORCE ROW LEVEL SECURITY;
@@ -2471,6 +2672,37 @@ CREATE TABLE public.raw_payload_rest (
     payload bytea CONSTRAINT raw_payload_payload_not_null NOT NULL
 );
 ALTER TABLE ONLY public.raw_payload_rest ALTER COLUMN payload SET STORAGE EXTERNAL;
+
+CREATE TABLE public.subscription (
+    account_id bigint NOT NULL,
+    subscription_id bigint NOT NULL,
+    connection_id bigint NOT NULL,
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    is_active boolean DEFAULT true NOT NULL,
+    filters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.subscription FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE public.subscription_subscription_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.subscription_subscription_id_seq OWNED BY public.subscription.subscription_id;
+
+CREATE TABLE public.told_status (
+    account_id bigint NOT NULL,
+    parcel_id bigint NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='90');
+
+ALTER TABLE ONLY public.told_status FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.tracked_number (
     account_id bigint NOT NULL,
@@ -2528,6 +2760,8 @@ WITH (fillfactor='80');
 
 ALTER TABLE ONLY public.watch FORCE ROW LEVEL SECURITY;
 
+ALTER TABLE ONLY public.delivery_attempt ATTACH PARTITION public.delivery_attempt_rest DEFAULT;
+
 ALTER TABLE ONLY public.raw_payload ATTACH PARTITION public.raw_payload_rest DEFAULT;
 
 ALTER TABLE ONLY public.account ALTER COLUMN account_id SET DEFAULT nextval('public.account_account_id_seq'::regclass);
@@ -2536,7 +2770,13 @@ ALTER TABLE ONLY public.api_key ALTER COLUMN key_id SET DEFAULT nextval('public.
 
 ALTER TABLE ONLY public.audit ALTER COLUMN audit_id SET DEFAULT nextval('public.audit_audit_id_seq'::regclass);
 
+ALTER TABLE ONLY public.connection ALTER COLUMN connection_id SET DEFAULT nextval('public.connection_connection_id_seq'::regclass);
+
 ALTER TABLE ONLY public.contract ALTER COLUMN contract_id SET DEFAULT nextval('public.contract_contract_id_seq'::regclass);
+
+ALTER TABLE ONLY public.delivery ALTER COLUMN delivery_id SET DEFAULT nextval('public.delivery_delivery_id_seq'::regclass);
+
+ALTER TABLE ONLY public.message ALTER COLUMN message_id SET DEFAULT nextval('public.message_message_id_seq'::regclass);
 
 ALTER TABLE ONLY public.outbox ALTER COLUMN outbox_id SET DEFAULT nextval('public.outbox_outbox_id_seq'::regclass);
 
@@ -2545,6 +2785,8 @@ ALTER TABLE ONLY public.parcel ALTER COLUMN parcel_id SET DEFAULT nextval('publi
 ALTER TABLE ONLY public.push_payload ALTER COLUMN push_id SET DEFAULT nextval('public.push_payload_push_id_seq'::regclass);
 
 ALTER TABLE ONLY public.push_secret ALTER COLUMN push_secret_id SET DEFAULT nextval('public.push_secret_push_secret_id_seq'::regclass);
+
+ALTER TABLE ONLY public.subscription ALTER COLUMN subscription_id SET DEFAULT nextval('public.subscription_subscription_id_seq'::regclass);
 
 ALTER TABLE ONLY public.access_token
     ADD CONSTRAINT access_token_pkey PRIMARY KEY (account_id, token_hash);
@@ -2582,8 +2824,23 @@ ALTER TABLE ONLY public.carrier_pause
 ALTER TABLE ONLY public.check_day
     ADD CONSTRAINT check_day_pkey PRIMARY KEY (account_id, day, carrier_code);
 
+ALTER TABLE ONLY public.connection
+    ADD CONSTRAINT connection_pkey PRIMARY KEY (account_id, connection_id);
+
 ALTER TABLE ONLY public.contract
     ADD CONSTRAINT contract_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.delivery_attempt
+    ADD CONSTRAINT delivery_attempt_pkey PRIMARY KEY (account_id, delivery_id, attempt, started_at);
+
+ALTER TABLE ONLY public.delivery_attempt_rest
+    ADD CONSTRAINT delivery_attempt_rest_pkey PRIMARY KEY (account_id, delivery_id, attempt, started_at);
+
+ALTER TABLE ONLY public.delivery_lane
+    ADD CONSTRAINT delivery_lane_pkey PRIMARY KEY (account_id, connection_id);
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (account_id, delivery_id);
 
 ALTER TABLE ONLY public.erasure
     ADD CONSTRAINT erasure_pkey PRIMARY KEY (account_id, parcel_id);
@@ -2593,6 +2850,12 @@ ALTER TABLE ONLY public.event
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (account_id, parcel_id, sequence);
+
+ALTER TABLE ONLY public.feed_event
+    ADD CONSTRAINT feed_event_pkey PRIMARY KEY (account_id, feed_seq);
+
+ALTER TABLE ONLY public.feed_head
+    ADD CONSTRAINT feed_head_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.feed
     ADD CONSTRAINT feed_pkey PRIMARY KEY (account_id, carrier_code);
@@ -2617,6 +2880,9 @@ ALTER TABLE ONLY public.lane_history
 
 ALTER TABLE ONLY public.lane
     ADD CONSTRAINT lane_pkey PRIMARY KEY (account_id, carrier_code);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (account_id, message_id);
 
 ALTER TABLE ONLY public.operator_credential
     ADD CONSTRAINT operator_credential_pkey PRIMARY KEY (carrier_code);
@@ -2651,6 +2917,12 @@ ALTER TABLE ONLY public.raw_payload
 ALTER TABLE ONLY public.raw_payload_rest
     ADD CONSTRAINT raw_payload_rest_pkey PRIMARY KEY (account_id, parcel_id, fetched_at);
 
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (account_id, subscription_id);
+
+ALTER TABLE ONLY public.told_status
+    ADD CONSTRAINT told_status_pkey PRIMARY KEY (account_id, parcel_id);
+
 ALTER TABLE ONLY public.tracked_number
     ADD CONSTRAINT tracked_number_pkey PRIMARY KEY (account_id, parcel_id, kind, number_key);
 
@@ -2670,7 +2942,27 @@ CREATE INDEX access_token_expiry ON public.access_token USING btree (account_id,
 
 CREATE INDEX audit_parcel ON public.audit USING btree (account_id, parcel_id, audit_id);
 
+CREATE INDEX delivery_attempt_connection ON ONLY public.delivery_attempt USING btree (account_id, connection_id, started_at DESC);
+
+CREATE INDEX delivery_attempt_parcel ON ONLY public.delivery_attempt USING btree (account_id, parcel_id);
+
+CREATE INDEX delivery_attempt_rest_account_id_connection_id_started_at_idx ON public.delivery_attempt_rest USING btree (account_id, connection_id, started_at DESC);
+
+CREATE INDEX delivery_attempt_rest_account_id_parcel_id_idx ON public.delivery_attempt_rest USING btree (account_id, parcel_id);
+
+CREATE INDEX delivery_due ON public.delivery USING btree (account_id, connection_id, due_at) WHERE (state = 'pending'::text);
+
+CREATE INDEX delivery_lane_turn ON public.delivery_lane USING btree (turn_at) WHERE (state = 'open'::text);
+
+CREATE INDEX delivery_message ON public.delivery USING btree (account_id, message_id);
+
+CREATE INDEX delivery_of_connection ON public.delivery USING btree (account_id, connection_id, delivery_id DESC);
+
+CREATE INDEX delivery_order ON public.delivery USING btree (account_id, connection_id, parcel_id, delivery_id) WHERE (state = 'pending'::text);
+
 CREATE INDEX event_unmapped ON public.event USING btree (account_id, carrier_code, raw_code, recorded_at) WHERE ((fact #>> '{told,reading,0}'::text[]) = 'unknown'::text);
+
+CREATE INDEX feed_event_parcel ON public.feed_event USING btree (account_id, parcel_id);
 
 CREATE INDEX idempotency_key_age ON public.idempotency_key USING btree (account_id, created_at);
 
@@ -2681,6 +2973,10 @@ CREATE INDEX intake_turn_at ON public.intake_turn USING btree (turn_at);
 CREATE INDEX lane_deadline ON public.lane USING btree (deadline_at);
 
 CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
+
+CREATE INDEX message_created ON public.message USING btree (account_id, created_at);
+
+CREATE INDEX message_parcel ON public.message USING btree (account_id, parcel_id);
 
 CREATE INDEX parcel_active ON public.parcel USING btree (account_id, created_at, parcel_id) WHERE (ended_at IS NULL);
 
@@ -2704,6 +3000,8 @@ CREATE INDEX parcel_updated ON public.parcel USING btree (account_id, updated_at
 
 CREATE INDEX push_payload_due ON public.push_payload USING btree (account_id, due_at);
 
+CREATE INDEX subscription_connection ON public.subscription USING btree (account_id, connection_id);
+
 CREATE UNIQUE INDEX tracked_number_current ON public.tracked_number USING btree (account_id, carrier_code, number_key) WHERE (is_current AND (kind = 'number'::text));
 
 CREATE INDEX tracked_number_lookup ON public.tracked_number USING btree (account_id, number_key, parcel_id DESC);
@@ -2711,6 +3009,12 @@ CREATE INDEX tracked_number_lookup ON public.tracked_number USING btree (account
 CREATE INDEX watch_deadline ON public.watch USING btree (account_id, carrier_code, next_deadline_at) WHERE (next_deadline_at < 'infinity'::timestamp with time zone);
 
 CREATE INDEX watch_due ON public.watch USING btree (account_id, carrier_code, urgency, due_at);
+
+ALTER INDEX public.delivery_attempt_connection ATTACH PARTITION public.delivery_attempt_rest_account_id_connection_id_started_at_idx;
+
+ALTER INDEX public.delivery_attempt_parcel ATTACH PARTITION public.delivery_attempt_rest_account_id_parcel_id_idx;
+
+ALTER INDEX public.delivery_attempt_pkey ATTACH PARTITION public.delivery_attempt_rest_pkey;
 
 ALTER INDEX public.raw_payload_pkey ATTACH PARTITION public.raw_payload_rest_pkey;
 
@@ -2720,11 +3024,23 @@ ALTER TABLE ONLY public.access_token
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id);
 
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_account_id_connection_id_fkey FOREIGN KEY (account_id, connection_id) REFERENCES public.connection(account_id, connection_id);
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_account_id_message_id_fkey FOREIGN KEY (account_id, message_id) REFERENCES public.message(account_id, message_id);
+
+ALTER TABLE ONLY public.delivery_lane
+    ADD CONSTRAINT delivery_lane_account_id_connection_id_fkey FOREIGN KEY (account_id, connection_id) REFERENCES public.connection(account_id, connection_id);
+
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
 
 ALTER TABLE ONLY public.parcel_search
     ADD CONSTRAINT parcel_search_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_account_id_connection_id_fkey FOREIGN KEY (account_id, connection_id) REFERENCES public.connection(account_id, connection_id);
 
 ALTER TABLE ONLY public.tracked_number
     ADD CONSTRAINT tracked_number_account_id_parcel_id_fkey FOREIGN KEY (account_id, parcel_id) REFERENCES public.parcel(account_id, parcel_id);
@@ -2742,6 +3058,8 @@ CREATE POLICY admin_api_key ON public.api_key TO milepost_admin USING (true);
 
 CREATE POLICY admin_carrier_hour ON public.carrier_hour FOR SELECT TO milepost_admin USING (true);
 
+CREATE POLICY admin_delivery_lane ON public.delivery_lane TO milepost_admin USING (true);
+
 CREATE POLICY admin_intake_turn ON public.intake_turn TO milepost_admin USING (true);
 
 CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
@@ -2758,13 +3076,25 @@ ALTER TABLE public.carrier_hour ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.check_day ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.connection ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.contract ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.delivery ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.delivery_attempt ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.delivery_lane ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.feed ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.feed_event ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.feed_head ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.idempotency_key ENABLE ROW LEVEL SECURITY;
 
@@ -2773,6 +3103,8 @@ ALTER TABLE public.intake_turn ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.lane ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.lane_history ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.message ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
@@ -2790,13 +3122,25 @@ CREATE POLICY own_account ON public.carrier_hour USING ((account_id = (NULLIF(cu
 
 CREATE POLICY own_account ON public.check_day USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
+CREATE POLICY own_account ON public.connection USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
 CREATE POLICY own_account ON public.contract USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.delivery USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.delivery_attempt USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.delivery_lane USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.erasure USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.event USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.feed USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.feed_event USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.feed_head USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.idempotency_key USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2805,6 +3149,8 @@ CREATE POLICY own_account ON public.intake_turn USING ((account_id = (NULLIF(cur
 CREATE POLICY own_account ON public.lane USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.lane_history USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.message USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.outbox USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2821,6 +3167,10 @@ CREATE POLICY own_account ON public.push_secret USING ((account_id = (NULLIF(cur
 CREATE POLICY own_account ON public.rate_window USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.raw_payload USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.subscription USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.told_status USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.tracked_number USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -2844,6 +3194,10 @@ ALTER TABLE public.rate_window ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.raw_payload ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.told_status ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.tracked_number ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_day ENABLE ROW LEVEL SECURITY;
@@ -2852,11 +3206,15 @@ ALTER TABLE public.usage_mark ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.watch ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY worker_delivery_lane ON public.delivery_lane TO milepost_worker USING (true);
+
 CREATE POLICY worker_forgets_old_audit ON public.audit AS RESTRICTIVE FOR DELETE TO milepost_worker USING ((at < (now() - '30 days'::interval)));
 
 CREATE POLICY worker_intake_turn ON public.intake_turn TO milepost_worker USING (true);
 
 CREATE POLICY worker_lane ON public.lane TO milepost_worker USING (true);
+
+CREATE POLICY worker_outbox ON public.outbox FOR SELECT TO milepost_worker USING (true);
 
 REVOKE ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_app;
@@ -2896,6 +3254,10 @@ GRANT ALL ON FUNCTION public.lane_ages(p_most integer) TO milepost_admin;
 REVOKE ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) TO milepost_worker;
 GRANT ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.outbox_accounts(p_after bigint, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.outbox_accounts(p_after bigint, p_most integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.outbox_accounts(p_after bigint, p_most integer) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.outbox_age(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.outbox_age(p_most integer) TO milepost_admin;
@@ -2965,6 +3327,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.check_day TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.check_day TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.check_day TO milepost_admin;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.connection TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.connection TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.connection TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.connection_connection_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.connection_connection_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.connection_connection_id_seq TO milepost_admin;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_admin;
@@ -2972,6 +3342,22 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contract TO milepost_admin;
 GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_app;
 GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_worker;
 GRANT USAGE ON SEQUENCE public.contract_contract_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_attempt TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_attempt TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_attempt TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.delivery_delivery_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.delivery_delivery_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.delivery_delivery_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_lane TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_lane TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivery_lane TO milepost_admin;
 
 GRANT SELECT,INSERT ON TABLE public.erasure TO milepost_app;
 GRANT SELECT,INSERT ON TABLE public.erasure TO milepost_worker;
@@ -2984,6 +3370,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event TO milepost_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed_event TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed_event TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed_event TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed_head TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed_head TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.feed_head TO milepost_admin;
 
 GRANT SELECT ON TABLE public.host_route TO milepost_app;
 GRANT SELECT ON TABLE public.host_route TO milepost_worker;
@@ -3012,6 +3406,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.message_message_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.message_message_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.message_message_id_seq TO milepost_admin;
 
 GRANT SELECT ON TABLE public.operator_credential TO milepost_app;
 GRANT SELECT ON TABLE public.operator_credential TO milepost_worker;
@@ -3064,6 +3466,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_window TO milepost_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.raw_payload TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.raw_payload TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.raw_payload TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscription TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscription TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscription TO milepost_admin;
+
+GRANT USAGE ON SEQUENCE public.subscription_subscription_id_seq TO milepost_app;
+GRANT USAGE ON SEQUENCE public.subscription_subscription_id_seq TO milepost_worker;
+GRANT USAGE ON SEQUENCE public.subscription_subscription_id_seq TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.told_status TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.told_status TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.told_status TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_number TO milepost_worker;
