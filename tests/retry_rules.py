@@ -5,7 +5,7 @@ inside ``retrying(...)``, or in a function that is only ever called from there.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -39,10 +39,16 @@ class Place:
     """Whether the innermost of those functions is a method."""
     said: str = ""
     """For a use: what stood before the dot."""
+    lent: bool = False
+    """For a use: whether it is a call on a connection, which its caller has from a transaction."""
+
+    @property
+    def function(self) -> str:
+        return f"{self.module} {'.'.join(self.names) or 'module'}"
 
     @property
     def where(self) -> str:
-        return f"{self.module}:{self.line} {'.'.join(self.names) or 'module'}"
+        return self.function.replace(" ", f":{self.line} ", 1)
 
 
 @dataclass
@@ -57,9 +63,17 @@ class Source:
     """(module, name in it) -> where it comes from, dotted."""
 
 
-def _is_pool(node: ast.expr) -> bool:
+def _ends(node: ast.expr, word: str) -> bool:
     name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-    return name.lstrip("_").endswith("pool")
+    return str(name).endswith(word)
+
+
+def _is_pool(node: ast.expr) -> bool:
+    return _ends(node, "pool")
+
+
+def _is_connection(node: ast.expr) -> bool:
+    return _ends(node, "conn") or _ends(node, "connection")
 
 
 def _called(node: ast.Call) -> str:
@@ -75,11 +89,13 @@ class _Reader(ast.NodeVisitor):
         self.in_class = False
         self.guards = 0
         self.tenants = 0
+        self.lends = False
 
     def _place(self, node: ast.AST, said: str = "") -> Place:
         line = getattr(node, "lineno", 0)
         method = bool(self.methods and self.methods[-1])
-        return Place(self.module, line, tuple(self.names), self.guards > 0, method, said)
+        names, guarded = tuple(self.names), self.guards > 0
+        return Place(self.module, line, names, guarded, method, said, self.lends)
 
     def _function(self, node: FunctionNode) -> None:
         # What is inside runs when it is called, not where it is written.
@@ -139,7 +155,9 @@ class _Reader(ast.NodeVisitor):
         )
         if asks or _called(node) == TENANT:
             self.source.asks.append(self._place(node))
+        self.lends = any(map(_is_connection, node.args[:1]))
         self.visit(node.func)
+        self.lends = False
         self.guards += retry
         for part in (*node.args, *(keyword.value for keyword in node.keywords)):
             self.visit(part)
@@ -162,21 +180,28 @@ def read(files: Sequence[tuple[str, str]]) -> Source:
     return source
 
 
-def unguarded(source: Source) -> Iterator[str]:
-    """Every place that asks the database and would not ask again."""
+def unguarded(source: Source, lent: Collection[str] = ()) -> Iterator[str]:
+    """Every place that asks the database and would not ask again.
+
+    ``lent``: functions ("module function") that may be given the connection of a caller's
+    transaction. That is the caller's to repeat; any other use of them must stand under retrying.
+    """
     for place in source.asks:
-        if not _safe(source, place, frozenset()):
+        if not _safe(source, place, lent, frozenset()):
             yield f"{place.where} asks without retrying"
 
 
-def _safe(source: Source, place: Place, seen: frozenset[str]) -> bool:
+def _safe(source: Source, place: Place, lent: Collection[str], seen: frozenset[str]) -> bool:
     if place.guarded:
         return True
     if not place.names or place.names[-1] in seen:
         return False
     name = place.names[-1]
     uses = [use for use in source.uses.get(name, ()) if _same(source, use, place)]
-    return bool(uses) and all(_safe(source, use, seen | {name}) for use in uses)
+    return bool(uses) and all(
+        (use.lent and place.function in lent) or _safe(source, use, lent, seen | {name})
+        for use in uses
+    )
 
 
 def _same(source: Source, use: Place, place: Place) -> bool:

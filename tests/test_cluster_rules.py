@@ -20,12 +20,8 @@ from tests.test_schema_rules import OVER_ACCOUNTS
 
 FUNCTIONS_OVER_ACCOUNTS = {where.split(": ")[1] for where in OVER_ACCOUNTS}
 
-# Asked in somebody else's transaction, or under somebody else's retrying: what the tree can't show.
-ASKED_BY_OTHERS = {
-    "db/pool.py tenant": "is the transaction that others repeat",
-    "parcels/stored.py load": "also in a caller's transaction, which the caller repeats",
-    "parcels/documents.py _checks": "also in a caller's transaction, which the caller repeats",
-}
+# Also asked on the connection of a caller's transaction, which the caller repeats.
+LENT = {"parcels/stored.py load", "parcels/documents.py _checks"}
 # What says BEGIN itself. Everybody else's transactions are of one account: db.pool.tenant.
 OWN_TRANSACTIONS = {
     "db/pool.py",
@@ -170,9 +166,7 @@ def of(*texts: str) -> Source:
 
 
 def test_every_statement_is_repeated_when_postgresql_asks_for_that() -> None:
-    found = list(unguarded(read(python_sources(SOURCE))))
-    stray = [f for f in found if re.sub(r":\d+ (\S+) asks.*", r" \1", f) not in ASKED_BY_OTHERS]
-    assert stray == []
+    assert list(unguarded(read(python_sources(SOURCE)), LENT)) == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +206,20 @@ def test_a_function_is_safe_only_if_every_caller_is() -> None:
     namesake = "from milepost.other import write\nasync def f():\n await write(1)"
     assert list(unguarded(of(home, guarded, namesake))) == []
     assert list(unguarded(of(home, guarded, bare))) != []
+
+
+def test_what_is_lent_a_connection_is_repeated_wherever_it_has_a_pool() -> None:
+    home = "async def load(pool):\n await pool.fetch('x')"
+    call = "from milepost.m0 import load\nasync def f():\n await {}"
+    for text, seen in (
+        (call.format("load(conn)"), False),
+        (call.format("retrying(lambda: load(core.pool))"), False),
+        # Patience with a database that is away repeats no serialization error.
+        (call.format("patiently(lambda: load(core.pool))"), True),
+        (call.format("patiently(lambda: retrying(lambda: load(core.pool)))"), False),
+    ):
+        assert bool(list(unguarded(of(home, text), {"m0.py load"}))) is seen, text
+    assert list(unguarded(of(home, call.format("load(conn)")))), "nobody said it may be lent"
 
 
 def test_no_transaction_spans_two_accounts() -> None:
