@@ -65,6 +65,7 @@ SELECT create_distributed_function('claim_feed(bigint,text,timestamp with time z
 SELECT create_distributed_function('claim_pushes(bigint,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_watches(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('contract_of(bigint,text)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('deliver_to(bigint,bigint[],bigint[],bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_push(bigint,bigint,bigint,text,text,text[],double precision)', 'p_account', colocate_with => 'account');
@@ -109,6 +110,7 @@ SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp wit
 SELECT create_distributed_function('search_parcels(bigint,tsquery,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('tell(bigint,bigint[],bigint[],integer[],text[],text[],text[],bytea[],bigint[],integer[],text[],timestamp with time zone[],integer[],bigint[],integer[],bigint[],text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('uncount_checks(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('unseen_parcels(bigint,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('wait_for_slot(bigint,text,interval,interval)', 'p_account', colocate_with => 'account');

@@ -66,8 +66,8 @@ CREATE TABLE feed_head (
     PRIMARY KEY (account_id)
 ) WITH (fillfactor = 70);
 
--- What happened, numbered without a gap. An erased parcel's rows stay as gravestones: kind erased, no
--- body.
+-- What happened, numbered without a gap; what there is to say of it is in its message. An erased
+-- parcel's rows stay as gravestones: kind erased, no message.
 CREATE TABLE feed_event (
     account_id bigint NOT NULL,
     feed_seq bigint NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE feed_event (
     sequence integer NOT NULL,
     kind text NOT NULL COLLATE "C",
     recorded_at timestamptz NOT NULL,
-    body bytea,
+    message_id bigint,
     PRIMARY KEY (account_id, feed_seq)
 );
 CREATE INDEX feed_event_parcel ON feed_event (account_id, parcel_id);

@@ -1,0 +1,230 @@
+"""Who is told what, decided without any I/O: from what happened to messages and deliveries."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from milepost.notifications.filters import Filter
+from milepost.notifications.forms import Form, Kind, Told
+from milepost.tracking.events import Event
+from milepost.tracking.journey import Entry, Journey, Verdict
+from milepost.tracking.parcel import TrackedParcel, told_event_id
+from milepost.tracking.timeline import place_of
+
+EVENT_CREATED = "parcels.event.created"
+EVENT_WITHDRAWN = "parcels.event.withdrawn"
+STATUS_CHANGED = "parcel_status_changed"
+LETTER = "letter"
+
+STALE = timedelta(hours=48)
+"""No recipient is written to about a scan that is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A connection as fan-out sees it: ``filters`` are those of its active subscriptions.
+
+    ``active`` is an integration's ``webhook_active``. ``phases`` are those that are written about.
+    """
+
+    connection_id: int
+    kind: Kind
+    form: Form
+    filters: tuple[Filter, ...] = ()
+    active: bool = True
+    phases: frozenset[str] = frozenset()
+
+    def wants(self, entry: Entry, changes_status: bool) -> bool:
+        """Whether one of its subscriptions asks for the event."""
+        return any(one.wants(entry, changes_status) for one in self.filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A row of the outbox."""
+
+    outbox_id: int
+    parcel_id: int
+    sequence: int
+    kind: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A parcel that something happened to, as it is now, and the status last told of it."""
+
+    parcel: TrackedParcel
+    journey: Journey
+    told_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to say in one form about a parcel; ``sequence`` is that of the event.
+
+    ``name`` is the id under which it is told. What is said of a status has another one than its
+    event, which may have given another status before a correction.
+    """
+
+    name: str
+    parcel_id: int
+    sequence: int
+    action: str
+    form: Form
+    body: bytes
+
+
+Body = Callable[[Form, Subject, Entry], bytes | None]
+"""What is said in a form about an event; None: there is nobody to say it to."""
+
+
+class Plan:
+    """What fan-out writes. Places in ``messages`` count from 1; ``feed`` names 0 for none."""
+
+    def __init__(self, body: Body, recipients: Sequence[Recipient]) -> None:
+        self._body = body
+        self._recipients = recipients
+        self._integrations = {one.connection_id for one in recipients if _is_integration(one)}
+        self._places: dict[tuple[int, int, str, Form], int] = {}
+        self.messages: list[Message] = []
+        self.feed: list[tuple[Happening, int]] = []
+        self.deliveries: list[tuple[int, int]] = []
+        self.statuses: dict[int, str] = {}
+
+    def tell_event(
+        self, happening: Happening, subject: Subject, entry: Entry, changes_status: bool
+    ) -> None:
+        """An event goes into the feed and to the event subscriptions, once to each connection."""
+        self.feed.append((happening, self._say(EVENT_CREATED, Form.EVENT, subject, entry)))
+        for one in self._recipients:
+            is_subscriber = one.kind is Kind.WEBHOOK and one.form is not Form.CLASSIC
+            if is_subscriber and one.wants(entry, changes_status):
+                self._send(one, EVENT_CREATED, subject, entry)
+
+    def tell_withdrawal(self, happening: Happening, subject: Subject, event: Event) -> None:
+        """What is no longer true is told in the feed alone: the next fact corrects it elsewhere."""
+        journey = subject.journey
+        reading = event.wording.reading
+        entry = Entry(event, place_of(event)[0], 0, Verdict.WITHDRAWN, reading, journey.status)
+        self.feed.append((happening, self._say(EVENT_WITHDRAWN, Form.EVENT, subject, entry)))
+
+    def tell_status(self, subject: Subject) -> None:
+        """A parcel's status, where another was told before: once for all that came together."""
+        journey = subject.journey
+        if not journey.entries or journey.status == subject.told_status:
+            return
+        self.statuses[subject.parcel.parcel_id] = journey.status
+        entry = journey.entries[-1]
+        for one in self._recipients:
+            if _is_integration(one):
+                wanted = one.active and self._is_its(one, subject)
+            else:
+                wanted = one.form is Form.CLASSIC and one.wants(entry, True)
+            if wanted:
+                self._send(one, STATUS_CHANGED, subject, entry)
+
+    def write(self, subject: Subject, news: Sequence[Entry], now: datetime) -> None:
+        """At most one letter: about the last thing that moved the parcel, unless it is stale."""
+        moving = [entry for entry in news if entry.moves and entry.effective_at > now - STALE]
+        if not moving or moving[-1].shown != subject.journey.reading:
+            return
+        for one in self._recipients:
+            if one.kind is Kind.EMAIL and moving[-1].shown.phase in one.phases:
+                self._send(one, LETTER, subject, moving[-1])
+
+    def _is_its(self, integration: Recipient, subject: Subject) -> bool:
+        """The integration that the parcel names, where the account has it; else each of them."""
+        named = (subject.parcel.document.get("details") or {}).get("integration_id")
+        return named not in self._integrations or named == integration.connection_id
+
+    def _send(self, to: Recipient, action: str, subject: Subject, entry: Entry) -> None:
+        place = self._say(action, to.form, subject, entry)
+        if place:
+            self.deliveries.append((to.connection_id, place))
+
+    def _say(self, action: str, form: Form, subject: Subject, entry: Entry) -> int:
+        """The place of the message, which is made once; 0 where there is nothing to say."""
+        parcel_id, sequence = subject.parcel.parcel_id, entry.event.sequence
+        which = (parcel_id, sequence, action, form)
+        if which not in self._places:
+            body = self._body(form, subject, entry)
+            if body is not None:
+                name = told_event_id(parcel_id, sequence) + _suffix(action, subject.journey)
+                self.messages.append(Message(name, parcel_id, sequence, action, form, body))
+            self._places[which] = 0 if body is None else len(self.messages)
+        return self._places[which]
+
+
+def plan(
+    happenings: Sequence[Happening],
+    subjects: Mapping[int, Subject],
+    recipients: Sequence[Recipient],
+    body: Body,
+    now: datetime,
+) -> Plan:
+    """What is to be written for ``happenings``, which are in the order they were recorded.
+
+    1. each new event, in this order; a correction too. What is of no parcel any more, older than
+       the parcel, or withdrawn before anybody was told, is told to nobody;
+    2. each parcel's status, and a letter about it, once for all of its events.
+    """
+    made = Plan(body, recipients)
+    known = {parcel_id: _Known(subject) for parcel_id, subject in subjects.items()}
+    news: dict[int, list[Entry]] = {}
+    for happening in happenings:
+        subject = subjects.get(happening.parcel_id)
+        if subject is None:
+            continue
+        of_parcel = known[happening.parcel_id]
+        told = news.setdefault(happening.parcel_id, [])
+        if happening.kind == Told.WITHDRAWN:
+            withdrawn = of_parcel.withdrawn.get(happening.sequence)
+            if withdrawn is not None:
+                made.tell_withdrawal(happening, subject, withdrawn)
+            continue
+        entry = of_parcel.entries.get(happening.sequence)
+        if entry is not None and entry not in told:
+            told.append(entry)
+            changes = happening.sequence in of_parcel.changing
+            made.tell_event(happening, subject, entry, changes)
+    for parcel_id, entries in news.items():
+        if entries or subjects[parcel_id].told_status is not None:
+            made.tell_status(subjects[parcel_id])
+        made.write(subjects[parcel_id], sorted(entries, key=lambda e: e.effective_at), now)
+    return made
+
+
+class _Known:
+    """A journey by its events' sequence numbers."""
+
+    def __init__(self, subject: Subject) -> None:
+        journey = subject.journey
+        self.entries = {entry.event.sequence: entry for entry in journey.entries}
+        self.withdrawn = {event.sequence: event for event in journey.withdrawn}
+        self.changing = _changing(journey)
+
+
+def _changing(journey: Journey) -> frozenset[int]:
+    """The events that gave the parcel another status than it had before."""
+    found = set()
+    before = None
+    for entry in journey.entries:
+        if entry.moves and entry.status != before:
+            found.add(entry.event.sequence)
+            before = entry.status
+    return frozenset(found)
+
+
+def _suffix(action: str, journey: Journey) -> str:
+    match action:
+        case "parcels.event.created":
+            return ""
+        case "parcel_status_changed":
+            return f"-{journey.status.lower()}"
+        case _:
+            return f"-{action.rpartition('.')[2]}"
+
+
+def _is_integration(one: Recipient) -> bool:
+    return one.kind is Kind.INTEGRATION

@@ -1,0 +1,139 @@
+"""From the outbox to the feed and the deliveries: an account at a time, in one transaction."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+
+from milepost import failpoints
+from milepost.db.pool import Connection, Pool, all_rows, retrying, tenant
+from milepost.notifications.audience import Body, Happening, Plan, Recipient, Subject, plan
+from milepost.notifications.filters import Filter
+from milepost.notifications.forms import Form, Kind
+from milepost.notifications.statements import FAN_OUT
+from milepost.parcels.render import Renderer
+from milepost.parcels.stored import load
+
+AT_ONCE = 500
+"""Rows of the outbox that one transaction takes: more are no faster, and hold the lanes longer."""
+
+
+class FanOut:
+    """Tells what was recorded. Any number of processes may do so; each account by one at a time."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        renderer: Renderer,
+        body: Body,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``pool`` acts as milepost_worker, which sees whose outbox holds something."""
+        self._pool = pool
+        self._renderer = renderer
+        self._body = body
+        self._clock = clock
+
+    async def waiting(self, after: int, most: int) -> list[int]:
+        """At most ``most`` accounts beyond ``after`` that have something to tell, in key order."""
+        rows = await all_rows(lambda: FAN_OUT.outbox_accounts(self._pool, after=after, most=most))
+        return [row["account_id"] for row in rows]
+
+    async def tell(self, account_id: int) -> int:
+        """Tell at most ``AT_ONCE`` happenings of an account; how many were taken.
+
+        0 also where another process is at it. Raises DatabaseUnavailable; nothing is told then.
+        """
+
+        async def once() -> int:
+            async with tenant(self._pool, account_id) as conn:
+                return await self._tell(conn, account_id)
+
+        while True:
+            try:
+                return await retrying(once, seconds=None)
+            except asyncpg.ForeignKeyViolationError:
+                # A connection was deleted since it was read; the next look does not find it.
+                continue
+
+    async def _tell(self, conn: Connection, account_id: int) -> int:
+        """1. become the one that tells. 2. read what happened, to what, and who hears of it.
+
+        3. decide. 4. write it all.
+        """
+        if await FAN_OUT.hold_head(conn, account_id=account_id) is None:
+            # A row that is there already is another's at this moment.
+            await FAN_OUT.make_head(conn, account_id=account_id)
+            if await FAN_OUT.hold_head(conn, account_id=account_id) is None:
+                return 0
+        happenings = [
+            Happening(**row)
+            async for row in FAN_OUT.happenings(conn, account_id=account_id, most=AT_ONCE)
+        ]
+        if not happenings:
+            return 0
+        subjects = await self._subjects(conn, account_id, happenings)
+        recipients = [
+            _recipient(row) async for row in FAN_OUT.recipients(conn, account_id=account_id)
+        ]
+        made = plan(happenings, subjects, recipients, self._body, self._clock())
+        failpoints.reach("fanout.mid_batch")
+        await _write(conn, account_id, happenings, made)
+        return len(happenings)
+
+    async def _subjects(
+        self, conn: Connection, account_id: int, happenings: Sequence[Happening]
+    ) -> dict[int, Subject]:
+        parcel_ids = sorted({one.parcel_id for one in happenings})
+        stored = await load(conn, account_id, parcel_ids)
+        told = {
+            row["parcel_id"]: row["status"]
+            async for row in FAN_OUT.told_statuses(
+                conn, account_id=account_id, parcel_ids=parcel_ids
+            )
+        }
+        found = {}
+        for parcel_id, one in stored.items():
+            journey = self._renderer.journey(one)
+            # Nothing that is told says whether a login is there.
+            parcel = self._renderer.described(one, journey, credential_missing=False)
+            found[parcel_id] = Subject(parcel, journey, told.get(parcel_id))
+        return found
+
+
+def _recipient(row: asyncpg.Record) -> Recipient:
+    return Recipient(
+        connection_id=row["connection_id"],
+        kind=Kind(row["kind"]),
+        form=Form(row["form"]),
+        filters=tuple(Filter.of(one) for one in row["filters"] or ()),
+        active=row["is_active"],
+        phases=frozenset(row["settings"].get("phases") or ()),
+    )
+
+
+async def _write(
+    conn: Connection, account_id: int, happenings: Sequence[Happening], made: Plan
+) -> None:
+    messages = made.messages
+    feed = [happening for happening, _ in made.feed]
+    await conn.execute(
+        "SELECT tell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        account_id,
+        [one.outbox_id for one in happenings],
+        [one.parcel_id for one in messages],
+        [one.sequence for one in messages],
+        [one.name for one in messages],
+        [one.action for one in messages],
+        [one.form for one in messages],
+        [one.body for one in messages],
+        [one.parcel_id for one in feed],
+        [one.sequence for one in feed],
+        [one.kind for one in feed],
+        [one.recorded_at for one in feed],
+        [place for _, place in made.feed],
+        [connection_id for connection_id, _ in made.deliveries],
+        [place for _, place in made.deliveries],
+        list(made.statuses),
+        list(made.statuses.values()),
+    )

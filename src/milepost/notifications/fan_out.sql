@@ -1,0 +1,29 @@
+-- name: outbox_accounts(after, most)
+-- Accounts with something to tell, in key order.
+SELECT account_id FROM outbox_accounts(:after, :most) AS account_id;
+
+-- name: make_head(account_id)!
+-- An account's feed begins.
+INSERT INTO feed_head (account_id) VALUES (:account_id) ON CONFLICT DO NOTHING;
+
+-- name: hold_head(account_id)$
+-- Whoever holds it is the one that tells; null where another does, or there is none yet.
+SELECT feed_seq FROM feed_head WHERE account_id = :account_id FOR UPDATE SKIP LOCKED;
+
+-- name: happenings(account_id, most)
+-- What was recorded and nobody told yet, in the order of recording.
+SELECT outbox_id, parcel_id, sequence, kind, recorded_at
+FROM outbox WHERE account_id = :account_id ORDER BY outbox_id LIMIT :most;
+
+-- name: recipients(account_id)
+-- Whom an account tells, and what each subscription asks for.
+SELECT c.connection_id, c.kind, c.form, c.is_active, c.settings,
+       (SELECT jsonb_agg(s.filters) FROM subscription s
+        WHERE s.account_id = :account_id AND s.connection_id = c.connection_id AND s.is_active
+       ) AS filters
+FROM connection c WHERE c.account_id = :account_id ORDER BY c.connection_id;
+
+-- name: told_statuses(account_id, parcel_ids)
+-- The statuses that were told last.
+SELECT parcel_id, status FROM told_status
+WHERE account_id = :account_id AND parcel_id = ANY (:parcel_ids::bigint[]);

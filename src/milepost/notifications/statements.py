@@ -1,0 +1,8 @@
+"""The statements of this room's .sql files."""
+
+from pathlib import Path
+from typing import Any
+
+from milepost.db.pool import load_queries
+
+FAN_OUT: Any = load_queries(Path(__file__).with_name("fan_out.sql"))

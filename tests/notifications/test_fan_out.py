@@ -1,0 +1,173 @@
+"""From the outbox to the feed and to whom it is told."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from tests.notifications.town import Town, scan
+
+from milepost.notifications.audience import EVENT_CREATED, LETTER, STATUS_CHANGED
+from milepost.notifications.forms import Form
+
+EVERYTHING: dict[str, object] = {}
+
+
+async def test_a_registration_is_in_the_feed_and_the_outbox_is_empty(town: Town) -> None:
+    parcel = await town.register()
+    assert await town.fan_out.waiting(0, 10) == [town.account]
+    assert await town.tell() == 1
+    assert await town.feed() == [(1, parcel, 1, "event")]
+    assert await town.fan_out.waiting(0, 10) == []
+
+
+async def test_scans_of_one_answer_go_out_in_order_and_one_at_a_time(town: Town) -> None:
+    subscriber = await town.connect("webhook", Form.EVENT, EVERYTHING)
+    parcel = await town.register()
+    await town.observe(parcel, scan(30, "accepted"), scan(20, "sorted"), scan(2, "delivered"))
+    other = await town.register()
+    await town.tell()
+    assert await town.deliveries(subscriber) == [
+        (parcel, 1, EVENT_CREATED, True),
+        (parcel, 2, EVENT_CREATED, False),
+        (parcel, 3, EVENT_CREATED, False),
+        (parcel, 4, EVENT_CREATED, False),
+        (other, 1, EVENT_CREATED, True),
+    ]
+    await town.observe(other, scan(1, "accepted"))
+    await town.tell()
+    assert (await town.deliveries(subscriber))[-1] == (other, 2, EVENT_CREATED, False)
+
+
+async def test_a_connection_is_told_once_however_many_subscriptions_want_it(town: Town) -> None:
+    subscriber = await town.connect("webhook", Form.EVENT, EVERYTHING, {"phases": ["announced"]})
+    nobody = await town.connect("webhook", Form.EVENT)
+    await town.register()
+    await town.tell()
+    assert len(await town.deliveries(subscriber)) == 1
+    assert await town.deliveries(nobody) == []
+
+
+async def test_filters(town: Town) -> None:
+    of_carrier = await town.connect("webhook", Form.EVENT, {"carriers": ["ups"]})
+    of_phase = await town.connect("webhook", Form.EVENT, {"phases": ["delivered", "sorted"]})
+    of_changes = await town.connect("webhook", Form.EVENT, {"status_changes": True})
+    of_trouble = await town.connect("webhook", Form.EVENT, {"exceptions": ["not_home"]})
+    parcel = await town.register()
+    await town.observe(
+        parcel,
+        scan(40, "sorted none success in_progress", "A"),
+        scan(30, "sorted none success in_progress", "B"),
+        scan(20, "attempted delivery_delay warning not_home"),
+        scan(2, "delivered"),
+    )
+    await town.tell()
+
+    async def told(connection: int) -> list[int]:
+        return [sequence for _, sequence, _, _ in await town.deliveries(connection)]
+
+    assert await told(of_carrier) == []
+    assert await told(of_phase) == [2, 3, 5]
+    assert await told(of_changes) == [1, 2, 4, 5]
+    assert await told(of_trouble) == []
+
+
+async def test_an_integration_hears_of_the_resulting_status_alone(town: Town) -> None:
+    shop = await town.connect("integration", Form.CLASSIC)
+    closed = await town.connect("integration", Form.CLASSIC, active=False)
+    parcel = await town.register()
+    await town.observe(parcel, scan(30, "accepted"), scan(20, "sorted"), scan(2, "delivered"))
+    await town.tell()
+    assert await town.deliveries(shop) == [(parcel, 4, STATUS_CHANGED, True)]
+    await town.observe(parcel, scan(1, "none none success additional_information"))
+    await town.tell()
+    assert len(await town.deliveries(shop)) == 1, "a notice changes no status"
+    assert await town.deliveries(closed) == []
+
+
+async def test_a_parcel_may_name_its_integration(town: Town) -> None:
+    one = await town.connect("integration", Form.CLASSIC)
+    other = await town.connect("integration", Form.CLASSIC)
+    closed = await town.connect("integration", Form.CLASSIC, active=False)
+    named = await town.register(details={"integration_id": other})
+    unknown = await town.register(details={"integration_id": 987_654})
+    silent = await town.register(details={"integration_id": closed})
+    await town.tell()
+    assert [told[0] for told in await town.deliveries(one)] == [unknown]
+    assert [told[0] for told in await town.deliveries(other)] == [named, unknown]
+    assert await town.deliveries(closed) == []
+    assert silent
+
+
+async def test_at_most_one_letter_and_none_about_what_is_stale(town: Town) -> None:
+    post = await town.connect("email", Form.EMAIL, phases=["in_delivery", "delivered", "sorted"])
+    parcel = await town.register()
+    await town.observe(parcel, scan(70, "sorted"))
+    await town.tell()
+    assert await town.deliveries(post) == [], "two days ago and more"
+    await town.observe(parcel, scan(9, "in_delivery"), scan(2, "delivered"))
+    await town.tell()
+    assert await town.deliveries(post) == [(parcel, 4, LETTER, True)]
+
+
+async def test_what_is_recorded_quietly_is_told_to_nobody(town: Town) -> None:
+    subscriber = await town.connect("webhook", Form.EVENT, EVERYTHING)
+    parcel = await town.register()
+    await town.tell()
+    await town.observe(parcel, scan(3, "accepted"), quiet=True)
+    assert await town.tell() == 0
+    assert len(await town.deliveries(subscriber)) == 1
+
+
+async def test_the_feed_has_no_gap_and_nothing_twice_with_many_at_it(town: Town) -> None:
+    subscriber = await town.connect("webhook", Form.EVENT, EVERYTHING)
+    parcels = [await town.register() for _ in range(12)]
+
+    async def record(parcel: int) -> None:
+        for hours in (9, 8, 7):
+            await town.observe(parcel, scan(hours, "sorted", f"S{hours}"))
+
+    async def tell() -> None:
+        for _ in range(40):
+            await town.fan_out.tell(town.account)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*map(record, parcels), *(tell() for _ in range(3)))
+    await town.tell()
+    feed = await town.feed()
+    assert [number for number, *_ in feed] == list(range(1, 49))
+    for parcel in parcels:
+        assert [sequence for _, of, sequence, _ in feed if of == parcel] == [1, 2, 3, 4]
+    told = await town.deliveries(subscriber)
+    assert sorted(told) == sorted(
+        (p, s, EVENT_CREATED, s == 1) for p in parcels for s in range(1, 5)
+    )
+
+
+async def test_nothing_is_told_of_an_account_that_another_is_at(town: Town, dsn: str) -> None:
+    await town.register()
+    await town.tell()
+    await town.register()
+    other = await asyncpg.connect(dsn)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM feed_head FOR UPDATE")
+            assert await town.fan_out.tell(town.account) == 0
+    finally:
+        await other.close()
+    assert await town.fan_out.tell(town.account) == 1
+
+
+async def test_a_lane_has_its_turn_when_there_is_something_to_deliver(town: Town) -> None:
+    subscriber = await town.connect("webhook", Form.EVENT, EVERYTHING)
+    due = "SELECT turn_at <= now() FROM delivery_lane WHERE account_id = $1 AND connection_id = $2"
+    assert await town.run(due, subscriber) is False
+    await town.register()
+    await town.tell()
+    assert await town.run(due, subscriber) is True
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_accounts_are_found_in_turns(town: Town, after: int) -> None:
+    await town.register()
+    beyond = town.account if after else 0
+    assert await town.fan_out.waiting(beyond, 10) == ([] if after else [town.account])
