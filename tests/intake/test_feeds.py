@@ -15,6 +15,8 @@ from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Credential
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
+from milepost.errors import NoSlot
+from milepost.intake import feeds
 from milepost.intake.feeds import Feeds
 from milepost.intake.turns import Intake, Turn
 
@@ -49,8 +51,8 @@ async def intake(
     route = web.get("/shipment/v2/status/{customer}/updatedshipments", postnl.changed)
     credentials = CredentialStore(worker_pool, secret_keys, keep_seconds=0)
     async with serving([route], "api.postnl.nl") as fetcher:
-        feeds = Feeds(worker_pool, catalogue, credentials, fetcher)
-        yield Intake(worker_pool, told.inbox, feeds)
+        asked = Feeds(worker_pool, catalogue, credentials, fetcher)
+        yield Intake(worker_pool, told.inbox, asked)
 
 
 @pytest.fixture
@@ -123,6 +125,31 @@ async def test_without_a_login_of_its_own_an_account_has_no_feed(
     await store.set_for_account(told.account, "postnl", LOGIN)
     await intake.plan_feeds()
     assert await intake.due(9) == [Turn(told.account, "feed:postnl")]
+
+
+@pytest.mark.usefixtures("logged_in")
+async def test_a_probe_that_was_not_asked_is_anothers_at_once(
+    told: Told, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told.register(NUMBER, "postnl")
+    await intake.plan_feeds()
+    owner = f"account:{told.account}"
+    await told.pool.execute(
+        "INSERT INTO carrier_budget (carrier_code, owner, open_until, opened)"
+        " VALUES ('postnl', $1, now() - interval '1 s', 1)",
+        owner,
+    )
+
+    async def too_late(*_: object) -> None:
+        raise NoSlot("quota", 3)
+
+    monkeypatch.setattr(feeds.Line, "fetch", too_late)
+    assert await intake.take(Turn(told.account, "feed:postnl")) == 0
+    probes = await told.pool.fetch("SELECT probe, probe_until, open_until FROM carrier_budget")
+    ((probe, taken_until, open_until),) = probes
+    assert probe > 0
+    assert taken_until is None
+    assert open_until is not None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is counted of carriers adds up by hour, stays an account's own, and knows what came late."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -69,6 +70,27 @@ async def test_what_could_not_be_kept_is_kept_later(worker_pool: Pool, account: 
     hours.checked(account, "dhl", ["found"])
     [[one]] = [list(keyed.values()) for keyed in hours._counts.values()]
     assert one.found == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+async def test_a_fault_of_any_kind_loses_nothing_and_is_in_nobodys_way(
+    worker_pool: Pool, account: int, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    hours, kept = CarrierHours(), []
+    for account_id in (account, account + 1, account + 2):
+        hours.checked(account_id, "dhl", ["found"])
+
+    async def keep(_: Pool, account_id: int, rows: list[dict[str, object]]) -> None:
+        if account_id == account + 1:
+            raise error
+        kept.append(account_id)
+
+    monkeypatch.setattr(carrier_hours, "_keep", keep)
+    with pytest.raises(error):
+        await hours.keep(worker_pool)
+    # Who is stopped keeps no more; a fault is one account's.
+    assert set(kept) == {account} | ({account + 2} if error is RuntimeError else set())
+    assert hours._counts.keys() == {account, account + 1, account + 2} - set(kept)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,10 @@ FAILURE_SECONDS = 5.0
 """Who waited for a token that could not be had is told the same, instead of asking again."""
 
 
+PAUSES = (30.0, 120.0, 600.0)
+"""Seconds to stay away from a carrier that refuses a token it just gave, one after the other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Granted:
     """A token the carrier gave, and for how many seconds it is good."""
@@ -61,6 +65,7 @@ class Tokens:
         self._refuses = refuses
         self._clock = clock
         self._known: OrderedDict[bytes, _Token | _Failure] = OrderedDict()
+        self._refused: OrderedDict[bytes, int] = OrderedDict()
         # A lock lives as long as anybody has it or waits for it.
         self._asking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
@@ -69,27 +74,24 @@ class Tokens:
     ) -> Answer | Refused | Broken:
         """The answer to ``request(token)``, or why there is no token.
 
-        Where a token that was kept is refused, a new one is asked for once. Raises what
-        ``carrier`` does.
+        A token that is refused is replaced once. Where the new one is refused as well, another
+        process may have a newer one of a login that has one at a time: it is tried again after
+        ``PAUSES``, and only then is the answer the refusal it looks like. Raises what ``carrier``
+        does.
         """
         key = _key(credential)
-        known = self._living(key)
-        kept = known if isinstance(known, _Token) else None
-        token = kept or await self._token(key, carrier, credential)
-        if not isinstance(token, _Token):
-            return token.outcome
-        answer = await carrier.fetch(request(token.text))
-        if not self._refuses(answer):
-            return answer
-        if self._known.get(key) is token:
-            # Whoever asks next gets a new one, whatever becomes of us.
-            del self._known[key]
-        if kept is None:
-            return answer
-        token = await self._token(key, carrier, credential)
-        if not isinstance(token, _Token):
-            return token.outcome
-        return await carrier.fetch(request(token.text))
+        for _ in range(2):
+            token = await self._token(key, carrier, credential)
+            if not isinstance(token, _Token):
+                return token.outcome
+            answer = await carrier.fetch(request(token.text))
+            if not self._refuses(answer):
+                self._refused.pop(key, None)
+                return answer
+            if self._known.get(key) is token:
+                # Whoever asks next gets a new one, whatever becomes of us.
+                del self._known[key]
+        return self._not_taken(key) or answer
 
     async def _token(
         self, key: bytes, carrier: Asks, credential: Credential
@@ -102,6 +104,22 @@ class Tokens:
             got = await self._new(carrier, credential)
             self._keep(key, got)
             return got
+
+    def _not_taken(self, key: bytes) -> Refused | Broken | None:
+        """What to tell of a carrier that took neither token; None: what it says itself."""
+        known = self._living(key)
+        if isinstance(known, _Failure):
+            # Whoever asked at the same time was told so already: that is once, not twice.
+            return known.outcome
+        times = self._refused.get(key, 0)
+        if times >= len(PAUSES):
+            return None
+        self._refused[key] = times + 1
+        while len(self._refused) > MOST_TOKENS:
+            self._refused.popitem(last=False)
+        failure = self._failed(Refused(PAUSES[times], "tokens were refused as soon as given"))
+        self._keep(key, failure)
+        return failure.outcome
 
     async def _new(self, carrier: Asks, credential: Credential) -> "_Token | _Failure":
         asked_at = self._clock()

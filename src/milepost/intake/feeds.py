@@ -6,7 +6,7 @@ way of a push. An account without a login of its own has none: the operator's wo
 everybody's parcels.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from milepost.carriers.exchange import Answer
 from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.platforms.refusals import refusal_of
 from milepost.carriers.registry import Carrier, Catalogue
+from milepost.db.accounts import account_by_account
 from milepost.db.pool import Pool, all_rows, retrying
 from milepost.errors import CarrierParseError, CarrierUnreachable, NoSlot
 from milepost.intake.statements import INTAKE
@@ -34,7 +35,6 @@ LEASE = timedelta(minutes=3)
 MOST_WAIT = 3_600.0
 CATCHING_UP = 1.0
 """Seconds until the next question where there is more to tell than one may ask for."""
-ACCOUNTS_AT_ONCE = 500
 LATER = 600.0
 
 log = structlog.get_logger(__name__)
@@ -118,6 +118,8 @@ class Feeds:
         try:
             answer = await Line(self._fetcher, ledger.slot).fetch(asked)
         except NoSlot as late:
+            # Nobody was asked: a probe of the breaker's that we hold is another's at once.
+            await weigh(self._pool, ledger, answered=False, failed=False)
             return Told(why=late.why, wait=max(1.0, late.wait))
         except CarrierUnreachable as error:
             await weigh(self._pool, ledger, answered=False, failed=True, why=str(error))
@@ -204,20 +206,13 @@ class Feeds:
             )
         )
 
-    async def _accounts(self, carrier: Carrier) -> Any:
+    def _accounts(self, carrier: Carrier) -> AsyncIterator[int]:
         codes = list(self._catalogue.codes_asked_as(carrier.manifest.code))
-        after = 0
-        while True:
-            page = await all_rows(
-                lambda after=after: INTAKE.accounts_of_lanes(  # type: ignore[misc]
-                    self._pool, carrier_codes=codes, after=after, most=ACCOUNTS_AT_ONCE
-                )
+        return account_by_account(
+            lambda after, most: INTAKE.accounts_of_lanes(
+                self._pool, carrier_codes=codes, after=after, most=most
             )
-            for row in page:
-                yield row["account_id"]
-            if len(page) < ACCOUNTS_AT_ONCE:
-                return
-            after = page[-1]["account_id"]
+        )
 
     async def _plan(self, account_id: int, carrier: Carrier) -> None:
         queue = f"feed:{carrier.manifest.code}"

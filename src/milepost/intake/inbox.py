@@ -16,6 +16,7 @@ import structlog
 from milepost import failpoints
 from milepost.carriers.connector import Found
 from milepost.carriers.registry import Catalogue
+from milepost.db.accounts import account_by_account
 from milepost.db.pool import Pool, retrying, tenant
 from milepost.errors import CarrierParseError, DatabaseUnavailable
 from milepost.intake.addresses import Knock
@@ -42,7 +43,6 @@ LEASE = timedelta(minutes=2)
 PARSED_ASIDE = 64 * 1024
 """Longer ones are read in a thread, so that nobody else waits for them."""
 LONGEST_REASON = 300
-ACCOUNTS_AT_ONCE = 500
 
 log = structlog.get_logger(__name__)
 
@@ -149,21 +149,11 @@ async def forget(pool: Pool, account_id: int, before: datetime, most: int) -> in
     return await retrying(once, seconds=None)
 
 
-async def accounts(pool: Pool) -> AsyncIterator[int]:
+def accounts(pool: Pool) -> AsyncIterator[int]:
     """Every account that was ever told something, as the worker knows them: by their turns."""
-    after = 0
-    while True:
-        page = await retrying(lambda after=after: _accounts(pool, after))  # type: ignore[misc]
-        for account_id in page:
-            yield account_id
-        if len(page) < ACCOUNTS_AT_ONCE:
-            return
-        after = page[-1]
-
-
-async def _accounts(pool: Pool, after: int) -> list[int]:
-    rows = INTAKE.accounts_told(pool, after=after, most=ACCOUNTS_AT_ONCE)
-    return [row["account_id"] async for row in rows]
+    return account_by_account(
+        lambda after, most: INTAKE.accounts_told(pool, after=after, most=most)
+    )
 
 
 class Inbox:

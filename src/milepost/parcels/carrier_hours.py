@@ -113,16 +113,28 @@ class CarrierHours:
                 metrics.event_lag_seconds.labels(carrier_code).observe(seconds)
 
     async def keep(self, pool: Pool) -> None:
-        """Add to what the database has, account by account; what failed is tried again."""
+        """Add to what the database has, account by account; what failed is tried again.
+
+        One account's fault is in nobody else's way: it is raised when all others are kept.
+        """
         counts, self._counts = self._counts, {}
-        while counts:
-            account_id, keyed = counts.popitem()
-            try:
-                await _keep(pool, account_id, [_row(key, one) for key, one in keyed.items()])
-            except DatabaseUnavailable:
-                counts[account_id] = keyed
-                self._take_back(counts)
-                raise
+        fault: Exception | None = None
+        try:
+            for account_id in list(counts):
+                rows = [_row(key, one) for key, one in counts[account_id].items()]
+                try:
+                    await _keep(pool, account_id, rows)
+                except DatabaseUnavailable:
+                    raise
+                except Exception as error:
+                    self._take_back({account_id: counts[account_id]})
+                    fault = fault or error
+                del counts[account_id]
+        finally:
+            # Whoever is stopped here has kept nothing of these, or counts one of them twice.
+            self._take_back(counts)
+        if fault is not None:
+            raise fault
 
     def _of(self, account_id: int, carrier_code: str, now: datetime) -> Counts:
         hour = now.replace(minute=0, second=0, microsecond=0)

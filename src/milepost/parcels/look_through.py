@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from milepost.db.jobs import Turn, only_one
 from milepost.db.pool import Pool, retrying
-from milepost.parcels.find import QUERIES
+from milepost.parcels.retention import accounts
 from milepost.parcels.search import lexemes
 
 EVERY = timedelta(minutes=5)
 LEASE = timedelta(minutes=2)
 BATCH = 200
-ACCOUNTS_AT_ONCE = 500
+KEPT_EVERY = 500
+"""Accounts, until the turn is kept though none of them had anything new."""
 
 
 async def look_through_in_turn(pool: Pool) -> None:
@@ -30,14 +31,14 @@ async def look_through(pool: Pool, turn: Turn) -> int:
 
     Costs one look-up for each account that has none. Raises JobLost when the turn is over.
     """
-    after, seen = 0, 0
-    while accounts := await _accounts(pool, after):
-        for account_id in accounts:
-            while step := await look_further(pool, account_id):
-                seen += step
-                await turn.keep()
-        after = accounts[-1]
-        await turn.keep()
+    seen = looked_into = 0
+    async for account_id in accounts(pool):
+        while step := await look_further(pool, account_id):
+            seen += step
+            await turn.keep()
+        looked_into += 1
+        if looked_into % KEPT_EVERY == 0:
+            await turn.keep()
     turn.outcome = {"parcels": seen}
     return seen
 
@@ -69,11 +70,3 @@ async def look_further(pool: Pool, account_id: int) -> int:
         lambda: pool.fetchval("SELECT keep_seen($1, $2, $3, $4)", account_id, mark, upto, words)
     )
     return len(rows) if kept else 0
-
-
-async def _accounts(pool: Pool, after: int) -> list[int]:
-    async def read() -> list[int]:
-        rows = QUERIES.accounts_with_parcels(pool, after=after, most=ACCOUNTS_AT_ONCE)
-        return [row["account_id"] async for row in rows]
-
-    return await retrying(read)

@@ -9,25 +9,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from milepost.db.accounts import account_by_account
 from milepost.db.pool import Pool, load_queries, retrying, tenant
 from milepost.parcels.erase import erase
 from milepost.parcels.find import QUERIES as PARCELS
 
 QUERIES: Any = load_queries(Path(__file__).with_name("retention.sql"))
 ACTOR = "retention"
-ACCOUNTS_AT_ONCE = 500
 
 
-async def accounts(pool: Pool) -> AsyncIterator[int]:
+def accounts(pool: Pool) -> AsyncIterator[int]:
     """Every account that ever registered a parcel, as the worker knows them: by their lanes."""
-    after = 0
-    while True:
-        page = await retrying(lambda after=after: _accounts(pool, after))  # type: ignore[misc]
-        for account_id in page:
-            yield account_id
-        if len(page) < ACCOUNTS_AT_ONCE:
-            return
-        after = page[-1]
+    return account_by_account(
+        lambda after, most: PARCELS.accounts_with_parcels(pool, after=after, most=most)
+    )
 
 
 async def forget_parcels(pool: Pool, account_id: int, before: datetime, most: int) -> int:
@@ -57,11 +52,6 @@ async def forget_timings(pool: Pool, account_id: int, before: datetime, most: in
 async def forget_audit(pool: Pool, account_id: int, before: datetime, most: int) -> int:
     """Who changed what; a month is kept whatever ``before`` says."""
     return await _forget(pool, account_id, before, most, QUERIES.forget_audit)
-
-
-async def _accounts(pool: Pool, after: int) -> list[int]:
-    rows = PARCELS.accounts_with_parcels(pool, after=after, most=ACCOUNTS_AT_ONCE)
-    return [row["account_id"] async for row in rows]
 
 
 async def _forget(pool: Pool, account_id: int, before: datetime, most: int, statement: Any) -> int:
