@@ -1,4 +1,4 @@
-"""How a receiver can tell that a delivery is ours: Sendcloud's signature and Standard Webhooks'. Pure.
+"""How a receiver can tell that a delivery is ours: two published signatures. Pure.
 
 Each connection has one key, a text that its owner sees once, and during a rotation the former one
 too. Both schemes use it:

@@ -65,8 +65,9 @@ class Renderer:
         self, parcel: StoredParcel, journey: Journey, *, credential_missing: bool
     ) -> TrackedParcel:
         """``tracked`` for who knows about the credential."""
+        carrier = self._catalogue.get(parcel.carrier_code)
         monitoring = monitoring_of(
-            carrier_known=self._catalogue.get(parcel.carrier_code) is not None,
+            carrier_known=carrier is not None,
             carrier_asked=self._asks(parcel.carrier_code),
             # A closed lane counts: what the login's cache believes may be a moment old.
             credential_missing=credential_missing or parcel.lane_state == "waiting_for_credentials",
@@ -91,6 +92,7 @@ class Renderer:
             expected_delivery_date=expected_day(parcel),
             expected=expected_delivery(parcel),
             extra=parcel.extra,
+            carrier_name=carrier.manifest.name if carrier else "",
         )
 
     def warnings(self, carrier_code: str, number: str) -> tuple[Notice, ...]:

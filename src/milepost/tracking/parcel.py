@@ -58,7 +58,7 @@ class TrackedParcel:
     """What the wire needs besides the journey. ``tracking_url`` is resolved: merchant's, else the
     catalogue's, else ``""``. ``document`` has ``ship_with`` completed with a contract id.
     ``expected_delivery_date`` is the carrier's or the sender's day; ``expected`` may be our own
-    guess and says whose it is."""
+    guess and says whose it is. ``carrier_name`` is the catalogue's, ``""`` where it has none."""
 
     parcel_id: int
     carrier_code: str
@@ -75,6 +75,7 @@ class TrackedParcel:
     expected_delivery_date: date | None = None
     expected: Expected | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    carrier_name: str = ""
 
 
 def number_key(number: str) -> str:
@@ -87,6 +88,11 @@ EVENT_ID_STRIDE = 10_000
 and known before the row is written, so that a snapshot can hold them without a round trip."""
 
 
-def event_id(parcel_id: int, sequence: int) -> int:
-    """The public id of an event (v2 ``parcel_status_history_id``)."""
-    return parcel_id * EVENT_ID_STRIDE + sequence
+def told_event_id(parcel_id: int, sequence: int) -> str:
+    """The id of an event wherever it is told: answers (``event_id``, v2
+    ``parcel_status_history_id``), feed, the ``webhook-id`` of its deliveries and their log.
+
+    It rises with recording, holds no personal data and never changes; the event's ``sequence``
+    numbers it within its parcel, from 1.
+    """
+    return str(parcel_id * EVENT_ID_STRIDE + sequence)

@@ -14,7 +14,7 @@ from milepost.tracking.descriptions import describe
 from milepost.tracking.events import Event, Sighting, Wording
 from milepost.tracking.explain import REASONS, RULES, Judged, deciding, judged, rule_of
 from milepost.tracking.journey import MOVING, Entry, Journey
-from milepost.tracking.parcel import MonitoringState, TrackedParcel, event_id
+from milepost.tracking.parcel import MonitoringState, TrackedParcel, told_event_id
 from milepost.tracking.status import slug_of
 from milepost.tracking.vocabulary import Reading
 from milepost.wire.moments import v3_moment
@@ -160,7 +160,7 @@ def _freshness(described: Described, now: datetime) -> Document:
 def _event(parcel: TrackedParcel, entry: Entry) -> Document:
     wording = entry.event.wording
     return {
-        "event_id": str(event_id(parcel.parcel_id, entry.event.sequence)),
+        "event_id": told_event_id(parcel.parcel_id, entry.event.sequence),
         "event_at": v3_moment(entry.effective_at),
         "event_type": entry.event.event_type,
         "status": entry.status,
@@ -181,7 +181,7 @@ def _event(parcel: TrackedParcel, entry: Entry) -> Document:
 def _decided(parcel: TrackedParcel, entry: Entry) -> Document:
     wording = entry.event.wording
     return {
-        "event_id": str(event_id(parcel.parcel_id, entry.event.sequence)),
+        "event_id": told_event_id(parcel.parcel_id, entry.event.sequence),
         "event_at": v3_moment(entry.effective_at),
         "verdict": entry.verdict,
         "reason": REASONS[entry.verdict],
@@ -192,7 +192,7 @@ def _decided(parcel: TrackedParcel, entry: Entry) -> Document:
 def _judged(parcel: TrackedParcel, one: Judged) -> Document:
     event = one.event
     return {
-        "event_id": str(event_id(parcel.parcel_id, event.sequence)),
+        "event_id": told_event_id(parcel.parcel_id, event.sequence),
         "event_type": event.event_type,
         "event_at": v3_moment(one.effective_at),
         "leg": one.entry.leg if one.entry else 0,

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from milepost.tracking.journey import Entry, Journey
-from milepost.tracking.parcel import TrackedParcel, event_id
+from milepost.tracking.parcel import TrackedParcel, told_event_id
 from milepost.tracking.status import slug_of
 from milepost.wire.moments import v2_moment
 
@@ -44,7 +44,7 @@ def _expected_day(parcel: TrackedParcel) -> str | None:
 def _status(parcel: TrackedParcel, entry: Entry) -> dict[str, str]:
     return {
         "carrier_update_timestamp": v2_moment(entry.effective_at),
-        "parcel_status_history_id": str(event_id(parcel.parcel_id, entry.event.sequence)),
+        "parcel_status_history_id": told_event_id(parcel.parcel_id, entry.event.sequence),
         "parent_status": slug_of(entry.status, entry.shown),
         "carrier_code": entry.event.carrier_code,
         "carrier_message": entry.event.wording.raw_text,

@@ -11,7 +11,7 @@ from milepost.tracking.descriptions import describe
 from milepost.tracking.events import Place
 from milepost.tracking.expectation import Expected
 from milepost.tracking.journey import Entry, Journey
-from milepost.tracking.parcel import TrackedParcel, event_id
+from milepost.tracking.parcel import TrackedParcel, told_event_id
 from milepost.tracking.status import slug_of
 from milepost.wire.moments import v3_moment
 
@@ -80,10 +80,15 @@ def expected_delivery(expected: Expected) -> dict[str, str | None]:
 
 def _address(address: Mapping[str, Any]) -> Mapping[str, Any]:
     """As it was sent, but for a mail address that is none: the answer's format would be wrong."""
-    email = address.get("email")
-    if email is None or _MAILBOX.fullmatch(email):
+    if address.get("email") == mailbox(address):
         return address
     return {**address, "email": None}
+
+
+def mailbox(address: Mapping[str, Any]) -> str | None:
+    """The mail address of an address; None where it has none, or what was sent is none."""
+    email = address.get("email")
+    return email if email and _MAILBOX.fullmatch(email) else None
 
 
 def _tracking_number(parcel: TrackedParcel) -> dict[str, str]:
@@ -108,7 +113,7 @@ def _event(parcel: TrackedParcel, entry: Entry) -> dict[str, Any]:
         "status_description": description,
         "status_type": shown.status_type,
         "sub_status_code": shown.sub_status,
-        "event_id": str(event_id(parcel.parcel_id, entry.event.sequence)),
+        "event_id": told_event_id(parcel.parcel_id, entry.event.sequence),
         "timestamp": moment,
         "phase": shown.phase,
         "exception": shown.exception,
