@@ -38,7 +38,6 @@ ENDS: tuple[str, ...] = (
     "THEN",
     "LOOP",
     ";",
-    ")",
     "RETURNING",
     "ORDER",
     "GROUP",

@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION public.held(p_account bigint, p_fence bigint)
  RETURNS boolean LANGUAGE plpgsql AS $function$
 BEGIN -- a = b
     UPDATE watch w SET due_at = greatest(now(), w.due_at + interval '5 s')
-    WHERE w.account_id = p_account AND w.fence = p_fence
+    WHERE w.account_id = p_account AND w.fence = p_fence AND w.due_at <= now()
       AND w.urgency BETWEEN 1 AND 3 FOR UPDATE SKIP LOCKED;
     RETURN FOUND;
 END
@@ -29,6 +29,9 @@ def test_each_small_wrong_is_planted_once() -> None:
         "AND -> OR",
         "AND w.fence = p_fence -> nothing",
         "= -> <>",
+        "AND -> OR #2",
+        "AND w.due_at <= now() -> nothing",
+        "<= -> <",
         "AND -> OR",
         "AND w.urgency BETWEEN 1 AND 3 -> nothing",
         "1 -> 2",
