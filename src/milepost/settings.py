@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     carrier_seconds: float = 20
     max_carrier_answer_bytes: int = 1024 * 1024
 
+    # Calls to addresses that customers give
+    egress_allow: str = ""
+    egress_ports: str = "80,443,8080,8443"
+    egress_seconds: float = Field(default=15, gt=0)
+    egress_idle_seconds: float = Field(default=15, gt=0)
+    max_egress_answer_bytes: int = Field(default=64 * 1024, ge=1024)
+
     # Keeping
     reregister_after_days: int = 120
     idempotency_hours: int = 48

@@ -1,0 +1,221 @@
+"""The one client for addresses that customers give: webhooks, tests of them, logos, sign-in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from time import monotonic
+
+import aiohttp
+
+from milepost.egress.connector import BESIDE_BODY, Call, GuardedConnector, NotDialled, calling
+from milepost.egress.failures import EXPECTED, failure_of
+from milepost.egress.lookup import Lookup
+from milepost.egress.outcomes import Answered, Failed, Forbidden, Outcome
+from milepost.egress.policy import Policy
+from milepost.egress.targets import target_of
+from milepost.settings import Settings
+
+AT_ONCE = 4
+"""Requests, and so connections, of one key at a time."""
+KEPT_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
+LONGEST_KEPT = 256
+MOST_HEADERS = 100
+LONGEST_HEADER = 8190
+_PIECE = 16 * 1024
+_BY_US = {"Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds and bytes of one exchange; ``total_seconds`` includes the last byte of the answer."""
+
+    total_seconds: float = 15
+    connect_seconds: float = 5
+    idle_seconds: float = 15
+    most_bytes: int = 64 * 1024
+
+
+class GuardedClient:
+    """Sends requests where ``policy`` allows; one per process, closed at its end (``async with``).
+
+    No redirects, no cookies, no proxy of the environment, nothing unpacked. A connection is kept
+    for a while and was judged when it was dialled.
+    """
+
+    def __init__(
+        self, policy: Policy, bounds: Bounds | None = None, *, at_once: int = AT_ONCE
+    ) -> None:
+        self.policy = policy
+        self._bounds = bounds or Bounds()
+        self._turns = _Turns(at_once)
+        self._target_of = lru_cache(1024)(partial(target_of, policy=policy))
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "GuardedClient":
+        """As the operator set it. Raises ConfigurationError."""
+        return cls(
+            Policy.of(settings),
+            Bounds(
+                settings.egress_seconds,
+                settings.connect_seconds,
+                settings.egress_idle_seconds,
+                settings.max_egress_answer_bytes,
+            ),
+        )
+
+    async def send(
+        self,
+        url: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "POST",
+        key: Hashable = None,
+    ) -> Outcome:
+        """What became of it; never raises for anything a receiver does.
+
+        ``headers`` a customer gave have passed ``headers.fault_of``. At most four requests of one
+        ``key`` (host and port, where there is none) are under way; waiting for that is not bounded
+        and not part of the deadline, as nothing is sent yet. A request that finds a kept connection
+        closed is sent once more: a receiver may see it twice.
+        """
+        target = self._target_of(url)
+        if isinstance(target, Forbidden):
+            return target
+        async with self._turns.turn((target.host, target.port) if key is None else key):
+            begun = monotonic()
+            exchange = _Exchange(Call(target), method, {**(headers or {}), **_BY_US}, body)
+            try:
+                async with asyncio.timeout(self._bounds.total_seconds):
+                    return await self._exchanged(exchange, begun)
+            except EXPECTED as error:
+                if refused := _refused(error):
+                    return refused
+                kind, reason = failure_of(error)
+                return Failed(kind, reason, exchange.status, _since(begun))
+
+    async def _exchanged(self, exchange: "_Exchange", begun: float) -> Answered:
+        try:
+            return await self._exchange(exchange, begun)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if exchange.call.dialled or exchange.status:
+                raise
+        # It was closed while it was kept, and our request crossed with that.
+        return await self._exchange(exchange, begun)
+
+    async def _exchange(self, exchange: "_Exchange", begun: float) -> Answered:
+        calling.set(exchange.call)
+        response = await self._open().request(
+            exchange.method,
+            exchange.call.target.url,
+            headers=exchange.headers,
+            data=exchange.body or None,
+            allow_redirects=False,
+        )
+        try:
+            exchange.status = response.status
+            body, cut = await self._read(response)
+        finally:
+            response.close()  # what was read to its end is back in the pool by now
+        return Answered(response.status, _kept(response), body, cut, _since(begun))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+        most = self._bounds.most_bytes
+        body = bytearray()
+        while len(body) <= most:
+            piece = await response.content.readany()
+            if not piece:
+                return bytes(body), False
+            body += piece
+        return bytes(body[:most]), True
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> "GuardedClient":
+        """Itself; connections open when they are needed."""
+        return self
+
+    async def __aexit__(self, *told: object) -> None:
+        """Close."""
+        await self.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            bounds = self._bounds
+            self._session = aiohttp.ClientSession(
+                connector=GuardedConnector(
+                    self.policy,
+                    Lookup(),
+                    idle_seconds=bounds.idle_seconds,
+                    most_bytes=bounds.most_bytes + BESIDE_BODY,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=bounds.connect_seconds),
+                trust_env=False,
+                auto_decompress=False,
+                read_bufsize=_PIECE,
+                max_line_size=LONGEST_HEADER,
+                max_field_size=LONGEST_HEADER,
+                max_headers=MOST_HEADERS,
+            )
+        return self._session
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """``status`` is filled in as soon as the answer has begun."""
+
+    call: Call
+    method: str
+    headers: Mapping[str, str]
+    body: bytes
+    status: int = 0
+
+
+class _Turns:
+    """So many at a time of each key; nothing is kept of keys that nobody uses."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._users: dict[Hashable, tuple[asyncio.Semaphore, int]] = {}
+
+    @asynccontextmanager
+    async def turn(self, key: Hashable) -> AsyncIterator[None]:
+        semaphore, users = self._users.get(key) or (asyncio.Semaphore(self._at_once), 0)
+        self._users[key] = (semaphore, users + 1)
+        try:
+            async with semaphore:
+                yield
+        finally:
+            users = self._users[key][1] - 1
+            if users:
+                self._users[key] = (semaphore, users)
+            else:
+                del self._users[key]
+
+
+def _refused(error: BaseException) -> Forbidden | None:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return cause.forbidden if isinstance(cause, NotDialled) else None
+
+
+def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
+    kept = {}
+    for name in KEPT_HEADERS:
+        value = response.headers.get(name)
+        if value is not None:
+            # Bytes that are no UTF-8 come as lone surrogates, which can't be stored.
+            value = value[:LONGEST_KEPT].encode("utf-8", "replace").decode()
+            kept[name] = "".join(one if one.isprintable() else "?" for one in value)
+    return kept
+
+
+def _since(begun: float) -> int:
+    return round((monotonic() - begun) * 1000)
