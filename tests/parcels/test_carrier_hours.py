@@ -1,6 +1,7 @@
 """What is counted of carriers adds up by hour, stays an account's own, and knows what came late."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -86,7 +87,7 @@ async def test_a_fault_of_any_kind_loses_nothing_and_is_in_nobodys_way(
         kept.append(account_id)
 
     monkeypatch.setattr(carrier_hours, "_keep", keep)
-    with pytest.raises(error):
+    with nullcontext() if error is RuntimeError else pytest.raises(error):
         await hours.keep(worker_pool)
     # Who is stopped keeps no more; a fault is one account's.
     assert set(kept) == {account} | ({account + 2} if error is RuntimeError else set())

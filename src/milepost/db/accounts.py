@@ -13,8 +13,7 @@ Page = Callable[[int, int], AsyncIterator[asyncpg.Record]]
 
 
 async def account_by_account(page: Page) -> AsyncIterator[int]:
-    """The ``account_id`` of every row that ``page`` gives, in order; one that is added meanwhile may
-    be among them or not. Raises DatabaseUnavailable."""
+    """The ``account_id`` of every row that ``page`` gives, in order. Raises DatabaseUnavailable."""
     after = 0
     while True:
         rows = await all_rows(lambda after=after: page(after, AT_ONCE))  # type: ignore[misc]

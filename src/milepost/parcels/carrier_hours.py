@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from milepost import metrics
 from milepost.db.pool import Pool, all_rows, load_queries, retrying, tenant
 from milepost.errors import DatabaseUnavailable
@@ -21,6 +23,8 @@ step."""
 OUTCOMES = ("found", "not_found", "refused", "broken")
 DAY = timedelta(hours=24)
 _COUNTED_AS = {"notfound": "not_found", "unchanged": "found"}
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -115,10 +119,10 @@ class CarrierHours:
     async def keep(self, pool: Pool) -> None:
         """Add to what the database has, account by account; what failed is tried again.
 
-        One account's fault is in nobody else's way: it is raised when all others are kept.
+        A fault of one account's is told in the log, and in nobody else's way. Raises
+        DatabaseUnavailable.
         """
         counts, self._counts = self._counts, {}
-        fault: Exception | None = None
         try:
             for account_id in list(counts):
                 rows = [_row(key, one) for key, one in counts[account_id].items()]
@@ -126,15 +130,13 @@ class CarrierHours:
                     await _keep(pool, account_id, rows)
                 except DatabaseUnavailable:
                     raise
-                except Exception as error:
+                except Exception:
+                    log.exception("counts of an account could not be kept", account_id=account_id)
                     self._take_back({account_id: counts[account_id]})
-                    fault = fault or error
                 del counts[account_id]
         finally:
             # Whoever is stopped here has kept nothing of these, or counts one of them twice.
             self._take_back(counts)
-        if fault is not None:
-            raise fault
 
     def _of(self, account_id: int, carrier_code: str, now: datetime) -> Counts:
         hour = now.replace(minute=0, second=0, microsecond=0)
