@@ -32,6 +32,7 @@ OVER_ACCOUNTS = {
     "intake: accounts_told": "what is kept of whom, page by page",
     "intake: accounts_of_lanes": "whose parcels a carrier's feed is about, page by page",
     "0032_intake.sql: intake_ages": "what /metrics and doctor tell the operator, bounded",
+    "notifications: due_lanes": "whose subscriber is to be told something: as whose turn it is",
     "0046_notifications.sql: outbox_accounts": "who is to be told something: account ids alone",
     "parcels: all-hours": "the operator sees how a carrier does for all",
     "parcels: accounts-with-parcels": "whose parcels are gone through, page by page",

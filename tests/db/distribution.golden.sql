@@ -66,8 +66,10 @@ SELECT create_distributed_function('claim_pushes(bigint,integer,interval)', 'p_a
 SELECT create_distributed_function('claim_watches(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('contract_of(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('deliver_to(bigint,bigint[],bigint[],bigint[])', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('due_deliveries(bigint,bigint,bigint,interval,bigint[],integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigint[],text[],double precision[],boolean[],timestamp with time zone[],integer[],text[],integer[],text[],jsonb[],bytea[],integer,boolean,double precision,text,boolean)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_push(bigint,bigint,bigint,text,text,text[],double precision)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holders_of(bigint,integer[],text[],text[],text[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holds_fence(bigint,bigint,bigint)', 'p_account', colocate_with => 'account');
@@ -79,6 +81,7 @@ SELECT create_distributed_function('keep_push(bigint,bigint,jsonb,bytea)', 'p_ac
 SELECT create_distributed_function('keep_seen(bigint,bigint,bigint,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('known_numbers(bigint,text[],text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('lane_samples(bigint,text,integer)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('leave_lane(bigint,bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_parcels(bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('load_tracked(bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('look_up(bigint,text,text[])', 'p_account', colocate_with => 'account');
@@ -101,6 +104,7 @@ SELECT create_distributed_function('record_rereading(bigint,bigint,bigint,bigint
 SELECT create_distributed_function('register_moved(bigint,text[],text[],text[],jsonb,timestamp with time zone,timestamp with time zone,smallint,integer[],boolean)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('register_parcel(bigint,text,text,text,text,text,jsonb,timestamp with time zone,timestamp with time zone,timestamp with time zone,jsonb,jsonb,smallint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('register_parcels(bigint,text[],text[],text[],jsonb,timestamp with time zone,timestamp with time zone,smallint)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('release_next(bigint,bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('renew_leases(bigint,bigint[],bigint[],interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lanes(bigint,text[])', 'p_account', colocate_with => 'account');
@@ -109,6 +113,7 @@ SELECT create_distributed_function('rest_turn(bigint,text)', 'p_account', coloca
 SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('search_parcels(bigint,tsquery,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
+SELECT create_distributed_function('take_lane(bigint,bigint,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('tell(bigint,bigint[],bigint[],integer[],text[],text[],text[],bytea[],bigint[],integer[],text[],timestamp with time zone[],integer[],bigint[],integer[],bigint[],text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('uncount_checks(bigint,text,integer)', 'p_account', colocate_with => 'account');

@@ -419,9 +419,11 @@ BEGIN
         RETURNING connection_id, due_at
     )
     UPDATE delivery_lane l
-    SET wakes = l.wakes + 1, turn_at = least(l.turn_at, a.due_at)
+    -- Not before the lane may be taken: whoever looks for turns would find it in vain.
+    SET turn_at = greatest(least(l.turn_at, a.due_at), l.rests_until, l.lease_until)
     FROM (SELECT connection_id, min(due_at) AS due_at FROM added GROUP BY connection_id) AS a
-    WHERE l.account_id = p_account AND l.connection_id = a.connection_id;
+    WHERE l.account_id = p_account AND l.connection_id = a.connection_id
+      AND a.due_at < 'infinity';
 END
 $$;
 
@@ -448,6 +450,36 @@ BEGIN
     RETURN dropped;
 END
 $_$;
+
+CREATE FUNCTION public.due_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_lease interval, p_in_hand bigint[], p_most integer) RETURNS TABLE(held boolean, delivery_id bigint, parcel_id bigint, attempts integer, event_id text, sequence integer, action text, body bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    leased_until timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT l.lease_until INTO leased_until FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
+      AND l.state = 'open';
+    held := FOUND;
+    RETURN NEXT;
+    IF held AND leased_until < now() + p_lease / 2 THEN
+        UPDATE delivery_lane l SET lease_until = now() + p_lease, turn_at = now() + p_lease
+        WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
+    END IF;
+    IF NOT held THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT true, d.delivery_id, d.parcel_id, d.attempts, m.event_id, m.sequence, m.action, m.body
+    FROM delivery d
+    JOIN message m ON m.account_id = p_account AND m.message_id = d.message_id
+    WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending'
+      AND d.due_at <= now() AND NOT d.delivery_id = ANY (p_in_hand)
+    ORDER BY d.due_at, d.delivery_id LIMIT p_most;
+END
+$$;
 
 CREATE FUNCTION public.earliest_due(p_account bigint, p_carrier text) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -492,6 +524,58 @@ BEGIN
         PERFORM plan_lane(p_account, p_carrier, earliest);
     END IF;
     RETURN written;
+END
+$$;
+
+CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_deliveries bigint[], p_states text[], p_due_in double precision[], p_sent boolean[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE delivery_lane l SET
+        failures = p_failures,
+        rests_until = CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END,
+        failing_since = CASE
+            WHEN p_failures = 0 THEN NULL
+            WHEN p_succeeded THEN now()
+            ELSE coalesce(l.failing_since, now()) END,
+        last_success_at = CASE WHEN p_succeeded THEN now() ELSE l.last_success_at END,
+        last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
+        state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
+        reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    WITH told AS (
+        SELECT r.*
+        FROM unnest(p_deliveries, p_states, p_due_in, p_sent, p_started, p_milliseconds, p_outcomes,
+                    p_statuses, p_errors, p_headers, p_answers)
+            AS r (delivery_id, state, due_in, sent, started_at, milliseconds, outcome, status, error,
+                  headers, answer)
+    ), finished AS (
+        -- One that was cancelled meanwhile stays so.
+        UPDATE delivery d SET
+            state = t.state,
+            attempts = d.attempts + t.sent::integer,
+            due_at = CASE WHEN t.state = 'pending'
+                THEN now() + t.due_in * interval '1 s' ELSE d.due_at END,
+            finished_at = CASE WHEN t.state = 'pending' THEN NULL ELSE now() END
+        FROM told t
+        WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
+        RETURNING d.delivery_id, d.parcel_id, d.attempts
+    )
+    INSERT INTO delivery_attempt (
+        account_id, delivery_id, attempt, started_at, connection_id, parcel_id, outcome, status,
+        milliseconds, error, request_headers, answer)
+    SELECT p_account, f.delivery_id, f.attempts, t.started_at, p_connection, f.parcel_id, t.outcome,
+           t.status, t.milliseconds, t.error, t.headers, t.answer
+    FROM finished f JOIN told t ON t.delivery_id = f.delivery_id
+    WHERE t.sent
+    ON CONFLICT DO NOTHING;
+    PERFORM release_next(p_account, p_connection, p_deliveries);
+    RETURN true;
 END
 $$;
 
@@ -800,6 +884,29 @@ BEGIN
             WHERE e.account_id = p_account AND e.parcel_id = d.parcel_id
               AND e.event_type = 'carrier' AND e.fact #>> '{told,moment,precision}' = 'instant')
     FROM ended d;
+END
+$$;
+
+CREATE FUNCTION public.leave_lane(p_account bigint, p_connection bigint, p_fence bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    next_at timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    PERFORM FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT min(d.due_at) INTO next_at FROM delivery d
+    WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending';
+    UPDATE delivery_lane l SET
+        lease_until = NULL,
+        turn_at = greatest(coalesce(next_at, 'infinity'), l.rests_until)
+    WHERE l.account_id = p_account AND l.connection_id = p_connection;
 END
 $$;
 
@@ -1724,6 +1831,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.release_next(p_account bigint, p_connection bigint, p_deliveries bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE delivery d SET due_at = now()
+    FROM (
+        SELECT DISTINCT f.parcel_id FROM delivery f
+        WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)
+          AND f.state <> 'pending') AS of_parcel,
+    LATERAL (
+        SELECT n.delivery_id, n.due_at FROM delivery n
+        WHERE n.account_id = p_account AND n.connection_id = p_connection
+          AND n.parcel_id = of_parcel.parcel_id AND n.state = 'pending'
+        ORDER BY n.delivery_id LIMIT 1) AS next
+    WHERE d.account_id = p_account AND d.delivery_id = next.delivery_id AND d.due_at = 'infinity';
+END
+$$;
+
 CREATE FUNCTION public.renew_leases(p_account bigint, p_parcels bigint[], p_fences bigint[], p_lease interval) RETURNS SETOF bigint
     LANGUAGE plpgsql
     AS $$
@@ -1949,6 +2076,25 @@ BEGIN
         UPDATE carrier_budget SET next_slot_at = start_at + granted * p_spacing
         WHERE carrier_code = p_carrier AND owner = p_owner;
     END IF;
+END
+$$;
+
+CREATE FUNCTION public.take_lane(p_account bigint, p_connection bigint, p_lease interval) RETURNS TABLE(fence bigint, failures integer, failing_since timestamp with time zone, kind text, form text, url text, settings jsonb, sealed bytea, signing_key bytea, former_key bytea, former_key_until timestamp with time zone)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    UPDATE delivery_lane l SET
+        fence = l.fence + 1, lease_until = now() + p_lease, turn_at = now() + p_lease
+    FROM connection c
+    WHERE l.account_id = p_account AND l.connection_id = p_connection
+      AND c.account_id = p_account AND c.connection_id = l.connection_id
+      AND l.state = 'open' AND l.turn_at <= now()
+      AND coalesce(l.lease_until <= now(), true) AND coalesce(l.rests_until <= now(), true)
+    RETURNING l.fence, l.failures, l.failing_since, c.kind, c.form, c.url, c.settings, c.sealed,
+              c.signing_key, c.former_key, c.former_key_until;
 END
 $$;
 
@@ -2403,9 +2549,8 @@ CREATE TABLE public.delivery_lane (
     reason text DEFAULT ''::text NOT NULL,
     lease_until timestamp with time zone,
     fence bigint DEFAULT 0 NOT NULL,
-    wakes bigint DEFAULT 0 NOT NULL,
     failures integer DEFAULT 0 NOT NULL,
-    breaker_until timestamp with time zone,
+    rests_until timestamp with time zone,
     failing_since timestamp with time zone,
     last_success_at timestamp with time zone,
     last_failure_at timestamp with time zone,

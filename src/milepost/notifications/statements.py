@@ -6,3 +6,4 @@ from typing import Any
 from milepost.db.pool import load_queries
 
 FAN_OUT: Any = load_queries(Path(__file__).with_name("fan_out.sql"))
+DELIVER: Any = load_queries(Path(__file__).with_name("deliver.sql"))

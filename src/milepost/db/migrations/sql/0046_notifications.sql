@@ -37,8 +37,9 @@ CREATE TABLE subscription (
 CREATE INDEX subscription_connection ON subscription (account_id, connection_id);
 
 -- The hot row of a connection: when its next delivery is due, and who is at it. Whoever adds
--- deliveries or finishes one locks it first, so neither misses the other; wakes counts who added.
--- turn_at is infinity where nothing is pending; a lane that is paused or disabled keeps its turn.
+-- deliveries, finishes one or lets the lane go locks it first and reads after that, so none misses the
+-- other. turn_at is infinity where nothing is pending; a lane that is paused or disabled keeps its turn.
+-- rests_until: nothing is sent before, its subscriber fails or has asked for it.
 CREATE TABLE delivery_lane (
     account_id bigint NOT NULL,
     connection_id bigint NOT NULL,
@@ -47,9 +48,8 @@ CREATE TABLE delivery_lane (
     reason text NOT NULL DEFAULT '',
     lease_until timestamptz,
     fence bigint NOT NULL DEFAULT 0,
-    wakes bigint NOT NULL DEFAULT 0,
     failures integer NOT NULL DEFAULT 0,
-    breaker_until timestamptz,
+    rests_until timestamptz,
     failing_since timestamptz,
     last_success_at timestamptz,
     last_failure_at timestamptz,

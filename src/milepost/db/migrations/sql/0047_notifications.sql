@@ -92,8 +92,10 @@ BEGIN
         RETURNING connection_id, due_at
     )
     UPDATE delivery_lane l
-    SET wakes = l.wakes + 1, turn_at = least(l.turn_at, a.due_at)
+    -- Not before the lane may be taken: whoever looks for turns would find it in vain.
+    SET turn_at = greatest(least(l.turn_at, a.due_at), l.rests_until, l.lease_until)
     FROM (SELECT connection_id, min(due_at) AS due_at FROM added GROUP BY connection_id) AS a
-    WHERE l.account_id = p_account AND l.connection_id = a.connection_id;
+    WHERE l.account_id = p_account AND l.connection_id = a.connection_id
+      AND a.due_at < 'infinity';
 END
 $$;

@@ -1,0 +1,282 @@
+"""Delivering: a worker takes a connection's lane, sends what is due there, and notes what came.
+
+In a lane the events of a parcel go out one after the other, several parcels side by side. Lanes
+know nothing of each other, so a subscriber that is slow or gone holds up nobody else.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from milepost import failpoints
+from milepost.accounts.secret_keys import CannotOpen
+from milepost.db.pool import Pool, all_rows, retrying
+from milepost.notifications import schedule
+from milepost.notifications.forms import Form, Kind
+from milepost.notifications.held import Connected, Delivery, Lane, Send, Sender, Sent
+from milepost.notifications.patience import Health, Rules, after
+from milepost.notifications.statements import DELIVER
+from milepost.notifications.verdict import Judged, Verdict
+
+AT_ONCE = 4
+"""Deliveries under way to one connection: as many as it gets connections."""
+READY = 16
+"""Deliveries that are fetched together."""
+HOLD_SECONDS = 5.0
+"""After so long a lane is left, that others have their turn."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How it is delivered. ``pauses`` are those between the attempts, in seconds."""
+
+    classic_pauses: Sequence[float] = schedule.CLASSIC
+    event_pauses: Sequence[float] = schedule.EVENTS
+    patience: Rules = field(default_factory=Rules)
+    lease: timedelta = timedelta(seconds=60)
+
+    def pauses(self, form: Form) -> Sequence[float]:
+        """Those of a form."""
+        return self.classic_pauses if form is Form.CLASSIC else self.event_pauses
+
+
+class Deliverer:
+    """Delivers. One per worker process, safe beside any number of others."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        senders: Mapping[Kind, Sender],
+        terms: Terms | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``pool`` acts as milepost_worker."""
+        self._pool = pool
+        self._senders = senders
+        self._terms = terms or Terms()
+        self._clock = clock
+
+    async def due(self, most: int) -> list[Lane]:
+        """At most ``most`` lanes whose turn it is, the longest due first."""
+        rows = await all_rows(lambda: DELIVER.due_lanes(self._pool, most=most))
+        return [Lane(row["account_id"], row["connection_id"]) for row in rows]
+
+    async def work(self, lane: Lane, stop: asyncio.Event | None = None) -> int:
+        """Deliver what is due on a lane, if it can be had; how many attempts were made.
+
+        Ends when nothing is due any more, the lane is to rest, its time is over, or ``stop`` is
+        set; what is under way then is finished.
+        """
+        row = await retrying(
+            lambda: DELIVER.take_lane(
+                self._pool,
+                account_id=lane.account_id,
+                connection_id=lane.connection_id,
+                lease=self._terms.lease,
+            )
+        )
+        if row is None:
+            return 0
+        failpoints.reach("deliver.after_lease")
+        turn = _Turn(self._pool, lane, row, self._terms, self._clock)
+        try:
+            try:
+                send = self._senders[turn.connected.kind].to(turn.connected)
+            except (CannotOpen, KeyError) as error:
+                await turn.cannot(f"its secrets can't be read: {error}")
+                return 0
+            return await turn.take(send, stop or asyncio.Event())
+        finally:
+            await turn.leave()
+
+
+class _Turn:
+    """One lane in hand: what is ready, under way, and not written down yet."""
+
+    def __init__(
+        self, pool: Pool, lane: Lane, row: Any, terms: Terms, clock: Callable[[], datetime]
+    ) -> None:
+        self._pool = pool
+        self._terms = terms
+        self._clock = clock
+        self._fence: int = row["fence"]
+        self._health = Health(row["failures"], row["failing_since"])
+        self._held = True
+        self._ready: list[Delivery] = []
+        self._under_way: dict[asyncio.Task[Sent], Delivery] = {}
+        self._until = monotonic() + HOLD_SECONDS
+        self._looked_at = 0.0
+        self.connected = Connected(
+            lane,
+            Kind(row["kind"]),
+            Form(row["form"]),
+            row["url"],
+            row["settings"],
+            row["sealed"],
+            row["signing_key"],
+            row["former_key"],
+            row["former_key_until"],
+        )
+
+    async def take(self, send: Send, stop: asyncio.Event) -> int:
+        """1. see what is due. 2. send. 3. write down what came back, while the others go on."""
+        made = 0
+        dry = False
+        try:
+            while True:
+                ending = self._is_ending(stop)
+                if not dry and not ending and len(self._ready) < self._room:
+                    dry = await self._see() == 0
+                self._start(send, ending)
+                if not self._under_way:
+                    return made
+                done, _ = await asyncio.wait(
+                    self._under_way,
+                    return_when=asyncio.FIRST_COMPLETED,
+                    timeout=self._terms.lease.total_seconds() / 4,
+                )
+                if done:
+                    results = [(self._under_way.pop(task), task.result()) for task in done]
+                    made += len(results)
+                    self._learn(results)
+                    self._start(send, self._is_ending(stop))
+                    failpoints.reach("deliver.after_send_before_record")
+                    await self._write(results)
+                    dry = False
+                else:
+                    await self._see(0)
+                if not self._held:
+                    return made
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _is_ending(self, stop: asyncio.Event) -> bool:
+        return stop.is_set() or monotonic() > self._until or self._health.rest > 0
+
+    @property
+    def _room(self) -> int:
+        """One alone shows whether a subscriber is back that had failed too often."""
+        return 1 if self._health.failures >= self._terms.patience.failures else AT_ONCE
+
+    def _start(self, send: Send, ending: bool) -> None:
+        if ending or not self._held:
+            self._ready.clear()
+        while self._ready and len(self._under_way) < self._room:
+            delivery = self._ready.pop(0)
+            self._under_way[asyncio.create_task(send(delivery))] = delivery
+
+    async def _see(self, most: int = READY) -> int:
+        """Fetch what is due, or only hold on to the lane; how many there were."""
+        known = [one.delivery_id for one in (*self._ready, *self._under_way.values())]
+        rows = await all_rows(
+            lambda: DELIVER.due_deliveries(
+                self._pool,
+                account_id=self.connected.lane.account_id,
+                connection_id=self.connected.lane.connection_id,
+                fence=self._fence,
+                lease=self._terms.lease,
+                in_hand=known,
+                most=most,
+            )
+        )
+        self._held = rows[0]["held"]
+        found = [
+            Delivery(**{name: value for name, value in row.items() if name != "held"})
+            for row in rows[1:]
+        ]
+        self._ready += found
+        return len(found)
+
+    def _learn(self, results: Sequence[tuple[Delivery, Sent]]) -> None:
+        judged = [sent.judged for _, sent in results]
+        self._health = after(self._health, judged, self._clock(), self._terms.patience)
+
+    async def _write(self, results: Sequence[tuple[Delivery, Sent]]) -> None:
+        pauses = self._terms.pauses(self.connected.form)
+        states = [_state(delivery, sent, pauses) for delivery, sent in results]
+        await self._finish(results, states)
+        if self._health.given_up:
+            self._held = False
+            log.warning(
+                "connection disabled",
+                account_id=self.connected.lane.account_id,
+                connection_id=self.connected.lane.connection_id,
+                reason=self._health.reason,
+            )
+
+    async def cannot(self, reason: str) -> None:
+        """Nothing can be sent; the lane rests."""
+        judged = [Judged(Verdict.FORBIDDEN, reason)]
+        self._health = after(self._health, judged, self._clock(), self._terms.patience)
+        await self._finish((), ())
+
+    async def _finish(
+        self,
+        results: Sequence[tuple[Delivery, Sent]],
+        states: Sequence[tuple[str, float | None]],
+    ) -> None:
+        health = self._health
+        lane = self.connected.lane
+        failpoints.reach("deliver.mid_record")
+        held = await retrying(
+            lambda: self._pool.fetchval(
+                "SELECT finish_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+                " $14, $15, $16, $17, $18, $19)",
+                lane.account_id,
+                lane.connection_id,
+                self._fence,
+                [delivery.delivery_id for delivery, _ in results],
+                [state for state, _ in states],
+                [due_in for _, due_in in states],
+                [sent.judged.was_sent for _, sent in results],
+                [sent.started_at for _, sent in results],
+                [sent.milliseconds for _, sent in results],
+                [sent.judged.verdict for _, sent in results],
+                [sent.status for _, sent in results],
+                [sent.judged.reason for _, sent in results],
+                [dict(sent.headers) for _, sent in results],
+                [sent.answer for _, sent in results],
+                health.failures,
+                health.succeeded,
+                health.rest,
+                health.reason,
+                health.given_up,
+            )
+        )
+        self._held = self._held and held
+
+    async def leave(self) -> None:
+        """Let the lane go."""
+        await retrying(
+            lambda: DELIVER.leave_lane(
+                self._pool,
+                account_id=self.connected.lane.account_id,
+                connection_id=self.connected.lane.connection_id,
+                fence=self._fence,
+            )
+        )
+
+
+def _state(delivery: Delivery, sent: Sent, pauses: Sequence[float]) -> tuple[str, float | None]:
+    """What a delivery is now, and in how many seconds it is due again."""
+    match sent.judged.verdict:
+        case Verdict.DELIVERED:
+            return "delivered", None
+        case Verdict.GONE:
+            return "failed", None
+        case Verdict.FORBIDDEN:
+            return "pending", 0.0
+        case Verdict.REFUSED | Verdict.FAILED:
+            chance = random.random()  # noqa: S311 only jitter
+            pause = schedule.next_try(pauses, delivery.attempts + 1, sent.judged.wished, chance)
+            return ("failed", None) if pause is None else ("pending", pause)

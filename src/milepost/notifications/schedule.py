@@ -1,0 +1,25 @@
+"""When a delivery is tried again. Pure; seconds everywhere."""
+
+from collections.abc import Sequence
+
+CLASSIC = (300.0, 600.0, 1200.0, 2400.0, *(3600.0,) * 6)
+"""Sendcloud: ten retries with growing pauses, the first after 5 minutes, at most an hour apart."""
+EVENTS = (30.0, 120.0, 600.0, 3600.0, 21600.0)
+"""Sendcloud: up to five retries; its pauses are not published."""
+JITTER = 0.1
+LONGEST_WAIT = 6 * 3600.0
+"""No subscriber's Retry-After puts a delivery off for longer."""
+
+
+def next_try(
+    pauses: Sequence[float], tried: int, wished: float | None, chance: float
+) -> float | None:
+    """Seconds until the next attempt after ``tried`` of them; None: that was the last.
+
+    ``wished`` is the subscriber's Retry-After, which may put it off, and never makes it earlier.
+    ``chance``, from 0 to 1, spreads what failed together by at most a tenth to either side.
+    """
+    if tried > len(pauses):
+        return None
+    pause = pauses[max(0, tried - 1)] * (1 + JITTER * (2 * chance - 1))
+    return max(pause, min(wished or 0, LONGEST_WAIT))

@@ -1,0 +1,99 @@
+"""Webhooks: one attempt as one signed POST through the guarded client."""
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.egress.client import GuardedClient
+from milepost.egress.outcomes import Answered, Failed, Forbidden
+from milepost.notifications.forms import Form
+from milepost.notifications.held import Connected, Delivery, Send, Sent
+from milepost.notifications.sealing import Seals, Secrets
+from milepost.notifications.signing import SigningKeys, signed_headers
+from milepost.notifications.verdict import judge
+
+KEPT_OF_ANSWER = 2000
+"""Bytes of an answer that are kept for the log."""
+HIDDEN = "***"
+_USER_AGENT = f"Milepost/{version('milepost')}"
+_CONTENT_TYPE = {Form.CLOUD_EVENT: "application/cloudevents+json; charset=utf-8"}
+_JSON = "application/json"
+
+
+class Webhooks:
+    """Delivers to webhooks and integrations."""
+
+    def __init__(
+        self,
+        client: GuardedClient,
+        keys: SecretKeys,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+
+    def to(self, connected: Connected) -> Send:
+        """To one of them. Raises CannotOpen."""
+        lane = connected.lane
+        seals = Seals(self._keys, lane.account_id, lane.connection_id)
+        secrets = seals.open(connected.sealed)
+        own = own_headers(connected.settings.get("auth_type", "none"), secrets)
+        keys = seals.open_keys(
+            connected.signing_key, connected.former_key, connected.former_key_until
+        )
+
+        async def send(delivery: Delivery) -> Sent:
+            return await self._post(connected, delivery, own, keys)
+
+        return send
+
+    async def _post(
+        self,
+        connected: Connected,
+        delivery: Delivery,
+        own: Mapping[str, str],
+        keys: SigningKeys | None,
+    ) -> Sent:
+        now = self._clock()
+        shown = {
+            "Content-Type": _CONTENT_TYPE.get(connected.form, _JSON),
+            "User-Agent": _USER_AGENT,
+            "Milepost-Sequence": str(delivery.sequence),
+            "Milepost-Attempt": str(delivery.attempts + 1),
+        }
+        if keys is None:
+            shown["webhook-id"] = delivery.event_id
+        else:
+            shown |= signed_headers(keys, delivery.event_id, delivery.body, now)
+        outcome = await self._client.send(
+            connected.url, delivery.body, {**own, **shown}, key=connected.lane
+        )
+        judged = judge(outcome, self._clock())
+        shown |= dict.fromkeys(own, HIDDEN)
+        match outcome:
+            case Answered(status, _, body, _, milliseconds):
+                return Sent(judged, now, milliseconds, status, shown, body[:KEPT_OF_ANSWER])
+            case Failed(_, _, status, milliseconds):
+                return Sent(judged, now, milliseconds, status or None, shown)
+            case Forbidden():
+                return Sent(judged, now)
+
+
+def own_headers(auth_type: str, secrets: Secrets) -> dict[str, str]:
+    """What a connection's owner wants to be sent besides: a login, and headers of its own."""
+    config = secrets.auth_config
+    headers = dict(secrets.extra_headers)
+    match auth_type:
+        case "bearer":
+            headers["Authorization"] = f"Bearer {config['token']}"
+        case "basic":
+            login = f"{config['username']}:{config['password']}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
+        case "api_key":
+            headers[config["header_name"]] = config["api_key"]
+        case _:
+            pass
+    return headers
