@@ -8,6 +8,9 @@ from typing import Any
 import asyncpg
 from tests.monitoring.still import FOREVER, LEASE, NOW, PARCELS, TURN, after, rows_of
 
+FORGET_TODAY = "DELETE FROM check_day WHERE day = $1 AND carrier_code = 'sandbox'"
+ASKED = "SELECT checks FROM check_day WHERE day = $1 AND carrier_code = 'sandbox'"
+CLAIM = "SELECT * FROM claim_due($1, 'sandbox', $2, $3, $4)"
 Rows = Mapping[int, Mapping[str, Any]]
 
 
@@ -66,6 +69,10 @@ async def test_a_claim_takes_the_most_urgent_a_quarter_of_the_others_and_what_ha
     never = await session.fetchval("SELECT min(parcel_id) FROM watch WHERE carrier_code='sandbox'")
     for case in range(60):
         limit, batch = dice.choice([1, 4, 7, 12, 50]), dice.choice([1, 1, 3, 10, 30])
+        if case % 10 == 0:
+            # A day's first claim: a quarter of few is none, that of four is one.
+            limit, asked = (1, 4)[case // 10 % 2], 0
+            await session.execute(FORGET_TODAY, NOW.date())
         paused = dice.choice([None, NOW - LEASE, after(30)])
         await session.execute(
             "UPDATE lane SET paused_until = $1, served_at = $2, state = 'open'"
@@ -81,9 +88,7 @@ async def test_a_claim_takes_the_most_urgent_a_quarter_of_the_others_and_what_ha
             if row["carrier_code"] == "sandbox" and row["due_at"] != FOREVER
         }
         taken = claimed(ours, limit, batch, asked)
-        got = await session.fetch(
-            *("SELECT * FROM claim_due($1, 'sandbox', $2, $3, $4)", account, limit, LEASE, batch)
-        )
+        got = await session.fetch(CLAIM, account, limit, LEASE, batch)
         assert {row["parcel_id"]: row["fence"] for row in got} == {
             number: before[number]["fence"] + 1 for number in taken
         }, case
@@ -97,6 +102,22 @@ async def test_a_claim_takes_the_most_urgent_a_quarter_of_the_others_and_what_ha
         served = await session.fetchval("SELECT served_at FROM lane WHERE carrier_code='sandbox'")
         assert served == (NOW if taken else NOW - LEASE)
         asked += len(taken)
-    counted = "SELECT checks FROM check_day WHERE carrier_code = 'sandbox' ORDER BY day DESC"
-    assert await session.fetchval(counted) == asked
+        assert await session.fetchval(ASKED, NOW.date()) == (asked or None), "none is no row"
     assert await session.fetchrow("SELECT * FROM lane WHERE carrier_code = 'dhl'") == beside
+
+
+async def test_a_row_due_at_this_instant_is_due_however_many_share_it(
+    session: asyncpg.Connection, account: int
+) -> None:
+    await session.execute("UPDATE watch SET urgency = 1, due_at = $1", NOW)
+    # Twelve are the quarter's; the rest is due when the last of those was.
+    assert len(await session.fetch(CLAIM, account, 50, LEASE, 1)) == PARCELS
+    await session.execute("UPDATE watch SET urgency = 0, due_at = $1", NOW - LEASE)
+    lesser = await session.fetchval(
+        "UPDATE watch SET urgency = 3, due_at = $1 WHERE parcel_id = (SELECT max(parcel_id)"
+        " FROM watch WHERE carrier_code = 'sandbox') RETURNING parcel_id",
+        NOW,
+    )
+    got = await session.fetch(CLAIM, account, 4, LEASE, 1)
+    assert len(got) == 4
+    assert lesser in {row["parcel_id"] for row in got}
