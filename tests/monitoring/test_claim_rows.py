@@ -112,8 +112,8 @@ EVENT = {
     "fact": {},
 }
 RECORD = (
-    "SELECT record_observation($1, $2, $3, $4, $5, $6, '', '', $7, '[]', $8, $9, $10, $11,"
-    " $12, $13, 'text/plain')"
+    "SELECT record_observation($1, $2, $3, $4, $5, $6, '', '', $7, $8, $9, $10, $11, $12,"
+    " $13, $14, 'text/plain')"
 )
 EVERYTHING = (
     "SELECT json_build_array((SELECT json_agg(p ORDER BY p) FROM parcel p),"
@@ -129,8 +129,10 @@ async def record(
     *, watch: dict[str, Any] | None = None, deadline: datetime | None = None,
     dropped: list[int] | None = None, event: dict[str, Any] | None = None,
     told: list[dict[str, Any]] | None = None, timing: dict[str, Any] | None = None,
+    revised: list[dict[str, Any]] | None = None,
 ) -> Any:  # fmt: skip
-    documents: list[Any] = [json.dumps(STATE), json.dumps([event or EVENT]), dropped or []]
+    documents: list[Any] = [json.dumps(STATE), json.dumps([event or EVENT])]
+    documents += [json.dumps(revised or []), dropped or []]
     documents += [json.dumps(told or []), watch and json.dumps(watch), deadline]
     documents += [timing and json.dumps(timing), None]
     return await session.fetchval(RECORD, account, number, revision, fence, NOW, *documents)
@@ -204,7 +206,17 @@ async def test_a_record_in_time_writes_its_own_parcel_alone(
     }  # fmt: skip
     await session.execute("UPDATE watch SET lease_until = $1 WHERE parcel_id = $2", NOW, number)
     third = EVENT | {"sequence": 11, "event_key": "m"}
-    assert await record(session, account, number, stored + 2, held, event=third)
+    # Others have an event of that number; this parcel's was dropped.
+    revised = [EVENT | {"sequence": sequence, "raw_code": "B"} for sequence in (1, 9)]
+    assert await record(session, account, number, stored + 2, held, event=third, revised=revised)
     assert (await rows_of(session))[number]["lease_until"] == NOW, "nothing new to write"
+    codes = await session.fetch(
+        "SELECT sequence, raw_code FROM event WHERE parcel_id = $1 ORDER BY sequence", number
+    )
+    assert [tuple(event) for event in codes] == [(9, "B"), (10, "A"), (11, "A")]
+    fourth = EVENT | {"sequence": 12, "event_key": "n"}
+    told = watch | {"carrier_code": "sandbox"}
+    assert await record(session, account, number, stored + 3, held, event=fourth, watch=told)
+    assert (await rows_of(session))[number]["due_at"] == after(5), "though its deadline stays"
     now = [await session.fetchval(others.format(t), number) for t in ("parcel", "event", "watch")]
     assert now == before

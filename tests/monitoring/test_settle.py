@@ -55,6 +55,8 @@ async def test_the_account_is_set_for_one_transaction(house: House) -> None:
             "SELECT holds_fence($1, 1, 1)",
             "SELECT finish_checks($1, 'sandbox', '[]')",
             "SELECT claim_due($1, 'sandbox', 1, interval '1 s', 1)",
+            "SELECT record_observation($1, 0, 0, NULL, now(), '{}', NULL, NULL, '[]', '[]', '{}',"
+            " '[]', NULL, NULL, NULL, NULL, NULL)",
         ):
             await connection.fetch(asked, house.account)
             left = "SELECT current_setting('milepost.account_id', true)"
