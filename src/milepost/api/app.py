@@ -25,6 +25,7 @@ from milepost.api import (
     milepost_v1,
     oauth2,
     statuses,
+    v2_parcels,
     v3_parcel_tracking,
 )
 from milepost.api.authentication import App, Door, Receive, Scope, Send
@@ -131,6 +132,7 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
         api.router.routes.append(Route(path, _spelled_otherwise, methods=["GET"]))
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
+    api.include_router(v2_parcels.router)
     api.include_router(milepost_v1.router)
     api.include_router(milepost_batch.router)
     api.include_router(milepost_carriers.router)

@@ -55,13 +55,13 @@ async def list_of_parcels(request: Request) -> Response:
 @router.get("/parcels/{parcel_id}", include_in_schema=False)
 async def one_parcel(request: Request, parcel_id: str) -> Response:
     """A parcel with everything that is known of it."""
-    return _json(parcel_document(await _found(request, parcel_id), datetime.now(UTC)))
+    return _json(parcel_document(await found_parcel(request, parcel_id), datetime.now(UTC)))
 
 
 @router.get("/parcels/{parcel_id}/explain", include_in_schema=False)
 async def explained_parcel(request: Request, parcel_id: str) -> Response:
     """Why a parcel has its status, and what was made of each event."""
-    described = await _found(request, parcel_id)
+    described = await found_parcel(request, parcel_id)
     return _json(explanation(described.parcel, described.journey))
 
 
@@ -157,7 +157,7 @@ def _next(given: Iterable[tuple[str, str]], cursor: str) -> str:
     return f'<{PREFIX}/parcels?{urlencode([*rest, ("cursor", cursor)])}>; rel="next"'
 
 
-async def _found(request: Request, parcel_id: str) -> Described:
+async def found_parcel(request: Request, parcel_id: str) -> Described:
     """The parcel of an id. NotFoundError where there is none, or it is another account's."""
     if not _PARCEL_ID.fullmatch(parcel_id):
         raise NotFoundError

@@ -16,6 +16,17 @@ from milepost.api import (
     milepost_recognise_schemas,
     milepost_schemas,
     milepost_unmapped_schemas,
+    v2_parcel_schemas,
+    webhook_schemas,
+)
+from milepost.api.published_refusals import (
+    DETAIL,
+    ERRORS,
+    FIELDS,
+    V2_ERROR,
+    everywhere,
+    json_answer,
+    refused,
 )
 from milepost.api.v3_fields import ANY_VALUE, ANY_VALUE_SCHEMA, NO_NUL, NUMBER_SCHEMA
 from milepost.api.v3_models import RegistrationRequest
@@ -39,46 +50,6 @@ _SCHEMES: Schema = {
         },
     },
 }
-_DETAIL = closed({"detail": TEXT})
-_FIELDS = closed(
-    {
-        "detail": listed(
-            closed(
-                {
-                    "loc": listed({"anyOf": [TEXT, {"type": "integer"}]}),
-                    "msg": TEXT,
-                    "type": TEXT,
-                }
-            )
-        )
-    }
-)
-_ERRORS = closed(
-    {
-        "errors": listed(
-            closed({"status": TEXT, "code": TEXT, "detail": TEXT}, {"source": {"type": "object"}})
-        )
-    }
-)
-_V2_ERROR = closed(
-    {"error": closed({"code": {"type": "integer"}, "request": TEXT, "message": TEXT})}
-)
-_MEANINGS = {
-    400: "The request can't be understood",
-    401: "No credentials, or wrong ones",
-    403: "The account is suspended",
-    404: "Parcel does not exist",
-    408: "The body did not come in time",
-    409: "Parcel or tracking number already exists",
-    413: "The body is over 1 MiB",
-    414: "The address is over 8 KB",
-    415: "The body is not JSON",
-    422: "Something in the request is wrong; names the fields",
-    429: "Over the account's budget; empty, with Retry-After",
-    431: "The headers are over 32 KB",
-    500: "A fault of ours",
-    503: "The database can't be asked now",
-}
 
 
 def describe(api: FastAPI, public_url: str = "") -> Schema:
@@ -93,14 +64,16 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas |= {**COMPONENTS, **milepost_schemas.COMPONENTS, "V2Tracking": _V2_TRACKING}
     schemas |= milepost_parcel_schemas.COMPONENTS | milepost_change_schemas.COMPONENTS
     schemas |= milepost_carrier_schemas.COMPONENTS | milepost_recognise_schemas.COMPONENTS
-    schemas |= milepost_unmapped_schemas.COMPONENTS
+    schemas |= milepost_unmapped_schemas.COMPONENTS | v2_parcel_schemas.COMPONENTS
+    schemas |= webhook_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
+    document["webhooks"] = webhook_schemas.WEBHOOKS
     document["servers"] = [{"url": public_url.rstrip("/") or "/"}]
     own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS, **json_schemas.PATHS}
     own |= milepost_carrier_schemas.PATHS | milepost_recognise_schemas.PATHS
-    own |= milepost_unmapped_schemas.PATHS
+    own |= milepost_unmapped_schemas.PATHS | v2_parcel_schemas.PATHS
     for path, operations in milepost_change_schemas.PATHS.items():
         own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}
@@ -115,23 +88,6 @@ def _named(part: Any) -> Any:
     if isinstance(part, dict):
         return {key: _named(value) for key, value in part.items()}
     return [_named(item) for item in part] if isinstance(part, list) else part
-
-
-def _json(schema: Schema, description: str = "OK") -> Schema:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _refused(schema: Schema, *statuses: int) -> Schema:
-    return {str(status): _json(schema, _MEANINGS[status]) for status in statuses}
-
-
-def _everywhere(errors: Schema, details: Schema) -> Schema:
-    """What any operation may answer: refusals of the guard and outages."""
-    return {
-        **_refused(details, 400, 414, 431),
-        **_refused(errors, 401, 403, 500, 503),
-        "429": {"description": _MEANINGS[429]},
-    }
 
 
 def _ref(name: str) -> Schema:
@@ -214,10 +170,10 @@ def _operation(tag: str, summary: str, responses: Schema, **more: Any) -> Schema
 
 
 def _v3_statuses() -> Schema:
-    answer = _json(closed({"data": listed(_STATUS_V3)}))
+    found = json_answer(closed({"data": listed(_STATUS_V3)}))
     return {
         "get": _operation(
-            "Statuses", "List the v3 statuses", {"200": answer, **_everywhere(_ERRORS, _ERRORS)}
+            "Statuses", "List the v3 statuses", {"200": found, **everywhere(ERRORS, ERRORS)}
         )
     }
 
@@ -233,10 +189,10 @@ _PATHS: Schema = {
             "Parcel Tracking",
             "Register a parcel for tracking",
             {
-                "200": {**_json(_ref("RegisteredParcel")), "links": _NEXT},
-                **_refused(_FIELDS, 422),
-                **_refused(_DETAIL, 408, 409, 413, 415),
-                **_everywhere(_ERRORS, _DETAIL),
+                "200": {**json_answer(_ref("RegisteredParcel")), "links": _NEXT},
+                **refused(FIELDS, 422),
+                **refused(DETAIL, 408, 409, 413, 415),
+                **everywhere(ERRORS, DETAIL),
             },
             requestBody={
                 "required": True,
@@ -251,11 +207,11 @@ _PATHS: Schema = {
             "Parcel Tracking",
             "Look a parcel up by its number",
             {
-                "200": _json(_ref("TrackedParcel")),
+                "200": json_answer(_ref("TrackedParcel")),
                 "304": {"description": "Nothing new since the ETag"},
-                **_refused(_DETAIL, 404),
-                **_refused(_FIELDS, 422),
-                **_everywhere(_ERRORS, _DETAIL),
+                **refused(DETAIL, 404),
+                **refused(FIELDS, 422),
+                **everywhere(ERRORS, DETAIL),
             },
             operationId="look_up_v3",
             parameters=[{**_NUMBER, "schema": NUMBER_SCHEMA}, _CARRIER, _ORDER],
@@ -266,17 +222,17 @@ _PATHS: Schema = {
             "Parcel Tracking",
             "Look a parcel up by its number (v2)",
             {
-                "200": _json(_ref("V2Tracking")),
+                "200": json_answer(_ref("V2Tracking")),
                 "304": {"description": "Nothing new since the ETag"},
                 "404": {
-                    "description": _MEANINGS[404],
+                    "description": "Parcel does not exist",
                     "content": {
                         "application/xml": {"schema": _NO_SUCH_KEY},
-                        "application/json": {"schema": _V2_ERROR},
+                        "application/json": {"schema": V2_ERROR},
                     },
                 },
-                **_refused(_V2_ERROR, 422),
-                **_everywhere(_V2_ERROR, _V2_ERROR),
+                **refused(V2_ERROR, 422),
+                **everywhere(V2_ERROR, V2_ERROR),
             },
             operationId="look_up_v2",
             parameters=[{**_NUMBER, "schema": {"type": "string", "minLength": 1}}, _CARRIER],
@@ -286,7 +242,7 @@ _PATHS: Schema = {
         "get": _operation(
             "Statuses",
             "List the v2 statuses",
-            {"200": _json(listed(_STATUS_V2)), **_everywhere(_V2_ERROR, _V2_ERROR)},
+            {"200": json_answer(listed(_STATUS_V2)), **everywhere(V2_ERROR, V2_ERROR)},
         )
     },
     "/api/v3/parcels/statuses": _v3_statuses(),

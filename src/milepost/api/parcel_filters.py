@@ -122,12 +122,13 @@ def _carriers(asked: ListRequest, name: str, value: str) -> ListRequest:
 
 def _moment(field: str, what: str) -> Parameter:
     def read(asked: ListRequest, name: str, value: str) -> ListRequest:
-        return _filtered(asked, **{field: _read_moment(name, value)})
+        return _filtered(asked, **{field: moment_of(name, value)})
 
     return Parameter({"type": "string", "pattern": MOMENT_PATTERN}, what, read)
 
 
-def _read_moment(name: str, value: str) -> datetime:
+def moment_of(name: str, value: str) -> datetime:
+    """The time (UTC) that a parameter states. Raises InvalidInput that names it."""
     try:
         return read_moment(value)
     except PydanticCustomError as refused:

@@ -7,7 +7,7 @@ over these bytes, see ``python_json``.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from milepost.tracking.explain import deciding
 from milepost.tracking.journey import Journey
@@ -20,6 +20,7 @@ from milepost.wire.v2_parcel import parcel_object
 STATUS_CHANGED = "parcel_status_changed"
 TEST = "test_webhook"
 IntegrationAction = Literal["integration_connected", "integration_updated", "integration_deleted"]
+INTEGRATION_ACTIONS: tuple[str, ...] = get_args(IntegrationAction)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

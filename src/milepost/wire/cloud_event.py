@@ -21,20 +21,21 @@ def cloud_event(
 ) -> bytes:
     """The whole message that tells of one ``entry`` of ``journey``.
 
-    ``public_url`` is where clients reach this installation, without a last slash; empty where
-    nobody said so. ``id`` is unique within ``source``, as the specification asks; a receiver of
-    several installations tells them apart by ``public_url`` only.
+    ``public_url`` is where clients reach this installation, empty where nobody said so. ``id`` is
+    unique within ``source``, as the specification asks: a receiver of several installations tells
+    them apart by ``public_url`` only.
     """
+    home = public_url.rstrip("/")
     document = {
         "specversion": "1.0",
         "id": told_event_id(parcel.parcel_id, entry.event.sequence),
-        "source": f"{public_url}/api/milepost/v1/events",
+        "source": f"{home}/api/milepost/v1/events",
         "type": TYPE,
         "subject": f"parcels/{parcel.parcel_id}",
         "time": v3_moment(entry.effective_at),
         "datacontenttype": "application/json",
     }
-    if public_url:
+    if home:
         # A URI, not a reference: without an address of our own there is none to give.
-        document["dataschema"] = public_url + path_of(SCHEMA)
+        document["dataschema"] = home + path_of(SCHEMA)
     return dumped({**document, "data": event_data(parcel, journey, entry)})

@@ -17,6 +17,7 @@ COMPONENTS = {
     "event": "Event",
     "explanation": "Explanation",
     "recognition": "Recognition",
+    "parcel_event": "ParcelEvent",
 }
 """Each published name, and what it is called in the OpenAPI document."""
 
