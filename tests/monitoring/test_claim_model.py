@@ -109,15 +109,14 @@ async def test_a_claim_takes_the_most_urgent_a_quarter_of_the_others_and_what_ha
 async def test_a_row_due_at_this_instant_is_due_however_many_share_it(
     session: asyncpg.Connection, account: int
 ) -> None:
-    await session.execute("UPDATE watch SET urgency = 1, due_at = $1", NOW)
-    # Twelve are the quarter's; the rest is due when the last of those was.
-    assert len(await session.fetch(CLAIM, account, 50, LEASE, 1)) == PARCELS
-    await session.execute("UPDATE watch SET urgency = 0, due_at = $1", NOW - LEASE)
-    lesser = await session.fetchval(
-        "UPDATE watch SET urgency = 3, due_at = $1 WHERE parcel_id = (SELECT max(parcel_id)"
-        " FROM watch WHERE carrier_code = 'sandbox') RETURNING parcel_id",
-        NOW,
-    )
-    got = await session.fetch(CLAIM, account, 4, LEASE, 1)
-    assert len(got) == 4
-    assert lesser in {row["parcel_id"] for row in got}
+    last = await session.fetchval("SELECT max(parcel_id) FROM watch WHERE carrier_code='sandbox'")
+    for urgency, limit in ((1, PARCELS), (0, 4)):
+        # Of urgency 1 a quarter, then the rest, which was due when the last of those was.
+        await session.execute(
+            "UPDATE watch SET due_at = CASE WHEN parcel_id = $1 THEN $2 ELSE $3 END,"
+            " urgency = CASE WHEN parcel_id = $1 THEN 3 ELSE $4::smallint END",
+            *(last, NOW, NOW - LEASE, urgency),
+        )
+        got = await session.fetch(CLAIM, account, limit, LEASE, 1)
+        assert len(got) == limit
+        assert last in {row["parcel_id"] for row in got}

@@ -103,6 +103,8 @@ if __name__ == "__main__":
     code = 143
     try:
         code = main()
+    except SystemExit as ended:
+        print(ended)
     finally:
         sys.stdout.flush()
         os._exit(code)
