@@ -33,6 +33,7 @@ OVER_ACCOUNTS = {
     "intake: accounts_of_lanes": "whose parcels a carrier's feed is about, page by page",
     "0032_intake.sql: intake_ages": "what /metrics and doctor tell the operator, bounded",
     "notifications: due_lanes": "whose subscriber is to be told something: as whose turn it is",
+    "notifications: telling": "what is kept of whom, page by page",
     "0046_notifications.sql: outbox_accounts": "who is to be told something: account ids alone",
     "parcels: all-hours": "the operator sees how a carrier does for all",
     "parcels: accounts-with-parcels": "whose parcels are gone through, page by page",
@@ -199,7 +200,8 @@ CATALOG_FAULTS = {
         SELECT p.proname FROM pg_proc p
         WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
         AND p.proname <> ALL (
-            '{make_raw_payload_months,drop_raw_payload_months,search_parcels}')""",
+            '{make_raw_payload_months,drop_raw_payload_months,search_parcels,'
+            'make_delivery_attempt_months,drop_delivery_attempt_months}')""",
 }
 
 

@@ -104,6 +104,14 @@ class Settings(BaseSettings):
     egress_idle_seconds: float = Field(default=15, gt=0)
     max_egress_answer_bytes: int = Field(default=64 * 1024, ge=1024)
 
+    # Telling subscribers: pauses between attempts (seconds, with commas between), and how long one
+    # that fails is left alone (seconds) and borne at all (days)
+    classic_retry_seconds: str = "300,600,1200,2400,3600,3600,3600,3600,3600,3600"
+    event_retry_seconds: str = "30,120,600,3600,21600"
+    subscriber_rest_seconds: float = Field(default=30, gt=0)
+    subscriber_longest_rest_seconds: float = Field(default=300, gt=0)
+    subscriber_give_up_days: float = Field(default=5, gt=0, le=365)
+
     # Keeping
     reregister_after_days: int = 120
     idempotency_hours: int = 48
@@ -111,11 +119,14 @@ class Settings(BaseSettings):
     keep_parcels_days: float = Field(default=365, ge=0)
     keep_raw_payloads_days: float = Field(default=90, ge=0)
     keep_pushes_days: float = Field(default=30, ge=0)
-    keep_outbox_days: float = Field(default=30, ge=0)
+    keep_events_days: float = Field(default=30, ge=0)
     keep_timings_days: float = Field(default=1095, ge=0)
     keep_audit_days: float = Field(default=730, ge=0)
 
     max_raw_payload_bytes: int = Field(default=256 * 1024, ge=0)
+
+    # What carriers push (bytes that may wait to be told, for each account; 0 is no limit)
+    max_waiting_push_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
 
     # Carriers' files
     drop_folder: Path | None = None

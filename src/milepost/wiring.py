@@ -17,8 +17,10 @@ from milepost.carriers.registry import Catalogue
 from milepost.carriers.simulator import simulator
 from milepost.db.pool import Pool, Role, open_pool
 from milepost.db.pool_gauge import watch_pool
+from milepost.egress.client import GuardedClient
 from milepost.errors import ConfigurationError
 from milepost.intake.addresses import Addresses
+from milepost.intake.backlog import Backlog
 from milepost.intake.drop_folder import DropFolder
 from milepost.intake.drop_round import DropRounds, DropRules
 from milepost.intake.feeds import Feeds
@@ -28,6 +30,11 @@ from milepost.intake.turns import Intake
 from milepost.monitoring.check import Checker
 from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
+from milepost.notifications.bodies import Bodies
+from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.fan_out import FanOut
+from milepost.notifications.forms import Kind
+from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.change import Changer
 from milepost.parcels.documents import Documents
 from milepost.parcels.find import Reader
@@ -69,6 +76,7 @@ class ApiParts:
     gatekeeper: Gatekeeper
     budgets: Budgets
     addresses: Addresses
+    backlog: Backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,15 @@ class WorkerParts:
     deadlines: Deadlines
     drop_rounds: DropRounds | None
     intake: Intake
+    fan_out: FanOut
+    deliverer: Deliverer
     unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
+
+
+def _dsn(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise ConfigurationError("MILEPOST_DATABASE_URL is not set and no embedded database runs")
+    return settings.database_url.get_secret_value()
 
 
 @asynccontextmanager
@@ -92,9 +108,7 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
 
     Raises ConfigurationError when there is no database to use, or it was sealed with another key.
     """
-    if settings.database_url is None:
-        raise ConfigurationError("MILEPOST_DATABASE_URL is not set and no embedded database runs")
-    pool = await open_pool(settings.database_url.get_secret_value(), role, settings)
+    pool = await open_pool(_dsn(settings), role, settings)
     watching = asyncio.create_task(watch_pool(pool, role)) if settings.metrics_port else None
     try:
         secret_keys = SecretKeys.load(settings, embedded=False)
@@ -144,6 +158,7 @@ async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
             gatekeeper=Gatekeeper(core.pool, core.secret_keys),
             budgets=Budgets(core.pool),
             addresses=Addresses(core.pool, core.secret_keys, core.catalogue),
+            backlog=Backlog(core.pool, settings.max_waiting_push_bytes),
         )
 
 
@@ -156,6 +171,16 @@ def _drop_rounds(core: CoreParts) -> DropRounds | None:
     )
     folder = DropFolder(settings.drop_folder)
     return DropRounds(folder, rules, core.pool, core.catalogue, core.teller)
+
+
+@asynccontextmanager
+async def _telling_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connections of their own: who is told does not wait for who is asked."""
+    pool = await open_pool(_dsn(settings), "milepost_worker", settings, max_size=6)
+    try:
+        yield pool
+    finally:
+        await pool.close()
 
 
 @asynccontextmanager
@@ -181,6 +206,9 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             planning=Planning(settings, core.histories),
             lease=timedelta(seconds=settings.lease_seconds),
         )
+        telling = await stack.enter_async_context(_telling_pool(settings))
+        client = await stack.enter_async_context(GuardedClient.of(settings))
+        webhooks = Webhooks(client, core.secret_keys)
         yield WorkerParts(
             settings=settings,
             pool=core.pool,
@@ -193,6 +221,12 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
                 core.pool,
                 Inbox(core.pool, core.catalogue, core.teller, checker.drifts),
                 Feeds(core.pool, core.catalogue, core.credentials, fetcher),
+            ),
+            fan_out=FanOut(telling, core.renderer, Bodies(settings.public_url)),
+            deliverer=Deliverer(
+                telling,
+                {Kind.WEBHOOK: webhooks, Kind.INTEGRATION: webhooks},
+                Terms.of(settings),
             ),
             unmapped=core.recorder.unmapped,
         )

@@ -35,6 +35,7 @@ class Stored:
     parcels: Sequence[Mapping[str, Any]]
     events: Mapping[Parcel, Sequence[Mapping[str, Any]]]
     outbox: Counter[tuple[int, int, int]]
+    """What waits to be told, and what was: both."""
 
 
 async def drain(house: Installation, seconds: float) -> float:
@@ -58,6 +59,8 @@ async def read(house: Installation) -> Stored:
         rows = await connection.fetch(_EVENTS)
         outbox = await connection.fetch(
             "SELECT account_id, parcel_id, sequence FROM outbox WHERE kind = 'event'"
+            " UNION ALL"
+            " SELECT account_id, parcel_id, sequence FROM feed_event WHERE kind = 'event'"
         )
     finally:
         await connection.close()
@@ -107,7 +110,7 @@ def _parcel(parcel: Mapping[str, Any], stored: Stored) -> list[str]:
     if len({one["event_key"] for one in events}) != len(events):
         wrong.append(f"{name}: the same event twice")
     if any(stored.outbox[*owner, one["sequence"]] != 1 for one in events):
-        wrong.append(f"{name}: an event that is not in the outbox once")
+        wrong.append(f"{name}: an event that is not in the outbox or the feed, once")
     if parcel["numbers"] != 1 or not parcel["watched"]:
         wrong.append(f"{name}: without its number or its schedule")
     wrong += _journey(parcel, events, name)

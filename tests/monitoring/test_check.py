@@ -28,6 +28,8 @@ from milepost.monitoring import settle as settle_module
 from milepost.monitoring import slots
 from milepost.monitoring.claim import Lane, due_lanes, pause
 from milepost.monitoring.sweep import sweep
+from milepost.notifications.deliver import Deliverer
+from milepost.notifications.fan_out import FanOut
 from milepost.parcels.record import Recorder
 from milepost.settings import Settings
 from milepost.wiring import WorkerParts
@@ -216,6 +218,8 @@ async def test_a_lane_whose_check_fails_lets_others_have_their_turn(
         house.deadlines,
         drop_rounds=None,
         intake=cast(Intake, None),
+        fan_out=cast(FanOut, None),
+        deliverer=cast(Deliverer, None),
     )
     await worker._check(parts, lane)
     assert await due_lanes(house.pool, 10) == []

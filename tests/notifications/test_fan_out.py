@@ -6,8 +6,10 @@ import asyncpg
 import pytest
 from tests.notifications.town import Town, scan
 
-from milepost.notifications.audience import EVENT_CREATED, LETTER, STATUS_CHANGED
+from milepost.notifications.audience import LETTER
 from milepost.notifications.forms import Form
+from milepost.wire.classic import STATUS_CHANGED
+from milepost.wire.v3_event import CREATED
 
 EVERYTHING: dict[str, object] = {}
 
@@ -27,15 +29,15 @@ async def test_scans_of_one_answer_go_out_in_order_and_one_at_a_time(town: Town)
     other = await town.register()
     await town.tell()
     assert await town.deliveries(subscriber) == [
-        (parcel, 1, EVENT_CREATED, True),
-        (parcel, 2, EVENT_CREATED, False),
-        (parcel, 3, EVENT_CREATED, False),
-        (parcel, 4, EVENT_CREATED, False),
-        (other, 1, EVENT_CREATED, True),
+        (parcel, 1, CREATED, True),
+        (parcel, 2, CREATED, False),
+        (parcel, 3, CREATED, False),
+        (parcel, 4, CREATED, False),
+        (other, 1, CREATED, True),
     ]
     await town.observe(other, scan(1, "accepted"))
     await town.tell()
-    assert (await town.deliveries(subscriber))[-1] == (other, 2, EVENT_CREATED, False)
+    assert (await town.deliveries(subscriber))[-1] == (other, 2, CREATED, False)
 
 
 async def test_a_connection_is_told_once_however_many_subscriptions_want_it(town: Town) -> None:
@@ -138,9 +140,7 @@ async def test_the_feed_has_no_gap_and_nothing_twice_with_many_at_it(town: Town)
     for parcel in parcels:
         assert [sequence for _, of, sequence, _ in feed if of == parcel] == [1, 2, 3, 4]
     told = await town.deliveries(subscriber)
-    assert sorted(told) == sorted(
-        (p, s, EVENT_CREATED, s == 1) for p in parcels for s in range(1, 5)
-    )
+    assert sorted(told) == sorted((p, s, CREATED, s == 1) for p in parcels for s in range(1, 5))
 
 
 async def test_nothing_is_told_of_an_account_that_another_is_at(town: Town, dsn: str) -> None:

@@ -427,6 +427,30 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+DECLARE
+    part text;
+    dropped integer := 0;
+BEGIN
+    FOR part IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'public.delivery_attempt'::regclass
+          AND c.relname ~ '^delivery_attempt_[0-9]{4}_[0-9]{2}$'
+          AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= p_before
+        ORDER BY c.relname
+    LOOP
+        EXECUTE format('DROP TABLE public.%I', part);
+        dropped := dropped + 1;
+    END LOOP;
+    DELETE FROM public.delivery_attempt_rest WHERE started_at < p_before;
+    RETURN dropped;
+END
+$_$;
+
 CREATE FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
@@ -593,6 +617,67 @@ BEGIN
             due_at = coalesce(now() + p_due_in * interval '1 s', 'infinity')
         WHERE p.account_id = p_account AND p.push_id = p_push AND p.fence = p_fence;
     END IF;
+END
+$$;
+
+CREATE FUNCTION public.forget_old_told(p_account bigint, p_before timestamp with time zone, p_most integer) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    last_seq bigint;
+    old_messages bigint[];
+    gone bigint := 0;
+    there bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT max(old.feed_seq) INTO last_seq
+    FROM (SELECT f.feed_seq, f.recorded_at FROM feed_event f
+          WHERE f.account_id = p_account ORDER BY f.feed_seq LIMIT p_most) AS old
+    WHERE old.recorded_at < p_before;
+    IF last_seq IS NOT NULL THEN
+        UPDATE feed_head h SET kept_from = greatest(h.kept_from, last_seq + 1)
+        WHERE h.account_id = p_account;
+        DELETE FROM feed_event f WHERE f.account_id = p_account AND f.feed_seq <= last_seq;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
+    SELECT coalesce(array_agg(old.message_id), '{}') INTO old_messages
+    FROM (SELECT m.message_id FROM message m
+          WHERE m.account_id = p_account AND m.created_at < p_before
+          ORDER BY m.created_at LIMIT p_most) AS old
+    WHERE NOT EXISTS (
+        SELECT FROM feed_event f WHERE f.account_id = p_account AND f.message_id = old.message_id);
+    DELETE FROM delivery d WHERE d.account_id = p_account AND d.message_id = ANY (old_messages);
+    DELETE FROM message m WHERE m.account_id = p_account AND m.message_id = ANY (old_messages);
+    GET DIAGNOSTICS there = ROW_COUNT;
+    RETURN greatest(gone, there);
+END
+$$;
+
+CREATE FUNCTION public.forget_told(p_account bigint, p_parcel bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    gone bigint := 0;
+    there bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE feed_event f SET kind = 'erased', message_id = NULL
+    WHERE f.account_id = p_account AND f.parcel_id = p_parcel;
+    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.parcel_id = p_parcel;
+    GET DIAGNOSTICS there = ROW_COUNT;
+    gone := gone + there;
+    DELETE FROM delivery d USING message m
+    WHERE d.account_id = p_account AND m.account_id = p_account
+      AND m.message_id = d.message_id AND m.parcel_id = p_parcel;
+    GET DIAGNOSTICS there = ROW_COUNT;
+    gone := gone + there;
+    DELETE FROM message m WHERE m.account_id = p_account AND m.parcel_id = p_parcel;
+    GET DIAGNOSTICS there = ROW_COUNT;
+    gone := gone + there;
+    DELETE FROM told_status t WHERE t.account_id = p_account AND t.parcel_id = p_parcel;
+    RETURN gone;
 END
 $$;
 
@@ -976,6 +1061,37 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.make_delivery_attempt_months(p_first date, p_months integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    starts date := date_trunc('month', p_first);
+    made integer := 0;
+    part text;
+BEGIN
+    FOR ahead IN 0..least(p_months, 24) - 1 LOOP
+        part := 'delivery_attempt_' || to_char(starts + ahead * interval '1 month', 'YYYY_MM');
+        IF to_regclass('public.' || part) IS NULL THEN
+            BEGIN
+                EXECUTE format(
+                    'CREATE TABLE public.%I PARTITION OF public.delivery_attempt '
+                    'FOR VALUES FROM (%L) TO (%L)',
+                    part, (starts + ahead * interval '1 month')::timestamptz,
+                    (starts + (ahead + 1) * interval '1 month')::timestamptz);
+                made := made + 1;
+            EXCEPTION
+                -- Another worker was first, or the net holds attempts of that month already and
+                -- keeps them until they are dropped with it.
+                WHEN duplicate_table OR check_violation THEN NULL;
+            END;
+        END IF;
+    END LOOP;
+    RETURN made;
+END
+$$;
+
 CREATE FUNCTION public.make_raw_payload_months(p_first date, p_months integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
@@ -1289,6 +1405,43 @@ BEGIN
         ORDER BY n.parcel_id DESC LIMIT 1
     ) AS newest
     JOIN parcel p ON p.account_id = p_account AND p.parcel_id = newest.parcel_id;
+END
+$$;
+
+CREATE FUNCTION public.record_many(p_account bigint, p_now timestamp with time zone, p_quiet boolean, p_parcels bigint[], p_revisions bigint[], p_columns jsonb[], p_v3_answers bytea[], p_v2_answers bytea[]) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    one record;
+    written boolean;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    FOR one IN
+        SELECT g.parcel_id, g.revision, g.v3, g.v2, c.*
+        FROM unnest(p_parcels, p_revisions, p_columns, p_v3_answers, p_v2_answers)
+                 AS g (parcel_id, revision, given, v3, v2)
+        CROSS JOIN LATERAL jsonb_to_record(g.given) AS c (
+            state jsonb, new jsonb, revised jsonb, dropped integer[], told jsonb, watch jsonb,
+            deadline timestamptz, timing jsonb)
+        -- Two who record the same parcels wait for each other once, and not each for the other.
+        -- Those that plan a deadline, and may hold their lane for it, come last.
+        ORDER BY c.deadline IS NOT NULL, g.parcel_id
+    LOOP
+        IF p_quiet THEN
+            written := record_quietly(
+                p_account, one.parcel_id, one.revision, NULL, p_now, one.state, one.v3, one.v2,
+                one.new, one.revised, one.dropped, one.told, one.watch, one.deadline, one.timing,
+                NULL, NULL);
+        ELSE
+            written := record_observation(
+                p_account, one.parcel_id, one.revision, NULL, p_now, one.state, one.v3, one.v2,
+                one.new, one.revised, one.dropped, one.told, one.watch, one.deadline, one.timing,
+                NULL, NULL);
+        END IF;
+        IF written THEN
+            RETURN NEXT one.parcel_id;
+        END IF;
+    END LOOP;
 END
 $$;
 
@@ -3183,6 +3336,8 @@ CREATE INDEX delivery_order ON public.delivery USING btree (account_id, connecti
 
 CREATE INDEX event_unmapped ON public.event USING btree (account_id, carrier_code, raw_code, recorded_at) WHERE ((fact #>> '{told,reading,0}'::text[]) = 'unknown'::text);
 
+CREATE INDEX feed_event_message ON public.feed_event USING btree (account_id, message_id);
+
 CREATE INDEX feed_event_parcel ON public.feed_event USING btree (account_id, parcel_id);
 
 CREATE INDEX idempotency_key_age ON public.idempotency_key USING btree (account_id, created_at);
@@ -3429,6 +3584,8 @@ ALTER TABLE public.watch ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY worker_delivery_lane ON public.delivery_lane TO milepost_worker USING (true);
 
+CREATE POLICY worker_feed_head ON public.feed_head FOR SELECT TO milepost_worker USING (true);
+
 CREATE POLICY worker_forgets_old_audit ON public.audit AS RESTRICTIVE FOR DELETE TO milepost_worker USING ((at < (now() - '30 days'::interval)));
 
 CREATE POLICY worker_intake_turn ON public.intake_turn TO milepost_worker USING (true);
@@ -3457,6 +3614,10 @@ GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p
 GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_worker;
 GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_admin;
 
+REVOKE ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) TO milepost_worker;
+GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) TO milepost_admin;
+
 REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
@@ -3471,6 +3632,10 @@ GRANT ALL ON FUNCTION public.issue_token(p_account_id bigint, p_key_id bigint, p
 
 REVOKE ALL ON FUNCTION public.lane_ages(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lane_ages(p_most integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.make_delivery_attempt_months(p_first date, p_months integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.make_delivery_attempt_months(p_first date, p_months integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.make_delivery_attempt_months(p_first date, p_months integer) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_raw_payload_months(p_first date, p_months integer) TO milepost_worker;

@@ -10,10 +10,10 @@ from milepost.tracking.events import Event
 from milepost.tracking.journey import Entry, Journey, Verdict
 from milepost.tracking.parcel import TrackedParcel, told_event_id
 from milepost.tracking.timeline import place_of
+from milepost.wire.classic import STATUS_CHANGED
+from milepost.wire.v3_event import CREATED
 
-EVENT_CREATED = "parcels.event.created"
 EVENT_WITHDRAWN = "parcels.event.withdrawn"
-STATUS_CHANGED = "parcel_status_changed"
 LETTER = "letter"
 
 STALE = timedelta(hours=48)
@@ -96,11 +96,11 @@ class Plan:
         self, happening: Happening, subject: Subject, entry: Entry, changes_status: bool
     ) -> None:
         """An event goes into the feed and to the event subscriptions, once to each connection."""
-        self.feed.append((happening, self._say(EVENT_CREATED, Form.EVENT, subject, entry)))
+        self.feed.append((happening, self._say(CREATED, Form.EVENT, subject, entry)))
         for one in self._recipients:
             is_subscriber = one.kind is Kind.WEBHOOK and one.form is not Form.CLASSIC
             if is_subscriber and one.wants(entry, changes_status):
-                self._send(one, EVENT_CREATED, subject, entry)
+                self._send(one, CREATED, subject, entry)
 
     def tell_withdrawal(self, happening: Happening, subject: Subject, event: Event) -> None:
         """What is no longer true is told in the feed alone: the next fact corrects it elsewhere."""

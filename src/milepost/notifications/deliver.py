@@ -23,6 +23,7 @@ from milepost.notifications.held import Connected, Delivery, Lane, Send, Sender,
 from milepost.notifications.patience import Health, Rules, after
 from milepost.notifications.statements import DELIVER
 from milepost.notifications.verdict import Judged, Verdict
+from milepost.settings import Settings
 
 AT_ONCE = 4
 """Deliveries under way to one connection: as many as it gets connections."""
@@ -42,6 +43,20 @@ class Terms:
     event_pauses: Sequence[float] = schedule.EVENTS
     patience: Rules = field(default_factory=Rules)
     lease: timedelta = timedelta(seconds=60)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terms":
+        """As the operator set them."""
+        return cls(
+            schedule.pauses(settings.classic_retry_seconds),
+            schedule.pauses(settings.event_retry_seconds),
+            Rules(
+                rest=settings.subscriber_rest_seconds,
+                longest_rest=settings.subscriber_longest_rest_seconds,
+                give_up=timedelta(days=settings.subscriber_give_up_days),
+            ),
+            timedelta(seconds=settings.lease_seconds),
+        )
 
     def pauses(self, form: Form) -> Sequence[float]:
         """Those of a form."""

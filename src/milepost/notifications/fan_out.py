@@ -85,6 +85,7 @@ class FanOut:
         self, conn: Connection, account_id: int, happenings: Sequence[Happening]
     ) -> dict[int, Subject]:
         parcel_ids = sorted({one.parcel_id for one in happenings})
+        await FAN_OUT.hold_parcels(conn, account_id=account_id, parcel_ids=parcel_ids)
         stored = await load(conn, account_id, parcel_ids)
         told = {
             row["parcel_id"]: row["status"]

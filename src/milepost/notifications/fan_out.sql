@@ -15,6 +15,12 @@ SELECT feed_seq FROM feed_head WHERE account_id = :account_id FOR UPDATE SKIP LO
 SELECT outbox_id, parcel_id, sequence, kind, recorded_at
 FROM outbox WHERE account_id = :account_id ORDER BY outbox_id LIMIT :most;
 
+-- name: hold_parcels(account_id, parcel_ids)!
+-- Nobody erases them until we are done: what was told of them could not be taken back else.
+SELECT FROM parcel
+WHERE account_id = :account_id AND parcel_id = ANY (:parcel_ids::bigint[])
+ORDER BY parcel_id FOR KEY SHARE;
+
 -- name: recipients(account_id)
 -- Whom an account tells, and what each subscription asks for.
 SELECT c.connection_id, c.kind, c.form, c.is_active, c.settings,

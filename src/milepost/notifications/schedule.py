@@ -2,13 +2,29 @@
 
 from collections.abc import Sequence
 
+from milepost.errors import ConfigurationError
+
 CLASSIC = (300.0, 600.0, 1200.0, 2400.0, *(3600.0,) * 6)
 """Sendcloud: ten retries with growing pauses, the first after 5 minutes, at most an hour apart."""
 EVENTS = (30.0, 120.0, 600.0, 3600.0, 21600.0)
 """Sendcloud: up to five retries; its pauses are not published."""
 JITTER = 0.1
+LONGEST_PAUSE = 7 * 24 * 3600.0
 LONGEST_WAIT = 6 * 3600.0
 """No subscriber's Retry-After puts a delivery off for longer."""
+
+
+def pauses(setting: str) -> tuple[float, ...]:
+    """As the operator writes them, between commas. Raises ConfigurationError."""
+    try:
+        found = tuple(float(part) for part in setting.split(",") if part.strip())
+    except ValueError:
+        found = (-1.0,)
+    if any(not 0 <= pause <= LONGEST_PAUSE for pause in found):
+        raise ConfigurationError(
+            f"pauses between attempts are seconds, 0 to {LONGEST_PAUSE:.0f}, with commas between"
+        )
+    return found
 
 
 def next_try(

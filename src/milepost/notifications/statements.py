@@ -6,4 +6,5 @@ from typing import Any
 from milepost.db.pool import load_queries
 
 FAN_OUT: Any = load_queries(Path(__file__).with_name("fan_out.sql"))
+FORGET: Any = load_queries(Path(__file__).with_name("forget.sql"))
 DELIVER: Any = load_queries(Path(__file__).with_name("deliver.sql"))

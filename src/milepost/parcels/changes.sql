@@ -145,6 +145,10 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone;
 
+-- name: erase_told(account_id, parcel_id)$
+-- Takes back what was said of it to anybody.
+SELECT forget_told(:account_id, :parcel_id);
+
 -- name: erase_words(account_id, parcel_id)$
 -- What it was found by.
 WITH gone AS (

@@ -39,11 +39,6 @@ async def forget_parcels(pool: Pool, account_id: int, before: datetime, most: in
     return len(found)
 
 
-async def forget_outbox(pool: Pool, account_id: int, before: datetime, most: int) -> int:
-    """Changes that nobody was told of."""
-    return await _forget(pool, account_id, before, most, QUERIES.forget_outbox)
-
-
 async def forget_timings(pool: Pool, account_id: int, before: datetime, most: int) -> int:
     """Anonymous milestones."""
     return await _forget(pool, account_id, before, most, QUERIES.forget_timings)

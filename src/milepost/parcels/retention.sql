@@ -4,21 +4,9 @@ SELECT parcel_id FROM parcel
 WHERE account_id = :account_id AND updated_at < :before
 ORDER BY updated_at, parcel_id LIMIT :most;
 
--- name: forget-outbox$
--- Of an account's oldest outbox rows those nobody has told for so long; how many. In the order of
--- their numbers, which is near enough the order of time and needs no index of its own.
-WITH oldest AS (
-    SELECT outbox_id, recorded_at FROM outbox
-    WHERE account_id = :account_id ORDER BY outbox_id LIMIT :most
-), gone AS (
-    DELETE FROM outbox b USING oldest o
-    WHERE b.account_id = :account_id AND b.outbox_id = o.outbox_id AND o.recorded_at < :before
-    RETURNING 1
-)
-SELECT count(*) FROM gone;
-
 -- name: forget-timings$
--- The same for the anonymous milestones of parcels.
+-- Of an account's oldest anonymous milestones those that are so old; how many. In the order of their
+-- parcels, which is near enough the order of time and needs no index of its own.
 WITH oldest AS (
     SELECT parcel_id, registered_at FROM parcel_timing
     WHERE account_id = :account_id ORDER BY parcel_id LIMIT :most

@@ -12,11 +12,12 @@ from milepost import tracing
 from milepost.errors import DatabaseUnavailable, MilepostError
 from milepost.monitoring.claim import Lane, due_lanes
 from milepost.monitoring.sweep import EVERY, sweep_in_turn
+from milepost.notifications import forget as told
 from milepost.parcels import look_through
 from milepost.parcels.raw_payloads import make_months
 from milepost.settings import Settings
 from milepost.wiring import WorkerParts, worker_parts
-from milepost.worker import intake, retention
+from milepost.worker import intake, notifying, retention
 
 LANES_AT_ONCE = 24
 """Of 50 parcels each at most: 1,200 in hand."""
@@ -38,6 +39,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_wake(parts, stop)),
             asyncio.create_task(_feed_files(parts, settings.drop_look_seconds, stop)),
             asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
+            asyncio.create_task(notifying.tell(parts.fan_out, parts.deliverer, stop, _survived)),
             asyncio.create_task(_every(FEEDS_SECONDS, parts.intake.plan_feeds_in_turn, stop)),
             asyncio.create_task(
                 _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
@@ -99,6 +101,7 @@ async def _feed_files(parts: WorkerParts, seconds: float, stop: asyncio.Event) -
 
 async def _look_ahead(parts: WorkerParts) -> None:
     await make_months(parts.pool)
+    await told.make_months(parts.pool)
     await parts.deadlines.plan_old()
 
 

@@ -16,6 +16,7 @@ from milepost.accounts import idempotency, tokens
 from milepost.db.jobs import Turn, only_one
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.intake import inbox
+from milepost.notifications import forget as told
 from milepost.parcels import retention as parcels
 from milepost.parcels.raw_payloads import drop_months
 from milepost.settings import Settings
@@ -30,7 +31,6 @@ PAUSE_SECONDS = 0.05
 Forget = Callable[[Pool, int, datetime, int], Awaitable[int]]
 FORGET: Mapping[str, Forget] = {
     "parcels": parcels.forget_parcels,
-    "outbox": parcels.forget_outbox,
     "timings": parcels.forget_timings,
     "audit": parcels.forget_audit,
 }
@@ -52,7 +52,7 @@ def cutoffs(settings: Settings, now: datetime) -> dict[str, datetime]:
         "parcels": settings.keep_parcels_days,
         "raw_payloads": settings.keep_raw_payloads_days,
         "pushes": settings.keep_pushes_days,
-        "outbox": settings.keep_outbox_days,
+        "events": settings.keep_events_days,
         "timings": settings.keep_timings_days,
         "audit": settings.keep_audit_days,
     }
@@ -83,6 +83,8 @@ async def retain(pool: Pool, settings: Settings, pace: Pace) -> dict[str, int]:
     gone: Counter[str] = Counter(dict.fromkeys([*limits, "answers", "tokens"], 0))
     if "raw_payloads" in limits:
         _count(gone, "raw_payloads", await drop_months(pool, limits["raw_payloads"]))
+    if "events" in limits:
+        _count(gone, "attempts", await told.drop_months(pool, limits["events"]))
     async for account_id in parcels.accounts(pool):
         works = {kind: _bound(FORGET[kind], limits[kind]) for kind in FORGET if kind in limits}
         works["answers"] = _answers(settings.idempotency_hours)
@@ -94,6 +96,11 @@ async def retain(pool: Pool, settings: Settings, pace: Pace) -> dict[str, int]:
         for kind in FORGET_TOLD.keys() & limits.keys():
             work = _bound(FORGET_TOLD[kind], limits[kind])
             if await _all_of(pool, account_id, kind, work, gone, pace):
+                return dict(gone)
+    async for account_id in told.accounts(pool):
+        if "events" in limits:
+            work = _bound(told.forget, limits["events"])
+            if await _all_of(pool, account_id, "events", work, gone, pace):
                 return dict(gone)
     return dict(gone)
 

@@ -175,9 +175,11 @@ $$;
 GRANT USAGE ON SEQUENCE connection_connection_id_seq, subscription_subscription_id_seq,
     message_message_id_seq, delivery_delivery_id_seq
 TO milepost_app, milepost_worker, milepost_admin;
--- The worker sees whose turn it is, and whose outbox holds something (it has ids only).
+-- The worker sees whose turn it is, who ever told something, and whose outbox holds something (it has
+-- ids only).
 CREATE POLICY worker_delivery_lane ON delivery_lane TO milepost_worker USING (true);
 CREATE POLICY admin_delivery_lane ON delivery_lane TO milepost_admin USING (true);
+CREATE POLICY worker_feed_head ON feed_head FOR SELECT TO milepost_worker USING (true);
 CREATE POLICY worker_outbox ON outbox FOR SELECT TO milepost_worker USING (true);
 
 -- An API key may be an integration's: its parcels are then that integration's.
