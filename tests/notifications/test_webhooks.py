@@ -1,0 +1,130 @@
+"""A delivery on the wire: what a real receiver gets, and what is kept of the exchange."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+from tests.notifications.town import Town, scan
+
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.egress.client import GuardedClient
+from milepost.egress.policy import Policy
+from milepost.notifications.bodies import Bodies
+from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.fan_out import FanOut
+from milepost.notifications.forms import Form, Kind
+from milepost.notifications.sealing import Seals, Secrets
+from milepost.notifications.signing import new_key, sendcloud_signature
+from milepost.notifications.webhooks import Webhooks
+from milepost.parcels.render import Renderer
+from milepost.settings import Settings
+
+
+@dataclass
+class Receiver:
+    """A server on loopback; ``got`` has the headers and the body of each request."""
+
+    url: str = ""
+    status: int = 200
+    answer: str = "thanks"
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.got.append((dict(request.headers), await request.read()))
+        return web.Response(status=self.status, text=self.answer)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook", made.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield made
+    await runner.cleanup()
+
+
+async def deliver(town: Town, renderer: Renderer, keys: SecretKeys, allow: str) -> None:
+    await FanOut(town.pool, renderer, Bodies()).tell(town.account)
+    policy = Policy.of(Settings(egress_allow=allow))
+    async with GuardedClient(policy) as client:
+        sender = Webhooks(client, keys)
+        worker = Deliverer(town.pool, {Kind.WEBHOOK: sender, Kind.INTEGRATION: sender}, Terms())
+        for lane in await worker.due(10):
+            await worker.work(lane)
+
+
+async def lock(town: Town, keys: SecretKeys, connection: int, key: str, secrets: Secrets) -> None:
+    seals = Seals(keys, town.account, connection)
+    await town.run(
+        "UPDATE connection SET signing_key = $3, sealed = $4"
+        " WHERE account_id = $1 AND connection_id = $2 RETURNING 1",
+        *(connection, seals.seal_key(key), seals.seal(secrets)),
+    )
+
+
+async def test_a_delivery_is_signed_and_carries_what_its_owner_wants(
+    town: Town, renderer: Renderer, secret_keys: SecretKeys, receiver: Receiver
+) -> None:
+    connection = await town.connect("webhook", Form.EVENT, {}, url=receiver.url, auth_type="bearer")
+    key = new_key()
+    secrets = Secrets({"token": "s3cret-token"}, {"X-Shop": "blue"})
+    await lock(town, secret_keys, connection, key, secrets)
+    parcel = await town.register()
+    await town.observe(parcel, scan(3, "in_delivery"))
+    await deliver(town, renderer, secret_keys, "127.0.0.0/8:*")
+
+    assert len(receiver.got) == 2
+    for nth, (headers, body) in enumerate(receiver.got, start=1):
+        Webhook(key).verify(body, headers)
+        assert headers["Sendcloud-Signature"] == sendcloud_signature(key, body)
+        assert headers["Sendcloud-Signature"] == sendcloud_signature(
+            key, json.dumps(json.loads(body)).encode()
+        )
+        assert (headers["Authorization"], headers["X-Shop"]) == ("Bearer s3cret-token", "blue")
+        assert (headers["Milepost-Sequence"], headers["Milepost-Attempt"]) == (str(nth), "1")
+    assert json.loads(receiver.got[1][1])["data"]["event"]["phase"] == "in_delivery"
+
+    kept = await town.rows(
+        "SELECT outcome, status, request_headers, answer FROM delivery_attempt"
+        " WHERE account_id = $1 ORDER BY delivery_id"
+    )
+    assert [(outcome, status, answer) for outcome, status, _, answer in kept] == [
+        ("delivered", 200, b"thanks")
+    ] * 2
+    assert "s3cret" not in str(kept)
+    assert kept[0][2]["Authorization"] == "***"
+
+
+async def test_what_is_not_allowed_is_refused_and_the_setting_is_named(
+    town: Town, renderer: Renderer, secret_keys: SecretKeys, receiver: Receiver
+) -> None:
+    connection = await town.connect("integration", Form.CLASSIC, url=receiver.url)
+    await town.register()
+    await deliver(town, renderer, secret_keys, "")
+    assert receiver.got == []
+    reason = await town.run(
+        "SELECT reason FROM delivery_lane WHERE account_id = $1 AND connection_id = $2", connection
+    )
+    assert "MILEPOST_EGRESS" in reason
+
+
+async def test_secrets_that_cannot_be_opened_rest_the_lane(
+    town: Town, renderer: Renderer, secret_keys: SecretKeys, receiver: Receiver
+) -> None:
+    connection = await town.connect("webhook", Form.EVENT, {}, url=receiver.url)
+    await lock(town, SecretKeys((b"another" * 8,)), connection, new_key(), Secrets())
+    await town.register()
+    await deliver(town, renderer, secret_keys, "127.0.0.0/8:*")
+    assert receiver.got == []
+    state = await town.rows(
+        "SELECT state, failures, rests_until > now() FROM delivery_lane WHERE account_id = $1"
+    )
+    assert state == [("open", 1, True)]
