@@ -113,9 +113,9 @@ async def test_a_row_due_at_this_instant_is_due_however_many_share_it(
     for urgency, limit in ((1, PARCELS), (0, 4)):
         # Of urgency 1 a quarter, then the rest, which was due when the last of those was.
         await session.execute(
-            "UPDATE watch SET due_at = CASE WHEN parcel_id = $1 THEN $2 ELSE $3 END,"
-            " urgency = CASE WHEN parcel_id = $1 THEN 3 ELSE $4::smallint END",
-            *(last, NOW, NOW - LEASE, urgency),
+            "UPDATE watch SET urgency = CASE WHEN parcel_id = $1 THEN 3 ELSE $2::smallint END,"
+            " due_at = CASE WHEN parcel_id = $1 THEN $3::timestamptz ELSE $4 END",
+            *(last, urgency, NOW, NOW - LEASE),
         )
         got = await session.fetch(CLAIM, account, limit, LEASE, 1)
         assert len(got) == limit
