@@ -126,6 +126,40 @@ async def test_only_the_headers_that_reading_needs_are_kept(
     assert headers == {"x-inpost-topic": "Shipment.Tracking"}
 
 
+async def test_a_carrier_of_no_catalogue_is_let_in_and_too_much_is_put_off(
+    house: House, admin_pool: Pool, account: int
+) -> None:
+    client, parts = house
+    new = await address(house, admin_pool, account, "slow-post", "header")
+    shown = {"X-Milepost-Push": new.given["value"]}
+    body = b'{"tracking_number": "SP1", "events": []}'
+    assert (await client.ask("POST", new.path, body)).status == 401
+    assert (await client.ask("POST", new.path, body, shown)).status == 200
+    async with tenant(parts.core.pool, account) as conn:
+        assert await conn.fetchval("SELECT source FROM push_payload") == "own"
+    parts.backlog._most = len(body)
+    refused = await client.ask("POST", new.path, body, shown)
+    assert (refused.status, refused.document["code"]) == (503, "too_much_waiting")
+    assert refused.headers["retry-after"] == "60"
+    assert await kept(house, account) == [body]
+
+
+async def test_who_only_looks_spends_as_well(
+    house: House, admin_pool: Pool, account: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = []
+
+    async def spend(caller: Caller, kind: str) -> None:
+        spent.append((caller.account_id, kind))
+
+    monkeypatch.setattr(house[1].budgets, "spend", spend)
+    new = await address(house, admin_pool, account, "dhl", "address")
+    for method in ("GET", "POST"):
+        assert (await house[0].ask(method, new.path, b"{}")).status == 200
+    assert (await house[0].ask("GET", new.path + "x")).status == 404
+    assert spent == [(account, "push")] * 2
+
+
 async def test_pushes_have_a_budget_of_their_own(
     app_pool: Pool, account: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,14 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from milepost.accounts.references import account_digits
 from milepost.accounts.secret_keys import SecretKeys
-from milepost.carriers.push import Push
+from milepost.carriers.push import OWN, Form, Push
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.errors import InvalidInput, NotFoundError
@@ -64,9 +68,66 @@ async def test_a_suspended_account_is_not_known(
 async def test_a_carrier_that_does_not_push_so_has_no_address(
     admin_pool: Pool, secret_keys: SecretKeys, catalogue: Catalogue, account: int
 ) -> None:
-    for code, proof in (("postnl", ""), ("nobody", ""), ("ups", "hmac"), ("ups", "address")):
+    for code, proof in (("ups", "hmac"), ("ups", "address"), ("nobody", "rsa")):
         with pytest.raises(InvalidInput):
             await addresses.add(admin_pool, secret_keys, catalogue, account, code, proof)
+    for code in ("", "a/b", ".", "x" * 65, "é"):
+        with pytest.raises(InvalidInput):
+            await addresses.add(admin_pool, secret_keys, catalogue, account, code)
+    with pytest.raises(InvalidInput):
+        await addresses.add(
+            admin_pool, secret_keys, catalogue, account, "postnl", "address", form="carrier"
+        )
+
+
+@pytest.mark.parametrize(
+    ("code", "form", "used"),
+    [
+        ("slow-post.de", None, "milepost"),
+        ("postnl", None, "milepost"),
+        ("dhl", None, "carrier"),
+        ("dhl", "milepost", "milepost"),
+    ],
+)
+async def test_whoever_has_no_form_of_his_own_pushes_in_ours(
+    doors: Addresses,
+    admin_pool: Pool,
+    secret_keys: SecretKeys,
+    catalogue: Catalogue,
+    account: int,
+    code: str,
+    form: Form | None,
+    used: str,
+) -> None:
+    new = await addresses.add(admin_pool, secret_keys, catalogue, account, code.upper(), form=form)
+    assert new.path.split("/")[5] == code
+    knock = await doors.find(code, new.path.rpartition("/")[2])
+    assert (new.address.form, knock.carrier_code) == (used, code)
+    assert (knock.push == OWN) == (used == "milepost")
+    if knock.proof == "hmac":
+        key = new.given["signing key"]
+        assert knock.is_proven({"x-milepost-signature": signed(key, BODY)}, BODY)
+        assert not knock.is_proven({"x-milepost-signature": signed(key, BODY)}, BODY + b" ")
+
+
+async def test_a_carrier_with_a_key_of_its_own_signs_with_that(
+    doors: Addresses, admin_pool: Pool, secret_keys: SecretKeys, catalogue: Catalogue, account: int
+) -> None:
+    theirs = generate_private_key(65_537, 2048)
+    pem = theirs.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    parts = admin_pool, secret_keys, catalogue, account
+    for certificate in ("", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"):
+        with pytest.raises(InvalidInput):
+            await addresses.add(*parts, "inpost_it", "rsa", certificate=certificate)
+    with pytest.raises(InvalidInput):
+        await addresses.add(*parts, "inpost_it", "hmac", certificate=pem.decode())
+    new = await addresses.add(*parts, "inpost_it", "rsa", certificate=pem.decode())
+    assert new.given == {"signature in": "x-inpost-signature"}
+    knock = await doors.find("inpost_it", new.path.rpartition("/")[2])
+    made = base64.b64encode(theirs.sign(BODY, PKCS1v15(), SHA256())).decode()
+    assert knock.is_proven({"x-inpost-signature": made}, BODY)
+    assert not knock.is_proven({"x-inpost-signature": made}, BODY + b" ")
+    assert not knock.is_proven({}, BODY)
 
 
 def signed(secret: str, text: bytes) -> str:

@@ -100,6 +100,18 @@ async def test_a_file_of_no_account_stays(
     assert path.exists()
 
 
+async def test_a_file_of_a_suspended_account_stays(
+    worker: Worker, lay: Callable[..., Path], known: int, admin_pool: Pool
+) -> None:
+    await admin_pool.execute("UPDATE account SET status = 'suspended'")
+    path = lay("scans.csv", f"{HEADER}A1,2026-03-02T09:00,X\n", known)
+    await worker().look()
+    assert path.exists()
+    await admin_pool.execute("UPDATE account SET status = 'active'")
+    await worker().look()
+    assert not path.exists()
+
+
 async def test_a_file_that_we_fail_at_is_not_in_the_way_of_others(
     worker: Worker, lay: Callable[..., Path], worker_pool: Pool, known: int,
     monkeypatch: pytest.MonkeyPatch,

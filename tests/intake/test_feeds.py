@@ -13,10 +13,10 @@ from tests.intake.told import Told
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Credential
+from milepost.carriers.fetcher import Line
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.errors import NoSlot
-from milepost.intake import feeds
 from milepost.intake.feeds import Feeds
 from milepost.intake.turns import Intake, Turn
 
@@ -143,7 +143,7 @@ async def test_a_probe_that_was_not_asked_is_anothers_at_once(
     async def too_late(*_: object) -> None:
         raise NoSlot("quota", 3)
 
-    monkeypatch.setattr(feeds.Line, "fetch", too_late)
+    monkeypatch.setattr(Line, "fetch", too_late)
     assert await intake.take(Turn(told.account, "feed:postnl")) == 0
     probes = await told.pool.fetch("SELECT probe, probe_until, open_until FROM carrier_budget")
     ((probe, taken_until, open_until),) = probes

@@ -68,6 +68,22 @@ async def test_a_worker_that_died_with_a_payload_loses_nothing(told: Told) -> No
     assert len(await told.events(parcel_id)) == 2
 
 
+async def test_a_turn_takes_no_more_than_a_worker_has_room_for(told: Told) -> None:
+    mega = 1024 * 1024
+    for size in (3 * mega, 5 * mega, 1, 9 * mega, 9 * mega, 2):
+        await told.run(
+            "INSERT INTO push_payload (account_id, carrier_code, source, headers, payload)"
+            " VALUES ($1, 'ups', 'push', '{}', convert_to(repeat('x', $2), 'LATIN1'))",
+            told.account,
+            size,
+        )
+    taken = []
+    while claimed := await told.inbox._claimed(told.account):
+        taken.append(sorted(len(one.payload) for one in claimed))
+    # What is too large is taken all the same, by itself.
+    assert taken == [[3 * mega, 5 * mega], [1], [9 * mega], [9 * mega], [2]]
+
+
 async def test_a_number_that_is_registered_later_is_told_then(told: Told) -> None:
     await told.push(activity())
     assert await told.work() == 1

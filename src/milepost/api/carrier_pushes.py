@@ -10,19 +10,26 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from milepost import metrics
-from milepost.accounts.budget import Budgets
 from milepost.accounts.gatekeeper import Caller, Limits
 from milepost.api.bodies import Refused
 from milepost.api.json_input import depth_exceeds
-from milepost.api.problems import status_problem
+from milepost.api.problems import Problem, status_problem
 from milepost.errors import NotFoundError
 from milepost.intake.addresses import Knock
+from milepost.intake.backlog import AGAIN_SECONDS
 from milepost.intake.inbox import keep
+from milepost.wiring import ApiParts
 
 router = APIRouter()
 PATH = "/api/milepost/v1/carriers/{code}/push/{secret}"
 NOT_PROVEN = "This is the right address, but what proves who is pushing is missing or wrong."
 NO_JSON = "The body is not JSON."
+FULL = Problem(
+    503,
+    "too_much_waiting",
+    "Too much of what was pushed before waits to be told.",
+    retry_after=AGAIN_SECONDS,
+)
 
 
 @router.get(PATH, include_in_schema=False)
@@ -36,8 +43,6 @@ async def is_there(request: Request, code: str, secret: str) -> Response:
 async def take(request: Request, code: str, secret: str) -> Response:
     """Keep what a carrier pushes, and say so."""
     knock = await _knock(request, code, secret)
-    budgets: Budgets = request.app.state.parts.budgets
-    await budgets.spend(_as_caller(knock), "push")
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = await request.body()
     if not knock.is_proven(headers, body):
@@ -45,15 +50,22 @@ async def take(request: Request, code: str, secret: str) -> Response:
         raise Refused(status_problem(401, NOT_PROVEN))
     # Some programs put a byte order mark in front: who proves by a signature has signed it, too.
     body = body.removeprefix(BOM_UTF8)
-    _check(body, request.app.state.parts.core.settings.max_json_depth, code)
-    if not await keep(request.app.state.parts.core.pool, knock, headers, body):
+    parts: ApiParts = request.app.state.parts
+    _check(body, parts.core.settings.max_json_depth, code)
+    if not await parts.backlog.has_room(knock.account_id, len(body)):
+        metrics.pushes.labels(code, "no_room").inc()
+        raise Refused(FULL)
+    if not await keep(parts.core.pool, knock, headers, body):
         raise NotFoundError
     metrics.pushes.labels(code, "kept").inc()
     return Response(status_code=knock.push.answer)
 
 
 async def _knock(request: Request, code: str, secret: str) -> Knock:
-    found: Knock = await request.app.state.parts.addresses.find(code, secret)
+    """Whose address it is; each knock is of the budget for pushes."""
+    parts: ApiParts = request.app.state.parts
+    found = await parts.addresses.find(code, secret)
+    await parts.budgets.spend(_as_caller(found), "push")
     return found
 
 

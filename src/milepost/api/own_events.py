@@ -28,6 +28,7 @@ from milepost.api.v3_fields import (
 from milepost.api.v3_models import refused_fields
 from milepost.api.v3_parts import Part
 from milepost.carriers import moments
+from milepost.carriers.file_form import usual_type
 from milepost.carriers.zones import zone_of
 from milepost.errors import InvalidInput
 from milepost.tracking.events import Observation, Place, Scan
@@ -168,10 +169,11 @@ def _scan(event: OwnEvent, place: int, home_zone: str, now: datetime) -> Scan:
     fields = {"reference": event.reference} if event.reference else {}
     if event.amount is not None:
         fields |= {"amount": event.amount.value, "currency": event.amount.currency}
+    exception = ExceptionCode(event.exception)
     reading = Reading(
         Phase(event.phase),
-        ExceptionCode(event.exception),
-        StatusType(event.status_type or _type_of(event.exception)),
+        exception,
+        StatusType(event.status_type or usual_type(exception)),
         SubStatus(event.sub_status),
     )
     code = event.code or ":".join(
@@ -203,7 +205,3 @@ def _plain(stated: str) -> str:
     if len(stated) <= len("2026-01-01"):
         return stated
     return datetime.fromisoformat(stated.upper()).isoformat().replace("+00:00", "Z")
-
-
-def _type_of(exception: str) -> str:
-    return "success" if exception in ("none", "relabelled") else "warning"

@@ -75,13 +75,18 @@ def told_reading(values: Mapping[str, str]) -> Reading | None:
     if "phase" not in values:
         return None
     exception = _word(ExceptionCode, values, "exception", ExceptionCode.NONE)
-    usual = StatusType.SUCCESS if exception is ExceptionCode.NONE else StatusType.WARNING
     return Reading(
         _word(Phase, values, "phase", Phase.NONE),
         exception,
-        _word(StatusType, values, "status_type", usual),
+        _word(StatusType, values, "status_type", usual_type(exception)),
         _word(SubStatus, values, "sub_status", SubStatus.NONE),
     )
+
+
+def usual_type(exception: ExceptionCode) -> StatusType:
+    """The status type of who names none."""
+    harmless = exception in (ExceptionCode.NONE, ExceptionCode.RELABELLED)
+    return StatusType.SUCCESS if harmless else StatusType.WARNING
 
 
 def _word(words: type[W], values: Mapping[str, str], name: str, default: W) -> W:

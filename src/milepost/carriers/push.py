@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from milepost.carriers.connector import Found
+from milepost.carriers.rsa_signature import is_signed
 from milepost.carriers.status_rules import STRICT, Confidence
 
 if TYPE_CHECKING:
     from milepost.carriers.manifest import Manifest
 
-ProofKind = Literal["address", "header", "basic", "hmac"]
+ProofKind = Literal["address", "header", "basic", "hmac", "rsa"]
+Form = Literal["carrier", "milepost"]
+"""Whose form payloads have: the carrier's own, which its folder reads, or ours (``OWN``)."""
 USER = "milepost"
 """The user name of a carrier that logs in to us (HTTP Basic)."""
 
@@ -36,7 +39,8 @@ class Push:
 
     ``proofs`` are the ways it can show who it is, the best first: ``hmac`` (base64 of HMAC-SHA256
     in the header ``signature``, over the body, or over the header ``timestamp``, a dot and the
-    body), ``basic`` (HTTP Basic), ``header`` (a value of ours in the header ``header``) and
+    body), ``rsa`` (the same with the carrier's own key, whose certificate it gives), ``basic``
+    (HTTP Basic), ``header`` (a value of ours in the header ``header``) and
     ``address`` (nothing but the address, which holds a secret). ``answer`` is the status that it
     takes for "I have it". ``confidence`` is about the payload's form.
     """
@@ -67,11 +71,29 @@ class Push:
                 scheme, _, given = headers.get("authorization", "").strip().partition(" ")
                 return scheme.lower() == "basic" and _same(given.strip(), [login])
             case "hmac":
-                told = headers.get(self.timestamp.lower(), "") if self.timestamp else ""
-                signed = [body, f"{told}.".encode() + body] if told else [body]
-                wanted = [_signature(secret, one) for one in signed]
+                wanted = [_signature(secret, one) for one in self._signed(headers, body)]
                 return _same(headers.get(self.signature.lower(), ""), wanted)
+            case "rsa":
+                given = headers.get(self.signature.lower(), "")
+                return any(is_signed(secret, given, one) for one in self._signed(headers, body))
         return False
+
+    def _signed(self, headers: Mapping[str, str], body: bytes) -> list[bytes]:
+        """What may have been signed: which of them is agreed on between carrier and receiver."""
+        told = headers.get(self.timestamp.lower(), "") if self.timestamp else ""
+        return [body, f"{told}.".encode() + body] if told else [body]
+
+
+OWN = Push(
+    proofs=("hmac", "basic", "header", "address"),
+    what="parcels with their events in Milepost's own form",
+    header="x-milepost-push",
+    signature="x-milepost-signature",
+    timestamp="x-milepost-timestamp",
+)
+"""For carriers without a form of their own that we know; it is read in ``intake.own_form``."""
+OWN_FORM = {"form": "milepost"}
+"""What events that came in it keep in their ``raw_fields``."""
 
 
 def _signature(secret: str, signed: bytes) -> str:

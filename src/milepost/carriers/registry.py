@@ -15,7 +15,13 @@ from milepost.carriers.changes import ReadsChanges
 from milepost.carriers.connector import Connector, Credential, Found
 from milepost.carriers.manifest import Manifest, read_manifest
 from milepost.carriers.push import PushReader
-from milepost.carriers.rereading import Reread, RereadsEvents, by_text, of_file
+from milepost.carriers.rereading import (
+    Reread,
+    RereadsEvents,
+    by_text,
+    is_own_form,
+    of_file,
+)
 from milepost.errors import ConfigurationError
 from milepost.tracking.events import Wording
 from milepost.tracking.parcel import Notice, number_key
@@ -81,7 +87,7 @@ class Carrier:
 
     def reread(self, told: Wording) -> Reading | None:
         """What an event it told means by today's rules; None for a carrier that can't be asked."""
-        if told.source == "file":
+        if told.source == "file" or is_own_form(told):
             return of_file(self.asked.manifest, told)
         return self.asked._reread(told) if self.can_be_asked else None
 

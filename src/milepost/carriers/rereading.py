@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from milepost.carriers.file_form import told_reading
 from milepost.carriers.manifest import Manifest
+from milepost.carriers.push import OWN_FORM
 from milepost.carriers.transport_status import FORM, TransportStatus, read_status
 from milepost.tracking.events import Wording
 from milepost.tracking.vocabulary import UNREAD, Reading
@@ -32,6 +33,11 @@ def by_text(manifest: Manifest) -> Reread:
 def by_code(manifest: Manifest) -> Reread:
     """For carriers whose codes are finer than their words."""
     return lambda told: manifest.classify_by_code(told.raw_code, told.raw_text)[1]
+
+
+def is_own_form(told: Wording) -> bool:
+    """Whether it was pushed in our own form, which is read as a row of a file is."""
+    return told.raw_fields.get("form") == OWN_FORM["form"]
 
 
 def of_file(manifest: Manifest, told: Wording) -> Reading:

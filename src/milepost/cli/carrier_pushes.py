@@ -1,6 +1,7 @@
 """``milepost carrier push``: the addresses that carriers push to, and what could not be told on."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.carriers.pushed_samples import push_cases, read_push_case, rewrite_push
 from milepost.carriers.registry import Carrier, Catalogue
+from milepost.carriers.rsa_signature import LONGEST
 from milepost.cli.administer import (
     AccountOption,
     AsJson,
@@ -17,7 +19,7 @@ from milepost.cli.administer import (
     print_json,
     print_table,
 )
-from milepost.cli.carrier_logins import Code, known_carrier
+from milepost.cli.imports import opened
 from milepost.db.pool import Pool
 from milepost.intake import addresses, inbox
 from milepost.settings import load
@@ -25,29 +27,45 @@ from milepost.settings import load
 push_commands = typer.Typer(no_args_is_help=True, help="Addresses that carriers push to.")
 
 MOST_SHOWN = 50
+AnyCode = Annotated[str, typer.Argument(help="Carrier code; it need not be in the catalogue.")]
 
 
 class Proof(StrEnum):
     """How a carrier shows that it is the carrier."""
 
     HMAC = "hmac"
+    RSA = "rsa"
     BASIC = "basic"
     HEADER = "header"
     ADDRESS = "address"
 
 
+class FormOption(StrEnum):
+    """Whose form payloads have."""
+
+    CARRIER = "carrier"
+    MILEPOST = "milepost"
+
+
 @push_commands.command()
 def add(
-    code: Code,
+    code: AnyCode,
     account: AccountOption = "",
     proof: Annotated[
         Proof | None, typer.Option(help="How it shows itself; the best it can when left out.")
+    ] = None,
+    form: Annotated[
+        FormOption | None,
+        typer.Option(help="Whose form it pushes in; the carrier's where it is known."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="The carrier's certificate (PEM), for rsa.")
     ] = None,
     label: Annotated[str, typer.Option(help="What the address is for.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Make an address for a carrier's pushes; its secrets are shown only now."""
-    carrier = known_carrier(code)
+    pem = _read(certificate) if certificate else ""
 
     async def work(pool: Pool, keys: SecretKeys) -> addresses.NewAddress:
         chosen = await chosen_account(pool, account)
@@ -56,9 +74,11 @@ def add(
             keys,
             Catalogue.load(),
             chosen.account_id,
-            carrier.manifest.code,
+            code,
             proof.value if proof else "",
             label,
+            form.value if form else None,
+            pem,
         )
 
     new = administer(work)
@@ -72,34 +92,32 @@ def add(
 
 
 @push_commands.command("list")
-def list_(code: Code, account: AccountOption = "", as_json: AsJson = False) -> None:
+def list_(code: AnyCode, account: AccountOption = "", as_json: AsJson = False) -> None:
     """List the addresses of a carrier, revoked ones too."""
-    carrier = known_carrier(code)
 
     async def work(pool: Pool, _keys: SecretKeys) -> list[addresses.Address]:
         chosen = await chosen_account(pool, account)
-        return await addresses.every(pool, chosen.account_id, carrier.manifest.code)
+        return await addresses.every(pool, chosen.account_id, code.lower())
 
     rows = [facts_of(one) for one in administer(work)]
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, f"{carrier.manifest.name} has no address to push to.")
+        print_table(rows, f"{code} has no address to push to.")
 
 
 @push_commands.command()
 def remove(
-    code: Code,
+    code: AnyCode,
     address: Annotated[int, typer.Argument(help="The id that the list shows.")],
     account: AccountOption = "",
     as_json: AsJson = False,
 ) -> None:
     """End an address, within a second; what came through it is still told."""
-    carrier = known_carrier(code)
 
     async def work(pool: Pool, _keys: SecretKeys) -> addresses.Address:
         chosen = await chosen_account(pool, account)
-        return await addresses.revoke(pool, chosen.account_id, carrier.manifest.code, address)
+        return await addresses.revoke(pool, chosen.account_id, code.lower(), address)
 
     facts = facts_of(administer(work))
     if as_json:
@@ -110,7 +128,7 @@ def remove(
 
 @push_commands.command()
 def kept(
-    code: Code,
+    code: AnyCode,
     account: AccountOption = "",
     again: Annotated[bool, typer.Option("--again", help="Try all of it once more.")] = False,
     as_json: AsJson = False,
@@ -119,13 +137,12 @@ def kept(
 
     With --json its whole text, personal data included.
     """
-    carrier = known_carrier(code)
 
     async def work(pool: Pool, _keys: SecretKeys) -> list[inbox.Kept]:
         account_id = (await chosen_account(pool, account)).account_id
         if again:
-            await inbox.try_again(pool, account_id, carrier.manifest.code)
-        return await inbox.kept(pool, account_id, carrier.manifest.code, MOST_SHOWN)
+            await inbox.try_again(pool, account_id, code.lower())
+        return await inbox.kept(pool, account_id, code.lower(), MOST_SHOWN)
 
     found = administer(work)
     if as_json:
@@ -141,6 +158,7 @@ def facts_of(address: addresses.Address) -> dict[str, object]:
     return {
         "id": address.address_id,
         "carrier": address.carrier_code,
+        "form": address.form,
         "begins": address.hint,
         "label": address.label,
         "proof": address.proof,
@@ -161,6 +179,11 @@ def checks_of_pushes(carrier: Carrier, rewriting: bool) -> list[dict[str, str]]:
             result = "rewritten"
         rows.append({"carrier": carrier.manifest.code, "checked": case.name, "result": result})
     return rows
+
+
+def _read(path: Path) -> str:
+    with opened(str(path)) as file:
+        return file.read(LONGEST + 1).decode("ascii", "replace")
 
 
 def _row(one: inbox.Kept) -> dict[str, object]:

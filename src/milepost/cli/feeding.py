@@ -1,7 +1,6 @@
 """``milepost feed``: a carrier's file, told to the parcels it is about, with a verdict a row."""
 
 import asyncio
-import re
 import sys
 import tempfile
 import time
@@ -20,11 +19,9 @@ from milepost.errors import ConfigurationError, FileUnreadable
 from milepost.intake.csv_rows import Counted
 from milepost.intake.files import Fed, Feeder, read_file
 from milepost.intake.patience import PATIENCE_SECONDS
-from milepost.intake.told_rows import Sender
+from milepost.intake.told_rows import CODE, Sender
 from milepost.intake.verdicts import VerdictFile
 from milepost.settings import load
-
-_CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +46,7 @@ def feed(
     if verdicts is None and file == "-":
         raise ConfigurationError("standard input needs --verdicts FILE for the verdicts")
     code = carrier.strip().lower()
-    if not _CODE.fullmatch(code):
+    if not CODE.fullmatch(code):
         raise ConfigurationError(f"{carrier[:80]!r} is no carrier code")
     path = verdicts or Path(f"{file}.verdicts.csv")
     started = time.monotonic()

@@ -13,11 +13,13 @@ from typing import Any
 from milepost.accounts.recent import Recent
 from milepost.accounts.references import account_of, is_whole, new_push_secret
 from milepost.accounts.secret_keys import SecretKeys
-from milepost.carriers.push import USER, Push
+from milepost.carriers.push import OWN, USER, Form, Push
 from milepost.carriers.registry import Catalogue
+from milepost.carriers.rsa_signature import public_keys
 from milepost.db.pool import Pool, retrying, tenant
 from milepost.errors import InvalidInput, NotFoundError
 from milepost.intake.statements import INTAKE
+from milepost.intake.told_rows import CODE
 
 KEEP_SECONDS = 0.6
 """What is believed of a secret is at most so old: revoking one acts in every process within a
@@ -30,10 +32,14 @@ HINT = 18
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address as it can be shown at any time; ``proof`` is how the carrier shows itself."""
+    """An address as it can be shown at any time.
+
+    ``form`` says in whose form payloads come, ``proof`` how the carrier shows itself.
+    """
 
     address_id: int
     carrier_code: str
+    form: str
     hint: str
     label: str
     proof: str
@@ -78,32 +84,39 @@ async def add(
     carrier_code: str,
     proof: str = "",
     label: str = "",
+    form: Form | None = None,
+    certificate: str = "",
 ) -> NewAddress:
-    """A new address for a carrier's pushes. InvalidInput where it does not push, or not so."""
-    push = _push_of(catalogue, carrier_code)
+    """A new address for the pushes of a carrier, which need not be one of the catalogue.
+
+    Without a ``form`` it is the carrier's own, where it has one that we know. ``certificate`` (PEM)
+    is the carrier's, for ``rsa``. InvalidInput where it does not push so.
+    """
+    code = carrier_code.strip().lower()
+    form, push = _push_of(catalogue, code, form)
     proof = proof or push.proofs[0]
     if proof not in push.proofs:
         offered = ", ".join(push.proofs)
-        raise InvalidInput(
-            f"{carrier_code} can't show itself by {proof}, but: {offered}", ("proof",)
-        )
+        raise InvalidInput(f"{code} can't show itself by {proof}, but: {offered}", ("proof",))
     if len(label) > LONGEST_LABEL or not label.isprintable():
         raise InvalidInput(f"a label is at most {LONGEST_LABEL} printable characters", ("label",))
-    secret, shown = new_push_secret(account_id), secrets.token_urlsafe(32)
+    secret = new_push_secret(account_id)
+    shown = _proof_secret(proof, certificate)
     hashed = keys.keyed_hash(secret.encode())
     sealed = None if proof == "address" else keys.seal(shown.encode(), _context(hashed))
     row = await _one(
         pool,
         account_id,
         INTAKE.add_secret,
-        carrier_code=carrier_code,
+        carrier_code=code,
+        form=form,
         secret_hash=hashed,
         hint=secret[:HINT],
         label=label,
         proof=proof,
         sealed=sealed,
     )
-    path = f"/api/milepost/v1/carriers/{carrier_code}/push/{secret}"
+    path = f"/api/milepost/v1/carriers/{code}/push/{secret}"
     return NewAddress(_address(row), path, _given(push, proof, shown))
 
 
@@ -175,14 +188,14 @@ class Addresses:
         row = await retrying(
             lambda: INTAKE.secret_of(self._pool, account_id=account_id, hashes=list(hashes))
         )
-        carrier = self._catalogue.get(row["carrier_code"]) if row is not None else None
-        if row is None or carrier is None or carrier.manifest.push is None:
+        push = _push_in(self._catalogue, row["carrier_code"], row["form"]) if row else None
+        if push is None:
             raise NotFoundError
         return Knock(
             account_id=account_id,
             address_id=row["push_secret_id"],
             carrier_code=row["carrier_code"],
-            push=carrier.manifest.push,
+            push=push,
             proof=row["proof"],
             secret=self._opened(row["sealed"], row["secret_hash"]),
         )
@@ -191,11 +204,31 @@ class Addresses:
         return "" if sealed is None else self._keys.open(sealed, _context(hashed)).decode()
 
 
-def _push_of(catalogue: Catalogue, carrier_code: str) -> Push:
-    carrier = catalogue.get(carrier_code)
-    if carrier is None or carrier.manifest.push is None:
-        raise InvalidInput(f"{carrier_code} does not push, or nobody has told how", ("carrier",))
-    return carrier.manifest.push
+def _push_of(catalogue: Catalogue, code: str, form: Form | None) -> tuple[Form, Push]:
+    if not CODE.fullmatch(code):
+        raise InvalidInput(f"{code[:80]!r} is no carrier code", ("carrier",))
+    forms: tuple[Form, ...] = (form,) if form else ("carrier", "milepost")
+    for one in forms:
+        push = _push_in(catalogue, code, one)
+        if push is not None:
+            return one, push
+    raise InvalidInput(f"nobody has told in what form {code} pushes", ("form",))
+
+
+def _push_in(catalogue: Catalogue, code: str, form: str) -> Push | None:
+    if form == "milepost":
+        return OWN
+    carrier = catalogue.get(code)
+    return carrier.manifest.push if carrier else None
+
+
+def _proof_secret(proof: str, certificate: str) -> str:
+    if proof == "rsa":
+        public_keys(certificate)
+        return certificate
+    if certificate:
+        raise InvalidInput("only rsa is proven by a certificate", ("certificate",))
+    return secrets.token_urlsafe(32)
 
 
 def _given(push: Push, proof: str, shown: str) -> dict[str, str]:
@@ -205,7 +238,9 @@ def _given(push: Push, proof: str, shown: str) -> dict[str, str]:
         case "basic":
             return {"user": USER, "password": shown}
         case "hmac":
-            return {"signing key": shown}
+            return {"signing key": shown, "signature in": push.signature}
+        case "rsa":
+            return {"signature in": push.signature}
     return {}
 
 
@@ -226,6 +261,7 @@ def _address(row: Any) -> Address:
     return Address(
         address_id=row["push_secret_id"],
         carrier_code=row["carrier_code"],
+        form=row["form"],
         hint=row["hint"],
         label=row["label"],
         proof=row["proof"],

@@ -8,13 +8,9 @@ import codecs
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import BinaryIO, get_args
 
-from milepost.carriers.answer_tree import clean_text
-from milepost.carriers.connector import DeliveryEstimate
-from milepost.carriers.file_form import WORDS, Column, FileForm, told_reading
-from milepost.carriers.localities import country_code
+from milepost.carriers.file_form import Column, FileForm
 from milepost.errors import CarrierParseError, FileUnreadable
 from milepost.intake.csv_rows import (
     Counted,
@@ -25,9 +21,7 @@ from milepost.intake.csv_rows import (
     told_separator,
     undecoded,
 )
-from milepost.intake.told_rows import LONGEST_CELL, FileRow, Sender, Telling
-from milepost.tracking.events import Place, Scan
-from milepost.tracking.vocabulary import UNREAD, Reading
+from milepost.intake.told_rows import LONGEST_CELL, FileRow, Sender, Telling, read_telling
 from milepost.wire.spreadsheet import unguarded
 
 HEADER = 64 * 1024
@@ -93,40 +87,7 @@ class CsvFeed:
     def _telling(self, values: Mapping[str, str]) -> Telling:
         for name, value in values.items():
             _check(name, value)
-        if "tracking_number" not in values:
-            raise CarrierParseError("tracking_number: it says of no parcel")
-        place = Place(
-            city=clean_text(values.get("city", "")),
-            country_code=country_code(values.get("country_code", "")),
-            postal_code=values.get("postal_code", ""),
-            depot=clean_text(values.get("depot", "")),
-        )
-        clock = self._sender.clock(_stated(values), place, self._form.time_form)
-        code, text = values.get("code", ""), clean_text(values.get("text", ""))
-        told = told_reading(values)
-        if not (code or text or told):
-            raise CarrierParseError("it says nothing: neither code nor text nor phase")
-        scan_class, reading = self._meaning(code, text, told)
-        scan = Scan(
-            scan_class=scan_class,
-            raw_code=code,
-            raw_text=text,
-            moment=clock.moment(),
-            reading=reading,
-            place=place,
-            raw_fields={name: values[name] for name in WORDS if name in values} if told else {},
-            mapping_version=self._sender.mapping_version,
-        )
-        signed_by = clean_text(values.get("signed_by", ""))
-        return Telling(clock, scan, _estimate(values), signed_by)
-
-    def _meaning(self, code: str, text: str, told: Reading | None) -> tuple[str, Reading]:
-        """The carrier's own rules, then the reading that the row itself brings."""
-        manifest = self._sender.manifest
-        scan_class, reading = manifest.classify(code, text) if manifest else (code, UNREAD)
-        if told is None or reading != UNREAD:
-            return scan_class or f"uncoded:{text[:60]}", reading
-        return code or ":".join((told.phase, told.exception, told.sub_status)), told
+        return read_telling(self._sender, values, _stated(values), self._form.time_form)
 
 
 def _encoding_of(file: BinaryIO) -> str:
@@ -183,8 +144,6 @@ def _check(name: str, value: str) -> None:
     # Any other lone surrogate came out of an encoding that allows it.
     if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
         raise CarrierParseError(f"{name}: half a character")
-    if len(value) > LONGEST_CELL and name != "text":
-        raise CarrierParseError(f"{name}: longer than {LONGEST_CELL} characters")
 
 
 def _stated(values: Mapping[str, str]) -> str:
@@ -194,11 +153,3 @@ def _stated(values: Mapping[str, str]) -> str:
     if not stated or ("event_date" not in values and "event_at" not in values):
         raise CarrierParseError("event_at: no time is told")
     return stated
-
-
-def _estimate(values: Mapping[str, str]) -> DeliveryEstimate | None:
-    told = values.get("expected_delivery_date", "")
-    try:
-        return DeliveryEstimate(day=date.fromisoformat(told[:10])) if told else None
-    except ValueError as error:
-        raise CarrierParseError(f"expected_delivery_date: not a day: {told[:40]!r}") from error

@@ -24,6 +24,8 @@ from typing import BinaryIO, Literal
 
 import structlog
 
+from milepost.intake.told_rows import CODE
+
 Shelf = Literal["done", "rejected"]
 WORK = ".work"
 MOST_FILES = 10_000
@@ -33,7 +35,6 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe would be waited for, and is no file; the lock and the reader come after the look at it.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ACCOUNT = re.compile(r"[1-9]\d{0,17}", re.ASCII)
-_CARRIER = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".writing", ".crdownload")
 _SHELVED = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-.+", re.DOTALL)
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -164,7 +165,7 @@ def _folders(root: int) -> Iterator[tuple[int, str, int | None]]:
     """Every account's folder of every carrier, open."""
     for account in filter(_ACCOUNT.fullmatch, os.listdir(root)):
         with _excused(int(account)), _below(root, account) as folder:
-            for carrier in filter(_CARRIER.fullmatch, _names(folder)):
+            for carrier in filter(CODE.fullmatch, _names(folder)):
                 with _excused(int(account)), _below(folder, carrier) as files:
                     yield int(account), carrier, files
 

@@ -89,10 +89,10 @@ class DropRounds:
             with self._folder.taken(laid) as taken:
                 if taken is None or taken.state != self._seen[laid][0]:
                     return
-                if await self._account_exists(laid.account_id):
-                    await self._feed(taken)
+                if why := await self._unwanted(laid.account_id):
+                    self._wait(laid, why)
                 else:
-                    self._wait(laid, "no such account")
+                    await self._feed(taken)
         except OSError as error:
             self._wait(laid, str(error))
         except DatabaseUnavailable:
@@ -134,13 +134,18 @@ class DropRounds:
             return Fed(rows=1, refused=1, ended=str(error))
         return await Feeder(self._teller, taken.laid.account_id, sender).feed(reader, verdicts)
 
-    async def _account_exists(self, account_id: int) -> bool:
-        async def look_up() -> bool:
+    async def _unwanted(self, account_id: int) -> str:
+        """Why an account's files are left where they lie; nothing where they are fed."""
+
+        async def look_up() -> list[str]:
             async with tenant(self._pool, account_id) as conn:
                 found = statements.find_accounts(conn, name="", account_id=account_id)
-                return bool([row async for row in found])
+                return [row["status"] async for row in found]
 
-        return await retrying(look_up)
+        found = await retrying(look_up)
+        if not found:
+            return "no such account"
+        return "" if found == ["active"] else "the account is suspended"
 
     def _wait(self, laid: Laid, why: str) -> None:
         self._not_before[laid] = time.monotonic() + AGAIN_SECONDS

@@ -5,10 +5,10 @@ one scan is one event. What could not be told stays for people to look at, in on
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -20,15 +20,19 @@ from milepost.db.accounts import account_by_account
 from milepost.db.pool import Pool, retrying, tenant
 from milepost.errors import CarrierParseError, DatabaseUnavailable
 from milepost.intake.addresses import Knock
+from milepost.intake.own_form import Pushed, read_own_form
 from milepost.intake.statements import INTAKE
 from milepost.intake.tell import Teller, Verdict
+from milepost.intake.told_rows import Sender
 from milepost.monitoring.drift import Drifts
 from milepost.tracking.parcel import number_key
+
+T = TypeVar("T")
 
 STATES = {
     "waiting": "it is told as soon as a worker gets to it",
     "unknown_number": "about a number that no current parcel of the account has",
-    "unreadable": "its form is not one that we know of this carrier",
+    "unreadable": "its form, or that of a part of it, is not one that we know of this carrier",
     "dead": "we failed to tell it each time; the log says why",
     "notice": "it names no parcel: about the subscription, or of a kind we don't read",
 }
@@ -37,6 +41,7 @@ FAULTY_AFTER = (5, 30, 120, 600, 3_600, 6 * 3_600)
 UNKNOWN_AFTER = (60, 600, 3_600, 6 * 3_600, 24 * 3_600)
 """The same for a number that is not ours: carriers push before a shop has registered its parcel."""
 CLAIM = 50
+"""Payloads at most; ``claim_pushes`` stops at 8 MB of them."""
 AT_ONCE = 4
 LEASE = timedelta(minutes=2)
 """After this a payload whose worker died is another's."""
@@ -193,9 +198,13 @@ class Inbox:
             # Whoever had it before has not lived to say what became of it.
             return Fate("dead", "nobody who tried to tell it came to an end")
         try:
-            told = await self._read(row)
+            pushed = await self._read(row)
             failpoints.reach("push.before_record")
-            return await self._tell(account_id, row, told)
+            fate = await self._tell(account_id, row, list(pushed.told))
+            if pushed.problem and fate.state is None:
+                numbers = tuple(dict.fromkeys(number_key(number) for number, _ in pushed.told))
+                return Fate("unreadable", pushed.problem[:LONGEST_REASON], numbers)
+            return fate
         except DatabaseUnavailable:
             raise
         except CarrierParseError as error:
@@ -209,15 +218,17 @@ class Inbox:
             )
             return _after_fault(row, type(error).__name__)
 
-    async def _read(self, row: Claimed) -> list[tuple[str, Found]]:
+    async def _read(self, row: Claimed) -> Pushed:
+        if row.source == "own":
+            sender = Sender.of(row.carrier_code, self._catalogue)
+            return await _aside(row, lambda: read_own_form(sender, row.payload))
         carrier = self._catalogue.get(row.carrier_code)
         if carrier is None:
             raise CarrierParseError("nobody knows this carrier any more")
         read = carrier.read_push if row.source == "push" else carrier.read_fed
         async with self._drifts.watching(carrier, pushed=True):
-            if len(row.payload) > PARSED_ASIDE:
-                return await asyncio.to_thread(read, row.payload, row.headers)
-            return read(row.payload, row.headers)
+            told = await _aside(row, lambda: read(row.payload, row.headers))
+        return Pushed(tuple(told))
 
     async def _tell(self, account_id: int, row: Claimed, told: list[tuple[str, Found]]) -> Fate:
         unknown = []
@@ -250,6 +261,10 @@ class Inbox:
                 due_in=fate.due_in,
             )
         )
+
+
+async def _aside(row: Claimed, read: Callable[[], T]) -> T:
+    return await asyncio.to_thread(read) if len(row.payload) > PARSED_ASIDE else read()
 
 
 def _after_fault(row: Claimed, why: str) -> Fate:

@@ -1,12 +1,14 @@
--- name: add_secret(account_id, carrier_code, secret_hash, hint, label, proof, sealed)^
+-- name: add_secret(account_id, carrier_code, form, secret_hash, hint, label, proof, sealed)^
 -- A new address of a carrier; its secret is kept as a keyed hash only.
-INSERT INTO push_secret (account_id, carrier_code, secret_hash, hint, label, proof, sealed)
-VALUES (:account_id, :carrier_code, :secret_hash, :hint, :label, :proof, :sealed)
-RETURNING push_secret_id, carrier_code, hint, label, proof, created_at, revoked_at, last_pushed_at;
+INSERT INTO push_secret (account_id, carrier_code, form, secret_hash, hint, label, proof, sealed)
+VALUES (:account_id, :carrier_code, :form, :secret_hash, :hint, :label, :proof, :sealed)
+RETURNING push_secret_id, carrier_code, form, hint, label, proof, created_at, revoked_at,
+    last_pushed_at;
 
 -- name: list_secrets(account_id, carrier_code)
 -- An account's addresses of a carrier, oldest first, revoked ones too.
-SELECT push_secret_id, carrier_code, hint, label, proof, created_at, revoked_at, last_pushed_at
+SELECT push_secret_id, carrier_code, form, hint, label, proof, created_at, revoked_at,
+    last_pushed_at
 FROM push_secret WHERE account_id = :account_id AND carrier_code = :carrier_code
 ORDER BY push_secret_id;
 
@@ -15,23 +17,28 @@ ORDER BY push_secret_id;
 UPDATE push_secret SET revoked_at = coalesce(revoked_at, now())
 WHERE account_id = :account_id AND carrier_code = :carrier_code
   AND push_secret_id = :push_secret_id
-RETURNING push_secret_id, carrier_code, hint, label, proof, created_at, revoked_at, last_pushed_at;
+RETURNING push_secret_id, carrier_code, form, hint, label, proof, created_at, revoked_at,
+    last_pushed_at;
 
 -- name: secret_of(account_id, hashes)^
 -- The living secret that has one of these hashes, or nothing.
-SELECT push_secret_id, carrier_code, proof, sealed, secret_hash
-FROM push_secret_of(:account_id, :hashes::bytea[]);
+SELECT push_secret_id, carrier_code, form, proof, sealed, secret_hash
+FROM push_address_of(:account_id, :hashes::bytea[]);
 
 -- name: keep_push(account_id, push_secret_id, headers, payload)$
 -- Stores a payload; null where its secret does not live any more.
 SELECT keep_push(:account_id, :push_secret_id, :headers, :payload);
+
+-- name: waiting_push_bytes(account_id)$
+-- Bytes of what is still to be told.
+SELECT waiting_push_bytes(:account_id);
 
 -- name: due_turns(most)
 -- Who has something to be told, or a carrier to be asked for it, the longest due first.
 SELECT account_id, queue FROM intake_turn WHERE turn_at <= now() ORDER BY turn_at LIMIT :most;
 
 -- name: claim_pushes(account_id, most, lease)
--- Takes due payloads under a lease.
+-- Takes due payloads under a lease, as many as may lie in memory.
 SELECT * FROM claim_pushes(:account_id, :most, :lease);
 
 -- name: finish_push(account_id, push_id, fence, state, reason, numbers, due_in)$
