@@ -1,7 +1,8 @@
 """Claims, leases and fences row by row: what is written, and what is left alone."""
 
+import asyncio
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -204,19 +205,39 @@ async def test_a_record_in_time_writes_its_own_parcel_alone(
     assert (await rows_of(session))[number] == row | {
         "next_deadline_at": FOREVER, "lease_until": row["lease_until"]
     }  # fmt: skip
-    await session.execute("UPDATE watch SET lease_until = $1 WHERE parcel_id = $2", NOW, number)
+    row_version = "SELECT xmin::text FROM watch WHERE parcel_id = $1"
+    written = await session.fetchval(row_version, number)
     third = EVENT | {"sequence": 11, "event_key": "m"}
     # Others have an event of that number; this parcel's was dropped.
     revised = [EVENT | {"sequence": sequence, "raw_code": "B"} for sequence in (1, 9)]
     assert await record(session, account, number, stored + 2, held, event=third, revised=revised)
-    assert (await rows_of(session))[number]["lease_until"] == NOW, "nothing new to write"
+    assert await session.fetchval(row_version, number) == written, "nothing new to write"
     codes = await session.fetch(
         "SELECT sequence, raw_code FROM event WHERE parcel_id = $1 ORDER BY sequence", number
     )
     assert [tuple(event) for event in codes] == [(9, "B"), (10, "A"), (11, "A")]
     fourth = EVENT | {"sequence": 12, "event_key": "n"}
-    told = watch | {"carrier_code": "sandbox"}
+    told = watch | {"carrier_code": "sandbox", "due_in": 6.0}
     assert await record(session, account, number, stored + 3, held, event=fourth, watch=told)
-    assert (await rows_of(session))[number]["due_at"] == after(5), "though its deadline stays"
+    assert (await rows_of(session))[number]["due_at"] == after(6), "though its deadline stays"
     now = [await session.fetchval(others.format(t), number) for t in ("parcel", "event", "watch")]
     assert now == before
+
+
+async def test_a_claim_that_ends_during_a_record_keeps_its_row(
+    session: asyncpg.Connection, account: int, dsn: str
+) -> None:
+    number, stored = await first_of(session)
+    claimant = await asyncpg.connect(dsn)
+    async with claimant.transaction():
+        await claimant.execute("UPDATE watch SET fence = fence + 1 WHERE parcel_id = $1", number)
+        watch = {"due_in": 5.0, "answer_hash": "", "carrier_code": "sandbox"}
+        late = asyncio.create_task(record(session, account, number, stored, number, watch=watch))
+        blocked = "SELECT pg_blocking_pids($1) <> '{}'"
+        while not await claimant.fetchval(blocked, session.get_server_pid()):
+            assert not late.done(), "it waits for the row"
+            await asyncio.sleep(0.01)
+    await late
+    row = (await rows_of(session))[number]
+    assert (row["fence"], row["due_at"]) == (number + 1, NOW - timedelta(hours=9))
+    await claimant.close()

@@ -97,6 +97,7 @@ SUBJECTS = (
                 (
                     f"{ROWS}::test_a_record_that_comes_too_late_changes_nothing",
                     f"{ROWS}::test_a_record_in_time_writes_its_own_parcel_alone",
+                    f"{ROWS}::test_a_claim_that_ends_during_a_record_keeps_its_row",
                     ONE_TRANSACTION,
                 ),
                 sql=("record_observation",),
