@@ -104,6 +104,7 @@ class GuardedClient:
             if exchange.call.dialled or exchange.status:
                 raise
         # It was closed while it was kept, and our request crossed with that.
+        exchange.call.fresh = True
         return await self._exchange(exchange, begun)
 
     async def _exchange(self, exchange: "_Exchange", begun: float) -> Answered:

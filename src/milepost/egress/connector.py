@@ -34,9 +34,10 @@ class NotDialled(OSError):
 
 @dataclass(slots=True)
 class Call:
-    """A request under way. ``dialled``: its connection is a new one."""
+    """A request under way. ``fresh``: it takes no kept connection; ``dialled``: nor has it."""
 
     target: Target
+    fresh: bool = False
     dialled: bool = False
 
 
@@ -66,9 +67,13 @@ class GuardedConnector(aiohttp.TCPConnector):
         handler: Any = partial(_BoundedHandler, loop=self._loop, most_bytes=most_bytes)
         self._factory = handler
 
+    async def _get(self, key: Any, traces: Any) -> Any:
+        return None if calling.get().fresh else await super()._get(key, traces)
+
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         # aiohttp bounds what is in use, not what is idle: 256 receivers are 256 open files.
         full = sum(map(len, self._conns.values())) >= MOST_IDLE
+        protocol.rest()
         super()._release(key, protocol, should_close=should_close or full)
 
 
@@ -82,9 +87,7 @@ class _Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._lookup.addresses(host)
         for _, address in found:
-            refused = self._policy.refusal(host, port, ip_address(address))
-            if refused is not None:
-                raise NotDialled(refused)
+            _judge(self._policy, host, port, address)
         return [
             ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=0)
             for kind, address in found[:MOST_DIALLED]
@@ -97,26 +100,40 @@ class _Resolver(AbstractResolver):
 def _judged_socket(policy: Policy, told: Any) -> socket.socket:
     family, kind, protocol, _, sockaddr = told
     call = calling.get()
-    refused = policy.refusal(call.target.host, sockaddr[1], ip_address(sockaddr[0]))
-    if refused is not None:
-        raise NotDialled(refused)
+    _judge(policy, call.target.host, sockaddr[1], sockaddr[0])
     call.dialled = True
     return socket.socket(family, kind, protocol)
+
+
+def _judge(policy: Policy, host: str, port: int, text: str) -> None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise NotDialled(Forbidden(f"{host} leads to no address")) from None
+    refused = policy.refusal(host, port, address)
+    if refused is not None:
+        raise NotDialled(refused)
 
 
 class _BoundedHandler(ResponseHandler):
     """One connection. What comes of an answer is counted: a body has its cap where it is read, but
     interim answers, headers of chunks and trailers without end would be read as fast as they come.
+    While it is kept nothing may come: it would be taken for the answer to the next request, which
+    may be another account's.
     """
 
     def __init__(self, loop: Any, most_bytes: int) -> None:
         super().__init__(loop)
         self._most_bytes = most_bytes
-        self._left = most_bytes
+        self._left = 0
 
     def set_response_params(self, **told: Any) -> None:
         self._left = self._most_bytes
         super().set_response_params(**told)
+
+    def rest(self) -> None:
+        """It goes back to be used again."""
+        self._left = 0
 
     def data_received(self, data: bytes) -> None:
         self._left -= len(data)

@@ -29,10 +29,8 @@ def failure_of(error: BaseException) -> tuple[FailureKind, str]:
             return "connect", _no_connection(error.os_error)
         case aiohttp.ServerDisconnectedError() | OSError():
             return "reset", "the connection was closed before the answer"
-        case aiohttp.ClientPayloadError() if _was_cut(error):
-            return "reset", "the connection broke in the middle of the answer"
         case aiohttp.ClientPayloadError():
-            return "protocol", "the answer's body is not as long as it said, or too long"
+            return "protocol", "the answer ended too soon, or went on for too long"
     return "protocol", "the answer is not HTTP/1.1"
 
 
@@ -50,7 +48,3 @@ def _certificate(error: BaseException) -> str:
 def _no_connection(error: OSError) -> str:
     why = os.strerror(error.errno).lower() if error.errno else "none of its addresses answers"
     return f"no connection: {why}"
-
-
-def _was_cut(error: BaseException) -> bool:
-    return isinstance(error.__cause__ or error.__context__, OSError)

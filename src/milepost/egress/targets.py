@@ -12,6 +12,7 @@ from milepost.egress.policy import Policy
 LONGEST = 2048
 """Characters of a URL."""
 _AUTHORITY = re.compile(r"https?://(?P<authority>[^/?#]*)[^\\]*", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[[0-9a-f:.]+\](:\d*)?", re.IGNORECASE)
 _NAME = re.compile(r"(?=.{1,253}\.?\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _NUMBER = re.compile(r"(0x[0-9a-f]*|\d+)\.?")
 
@@ -55,6 +56,9 @@ def _fault(text: str) -> str:
         return "it does not begin with http:// or https://, or holds a backslash"
     if "@" in found["authority"]:
         return "it holds a user name or password; give them as the connection's own"
+    if "[" in found["authority"] and _BRACKETS.fullmatch(found["authority"]) is None:
+        # A zone belongs to one machine; [v1.a] is a form that nobody has defined.
+        return "what is in its brackets is no IPv6 address"
     return ""
 
 
