@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from milepost.accounts.gatekeeper import Caller, Limits
 from milepost.accounts.statements import statements
+from milepost.db.patience import answered
 from milepost.db.pool import Pool, retrying
 from milepost.errors import TooManyRequests
 
@@ -133,7 +134,7 @@ class Budgets:
         future: asyncio.Future[Spent] = asyncio.get_running_loop().create_future()
         tally.waiting.append(future)
         self._wake(tally)
-        return await future
+        return await answered(future)
 
     async def left(self, caller: Caller, kind: Kind) -> Spent:
         """What is left, spending nothing; what a process holds in advance counts as spent."""

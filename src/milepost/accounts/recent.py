@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from milepost.db.patience import shared
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,10 @@ class Recent(Generic[T]):
         return entry[1]
 
     async def find(self, key: bytes, ask: Callable[[], Awaitable[T]]) -> T:
-        """The believed value, else the answer to ``ask``; an ``ask`` that raises is not kept."""
+        """The believed value, else the answer to ``ask``; an ``ask`` that raises is not kept.
+
+        Raises DatabaseUnavailable where the request that waits is out of time.
+        """
         known = self.get(key)
         if known is not None:
             return known
@@ -45,8 +50,7 @@ class Recent(Generic[T]):
             asking = asyncio.ensure_future(self._ask(key, ask))
             self._asking[key] = asking
             asking.add_done_callback(lambda done: self._asked(key, done))
-        # Shielded: one caller hanging up must not fail the others who wait for the same answer.
-        return await asyncio.shield(asking)
+        return await shared(asking)
 
     async def _ask(self, key: bytes, ask: Callable[[], Awaitable[T]]) -> T:
         asked_at = self._clock()

@@ -3,6 +3,7 @@ endpoint sees it, and only when an endpoint asks for it."""
 
 import asyncio
 import math
+import time
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -41,7 +42,7 @@ class Body:
     """Stands in for ASGI's ``receive``: gives the whole judged body at once, then what follows.
 
     ``deadline`` is that of the request: while the client is sending it is the body's, and it starts
-    anew with the last byte.
+    anew with the last byte. The time for the database stands still meanwhile.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Body:
 
     async def _judged(self) -> bytes:
         as_json = self._takes_json()
+        began = time.monotonic()
         self._deadline.move(self._settings.body_seconds)
         try:
             sent = await self._whole()
@@ -81,6 +83,7 @@ class Body:
             await self._let_pass()
             raise Refused(_too_large(self._settings.max_body_bytes))
         self._deadline.move(self._settings.request_seconds)
+        self._deadline.answer_by += time.monotonic() - began
         if not sent:
             return sent
         body = self._unpacked(sent)

@@ -1,13 +1,16 @@
-"""Requests that take too long are ended: one timer for all of them.
+"""Requests that take too long, or wait too long for the database, are ended: one timer for all.
 
 ``asyncio.timeout`` makes and cancels a timer for every request, which cost as much as finding out
 who calls.
 """
 
 import asyncio
+import math
 import time
 from asyncio import Task
 from typing import Any
+
+from milepost.db.patience import ANSWER_SECONDS, Patience
 
 PRECISION_SECONDS = 0.1
 """A deadline strikes up to so much late."""
@@ -21,10 +24,11 @@ class Deadlines:
         self._looking = False
 
     def start(self, seconds: float) -> "Deadline":
-        """The current task is cancelled after ``seconds``, unless the deadline was closed."""
+        """The current task is cancelled after ``seconds``, unless the deadline was closed; its time
+        for the database starts now."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - only coroutines have deadlines
-        deadline = Deadline(task, time.monotonic() + seconds)
+        deadline = Deadline(task, time.monotonic(), seconds)
         self._open.add(deadline)
         if not self._looking:
             self._looking = True
@@ -34,24 +38,28 @@ class Deadlines:
     def close(self, deadline: "Deadline") -> None:
         """It can't strike any more."""
         self._open.discard(deadline)
+        deadline.answer_by = math.inf
 
     def _look(self) -> None:
         now = time.monotonic()
         for deadline in self._open:
+            deadline.end_wait_if_late(now)
             deadline.strike_if_late(now)
         self._looking = bool(self._open)
         if self._looking:
             asyncio.get_running_loop().call_later(PRECISION_SECONDS, self._look)
 
 
-class Deadline:
+class Deadline(Patience):
     """When one request's task is cancelled; ``move`` it as the request goes on."""
 
-    __slots__ = ("_at", "_cancelled_before", "_struck", "_task")
+    __slots__ = ("_at", "_cancelled_before", "_struck")
 
-    def __init__(self, task: "Task[Any]", at: float) -> None:
-        self._task = task
-        self._at = at
+    def __init__(self, task: "Task[Any]", started: float, seconds: float) -> None:
+        self.task = task
+        self.answer = None
+        self.answer_by = started + ANSWER_SECONDS
+        self._at = started + seconds
         self._struck = False
         self._cancelled_before = task.cancelling()
 
@@ -63,11 +71,11 @@ class Deadline:
         """Cancel the task, once."""
         if now >= self._at and not self._struck:
             self._struck = True
-            self._task.cancel()
+            self.task.cancel()
 
     def struck(self) -> bool:
         """Whether a cancellation that was just caught is this deadline's: then it is taken back."""
         if not self._struck:
             return False
         self._struck = False
-        return self._task.uncancel() <= self._cancelled_before
+        return self.task.uncancel() <= self._cancelled_before

@@ -6,6 +6,7 @@ the deadline (503), and a last net for faults of ours (500). Every refusal has t
 """
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,7 @@ from milepost.api.bodies import STREAMED, Body, Refused
 from milepost.api.deadlines import Deadlines
 from milepost.api.error_bodies import Rendered, family_of, render
 from milepost.api.problems import FieldProblem, Problem, invalid, status_problem
+from milepost.db import patience
 from milepost.errors import DatabaseUnavailable, MilepostError
 from milepost.settings import Settings
 
@@ -153,15 +155,17 @@ class Guard:
     async def _let_through(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         _read_path(scope)
         _check_bounds(scope, self._settings)
-        if scope["path"].startswith("/api/") and not is_push(scope["path"]):
-            admitted = self._door.known(scope) or await self._door.admit(scope)
-            scope[ADMITTED] = admitted
-            reply.headers.extend(admitted.headers)
-        streamed = scope["path"] in STREAMED
-        deadline = self._deadlines.start(
-            self._settings.batch_seconds if streamed else self._settings.request_seconds
-        )
+        deadline = self._deadlines.start(self._settings.request_seconds)
+        patience.of_request.set(deadline)
         try:
+            if scope["path"].startswith("/api/") and not is_push(scope["path"]):
+                admitted = self._door.known(scope) or await self._door.admit(scope)
+                scope[ADMITTED] = admitted
+                reply.headers.extend(admitted.headers)
+            if scope["path"] in STREAMED:
+                # It asks for as long as its body comes: each question has a time of its own.
+                deadline.answer_by = math.inf
+                deadline.move(self._settings.batch_seconds)
             answer = self._quick(scope)
             if answer is None:
                 await self._app(scope, Body(scope, receive, self._settings, deadline), reply)

@@ -17,7 +17,8 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from milepost import tracing
-from milepost.db import commit_faults
+from milepost.db import commit_faults, patience
+from milepost.db.patience import ANSWER_SECONDS
 from milepost.errors import DatabaseUnavailable
 from milepost.settings import Settings
 
@@ -27,8 +28,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 5
-# Any answer, a refusal included, is promised within 3 s: the rest is for rendering it.
-ANSWER_SECONDS = 2.5
 
 REPEATABLE = (
     asyncpg.SerializationError,
@@ -54,6 +53,8 @@ _abandoned: set[asyncio.Future[Any]] = set()
 def session_settings(role: Role, settings: Settings) -> dict[str, str]:
     """The startup parameters of a connection that acts as ``role``."""
     api = role == "milepost_app"
+    # Not as short as what a request waits: a commit that waits for a standby and is ended by the
+    # server itself is told as done.
     statement = settings.statement_seconds_api if api else settings.statement_seconds_jobs
     return {
         "role": role,
@@ -154,12 +155,18 @@ async def retrying(
     """Runs ``work`` again when PostgreSQL asks for that (40001, 40P01), at most 5 times.
 
     Raises DatabaseUnavailable when the connection is lost, a timeout strikes, the pool is
-    exhausted, the server refuses, or all of it takes longer than ``seconds`` (None: no limit).
+    exhausted, the server refuses, or all of it takes longer than ``seconds`` (None: no limit), or
+    than the request that asks has left for all its questions (``db.patience``).
     After a failure during COMMIT nobody knows whether it happened, so ``work`` must bear a
     repeat by the caller.
     """
     if seconds is None:
         return await _attempts(work)
+    left = patience.left()
+    if left is not None:
+        if left <= 0:
+            raise patience.late(ANSWER_SECONDS)
+        seconds = min(seconds, left)
     # One task, one timer and one future: asyncio.wait costs three times as much.
     loop = asyncio.get_running_loop()
     task = loop.create_task(_attempts(work))
@@ -176,7 +183,7 @@ async def retrying(
     if not task.done():
         # Not awaited: with the network gone even the cancellation can take minutes.
         _abandon(task)
-        raise DatabaseUnavailable(f"no answer from the database within {seconds} s")
+        raise patience.late(seconds)
     return task.result()
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from milepost import failpoints
 from milepost.accounts.idempotency import forget_parcel
+from milepost.db.patience import allow
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.parcels.statements import CHANGES
 
@@ -41,6 +42,7 @@ async def erase(pool: Pool, account_id: int, parcel_id: int, actor: str) -> Rece
         async with tenant(pool, account_id) as conn:
             return await _erase(conn, account_id, parcel_id, actor)
 
+    allow(ERASE_SECONDS)
     return await retrying(attempt, seconds=ERASE_SECONDS)
 
 
@@ -67,6 +69,7 @@ async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) 
     counts = {
         "kept_answers": await forget_parcel(conn, account_id, parcel_id, number),
         "outbox": await CHANGES.erase_outbox(conn, **which),
+        "told": await CHANGES.erase_told(conn, **which),
         "search_words": await CHANGES.erase_words(conn, **which),
         "schedule": await CHANGES.erase_watch(conn, **which),
         "pushes": await CHANGES.erase_pushes(conn, **which),

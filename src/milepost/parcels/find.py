@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import asyncpg
 
 from milepost.db.line import Line
+from milepost.db.patience import answered
 from milepost.db.pool import Pool, load_queries, retrying, tenant
 from milepost.parcels.render import Renderer, Snapshot
 from milepost.parcels.stored import StoredParcel, load
@@ -62,7 +63,7 @@ class Reader:
         if carrier_code is not None:
             parcel_id = await self.parcel_id(account_id, number, carrier_code)
             return None if parcel_id is None else await self._anew(account_id, parcel_id, form)
-        row = await self._shared((account_id, form), key)
+        row = await answered(self._shared((account_id, form), key))
         if row is None:
             return None
         _, parcel_id, rendered, etag, body = row

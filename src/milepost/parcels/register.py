@@ -8,7 +8,8 @@ import asyncpg
 
 from milepost import failpoints, metrics
 from milepost.accounts.recent import Recent
-from milepost.db.pool import ANSWER_SECONDS, Connection, Pool, retrying
+from milepost.db.patience import ANSWER_SECONDS, answered
+from milepost.db.pool import Connection, Pool, retrying
 from milepost.errors import Conflict
 from milepost.parcels.draft import Drafted, Ready, draft
 from milepost.parcels.render import Renderer
@@ -21,8 +22,8 @@ from milepost.wire import v3
 RECENT_SECONDS = 1.0
 TAKEN = "Parcel or tracking number already exists"
 MOST_CONTRACTS = 100_000
-MOVING_SECONDS = 15.0
-"""Nobody waits for an answer here, and what was given up too early may be stored all the same; the
+UNHURRIED_SECONDS = 15.0
+"""Where nobody waits for an answer: what was given up too early may be stored all the same, and the
 server gives up a statement sooner."""
 FRESH = timedelta(seconds=2)
 """How old a draft may be when it is stored: who follows changes looks back by seconds only."""
@@ -104,7 +105,7 @@ class Registrar:
         enough. Without ``conn`` it may share its statement with others of its account.
         """
         if conn is None:
-            stored = await self._together.store(account_id, ready)
+            stored = await answered(self._together.store(account_id, ready))
         else:
             (stored,) = await self.register_many(account_id, [ready], conn=conn)
         if isinstance(stored, Conflict):
@@ -126,6 +127,12 @@ class Registrar:
         """The first half of ``register_many``, which needs no database."""
         return draft(account_id, readies, datetime.now(UTC), self._renderer.early)
 
+    def fresh(self, account_id: int, drafts: Sequence[Drafted]) -> Sequence[Drafted]:
+        """``drafts`` as they can be stored now: those of a while ago are drafted anew."""
+        if drafts and datetime.now(UTC) - drafts[0].created_at > FRESH:
+            return self.draft(account_id, [one.ready for one in drafts])
+        return drafts
+
     async def store_drafts(
         self,
         account_id: int,
@@ -133,16 +140,16 @@ class Registrar:
         *,
         conn: "Connection | None" = None,
         moved: Moved | None = None,
+        seconds: float = ANSWER_SECONDS,
     ) -> list[Registered | Conflict]:
-        """The second half of ``register_many``."""
+        """The second half of ``register_many``, of drafts that are ``fresh``; whoever waits for it
+        does so for ``seconds``."""
         if not drafts:
             return []
-        if datetime.now(UTC) - drafts[0].created_at > FRESH:
-            drafts = self.draft(account_id, [one.ready for one in drafts])
         if conn is None:
             # In a caller's transaction the caller commits.
             failpoints.reach("api.before_commit")
-        rows = await self._insert(account_id, drafts, conn, moved)
+        rows = await self._insert(account_id, drafts, conn, moved, seconds)
         if conn is None:
             failpoints.reach("api.after_commit_before_reply")
         found = {row["place"]: row for row in rows}
@@ -154,7 +161,11 @@ class Registrar:
     def _told(self, drafted: Drafted, row: asyncpg.Record) -> Registered | Conflict:
         if row["taken"]:
             return Conflict(TAKEN, field=FIELDS[row["taken"]], parcel_id=row["taken_by"])
-        parcel_id, journey = row["parcel_id"], drafted.beginning.journey
+        return self.registered(drafted, row["parcel_id"])
+
+    def registered(self, drafted: Drafted, parcel_id: int) -> Registered:
+        """A draft that was stored under ``parcel_id``."""
+        journey = drafted.beginning.journey
 
         def describe() -> TrackedParcel:
             return self._renderer.described(
@@ -197,6 +208,7 @@ class Registrar:
         drafts: Sequence[Drafted],
         conn: "Connection | None",
         moved: Moved | None,
+        seconds: float,
     ) -> list[asyncpg.Record]:
         registrations = [one.ready.registration for one in drafts]
         now = drafts[0].created_at
@@ -210,9 +222,9 @@ class Registrar:
             self.reusable_before(registrations, now, moved=moved is not None),
             URGENCY_WAITING,
         )
-        statement, seconds = _REGISTER, ANSWER_SECONDS
+        statement = _REGISTER
         if moved is not None:
-            statement, seconds = _REGISTER_MOVED, MOVING_SECONDS
+            statement = _REGISTER_MOVED
             arguments += ([place + 1 for place in sorted(moved.asleep)], moved.quiet)
 
         async def insert() -> list[asyncpg.Record]:
