@@ -8,11 +8,11 @@ import pytest
 from tests.wire.test_answers import JOURNEY, PARCEL, entry, journey
 from tests.wire.told import NAMES, golden
 
-from milepost.tracking.events import EventType, Place
+from milepost.tracking.events import Place
 from milepost.tracking.journey import Entry, Journey, Verdict
 from milepost.tracking.parcel import TrackedParcel
 from milepost.tracking.status import status_of
-from milepost.tracking.vocabulary import ExceptionCode, Phase, Reading
+from milepost.tracking.vocabulary import EventType, ExceptionCode, Phase, Reading
 from milepost.wire.v3 import tracking_answer
 from milepost.wire.v3_event import event_created
 
