@@ -3,14 +3,18 @@
 import csv
 import signal
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.typed import Terminal, terminal
 
 from milepost.cli import imports
 from milepost.db.pool import Pool, tenant
-from milepost.errors import ConfigurationError
+from milepost.errors import ConfigurationError, DatabaseUnavailable
+from milepost.parcels import register
+from milepost.parcels.register import Registrar
 
 HEADER = (
     "tracking_number,carrier_code,announced_at,source_id,from_postal_code,from_country_code,"
@@ -126,6 +130,52 @@ async def test_killed_in_the_middle_it_goes_on_from_there(
         "registered": summary["registered"] + 2 * imports.CHUNK,
         "exists": summary["exists"],
     }
+
+
+@pytest.mark.parametrize("fresh_seconds", [0, 60])
+async def test_a_row_that_was_stored_without_an_answer_is_told_as_registered(
+    typed: Terminal,
+    tmp_path: Path,
+    account: int,
+    app_pool: Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_seconds: int,
+) -> None:
+    """Under load the time limit strikes after the commit was sent: the repeat finds our rows."""
+    await typed.told("import", str(sheet(tmp_path, row("Z9"))))
+    Path(f"{tmp_path / 'parcels.csv'}.verdicts.csv").unlink()
+    store = Registrar.store_drafts
+    lost: list[Any] = []
+
+    async def stored_and_silent(*given: Any, **more: Any) -> Any:
+        answers = await store(*given, **more)
+        if not lost:
+            lost.append(answers)
+            raise DatabaseUnavailable("the answer is lost")
+        return answers
+
+    monkeypatch.setattr(Registrar, "store_drafts", stored_and_silent)
+    # Whether the repeat takes the very drafts or new ones.
+    monkeypatch.setattr(register, "FRESH", timedelta(seconds=fresh_seconds))
+    rows = (
+        row("Z9"),
+        row("A1"),
+        row("A1", source="other"),
+        row("B2"),
+        row("C3", source="order-B2"),
+    )
+    file = sheet(tmp_path, *rows)
+    summary = await typed.told("import", str(file))
+    assert len(lost) == 1
+    assert [cells[1:3] for cells in verdicts(file)] == [
+        ["Z9", "exists"],
+        ["A1", "registered"],
+        ["A1", "exists"],
+        ["B2", "registered"],
+        ["C3", "exists"],
+    ]
+    assert (summary["registered"], summary["exists"]) == (2, 3)
+    assert await stored(app_pool, account) == ["Z9", "A1", "B2"]
 
 
 async def test_standard_input_with_another_encoding(

@@ -12,6 +12,7 @@ from tests.cli.typed import Terminal, terminal
 
 from milepost.cli import imports
 from milepost.db.pool import Pool, tenant
+from milepost.parcels.record_many import MOST
 
 EXPORTS = Path(__file__).parents[1] / "movein" / "exports"
 
@@ -159,7 +160,7 @@ async def test_killed_in_the_middle_it_goes_on_and_what_lacks_its_past_gets_it(
     file.write_text("\n".join(map(json.dumps, rows)))
     words = ("import", str(file), "--from", "easypost", "--set", "to_country_code=US")
     killed = await typed.process(
-        *words, MILEPOST_FAILPOINT=f"poll.after_commit:{imports.CHUNK // 2}"
+        *words, MILEPOST_FAILPOINT=f"many.after_commit:{imports.CHUNK // MOST // 2}"
     )
     assert killed.returncode == -signal.SIGKILL
     summary = await typed.told(*words)

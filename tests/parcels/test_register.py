@@ -212,7 +212,7 @@ async def test_what_was_drafted_long_ago_is_registered_now(
     ready = await registrar.prepare(account, registration())
     early = timedelta(days=30)
     (old,) = draft(account, [ready], datetime.now(UTC) - timedelta(minutes=1), early)
-    (stored,) = await registrar.store_drafts(account, [old])
+    (stored,) = await registrar.store_drafts(account, registrar.fresh(account, [old]))
     assert isinstance(stored, Registered)
     async with tenant(app_pool, account) as conn:
         row = await conn.fetchrow(

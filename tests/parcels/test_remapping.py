@@ -242,13 +242,14 @@ class Interrupted(Recorder):
         super().__init__(desk.pool, desk.recorder._renderer)
         self.desk, self.trusting, self.writes = desk, trusting, 0
 
-    async def _write(self, statement: str, before: StoredParcel, *more: Any) -> bool:
+    async def _write(self, statement: str, kept: Kept, *more: Any) -> bool:
         self.writes += 1
         if self.writes == 1:
-            await self.desk.tell(before.parcel_id, 21, scan_at(60, "A", "sorted"), LATE)
+            await self.desk.tell(kept.before.parcel_id, 21, scan_at(60, "A", "sorted"), LATE)
             if self.trusting:
                 (before,) = (await self.desk.stored()).values()
-        return await super()._write(statement, before, *more)
+                kept = replace(kept, before=before)
+        return await super()._write(statement, kept, *more)
 
 
 LATE = scan_at(1220, "LATE", "delivered")

@@ -1,6 +1,5 @@
 """What becomes of the rows of an import: registered, or in a rehearsal only looked up."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +14,18 @@ from milepost.intake.verdicts import Verdict
 from milepost.movein.history import Past
 from milepost.parcels.apply import News
 from milepost.parcels.draft import Drafted
-from milepost.parcels.register import FIELDS, TAKEN, Moved, Registered, number_holders
+from milepost.parcels.record_many import Told, record_many
+from milepost.parcels.register import (
+    FIELDS,
+    TAKEN,
+    UNHURRIED_SECONDS,
+    Moved,
+    Registered,
+    number_holders,
+)
 from milepost.parcels.stored import StoredParcel, load
 from milepost.tracking.imported import is_imported
 from milepost.tracking.parcel import number_key
-
-RECORDED_AT_ONCE = 4
-"""Pasts that are written side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +68,58 @@ class Registering:
         return await patiently(work)
 
     async def store(self, asked: Sequence[Asked], drafts: Sequence[Drafted]) -> list[Verdict]:
-        """Register them all and say what became of each.
-
-        After a failure in the middle some may be there already: those are then told as existing.
-        """
-        registrar, moved = self._desk.core.registrar, self._moved(asked)
-        answers = await patiently(
-            lambda: registrar.store_drafts(self._desk.account_id, drafts, moved=moved)
-        )
+        """Register them all and say what became of each."""
+        answers = await self._registered(asked, drafts)
         notes = await self._record_pasts(asked, answers) if self._tool else [""] * len(asked)
         return [
             _verdict(one, answer, note)
             for one, answer, note in zip(asked, answers, notes, strict=True)
         ]
+
+    async def _registered(
+        self, asked: Sequence[Asked], drafts: Sequence[Drafted]
+    ) -> list[Registered | Conflict]:
+        """What became of each. What was stored although its answer never came is no conflict."""
+        registrar, account_id = self._desk.core.registrar, self._desk.account_id
+        moved, attempts = self._moved(asked), list[datetime]()
+
+        async def register() -> list[Registered | Conflict]:
+            fresh = registrar.fresh(account_id, drafts)
+            attempts.append(fresh[0].created_at)
+            return await registrar.store_drafts(
+                account_id, fresh, moved=moved, seconds=UNHURRIED_SECONDS
+            )
+
+        answers = await patiently(register)
+        # One attempt got its answer; of any before it nobody knows whether it was stored.
+        return await self._with_own(drafts, answers, attempts) if len(attempts) > 1 else answers
+
+    async def _with_own(
+        self,
+        drafts: Sequence[Drafted],
+        answers: Sequence[Registered | Conflict],
+        attempts: Sequence[datetime],
+    ) -> list[Registered | Conflict]:
+        """``answers``, and of the parcels that an attempt of ours stored which row they are of: of
+        rows with the same names it is the first, as everywhere."""
+        known = await self._load([one.parcel_id for one in answers if one.parcel_id])
+        ours: set[int] = set()
+        told: list[Registered | Conflict] = []
+        for draft, answer in zip(drafts, answers, strict=True):
+            parcel = known.get(answer.parcel_id or 0)
+            if (
+                isinstance(answer, Conflict)
+                and answer.field == FIELDS["tracking_number"]
+                and parcel is not None
+                and parcel.created_at in attempts
+                and parcel.source_id == draft.ready.registration.source_id
+                and parcel.parcel_id not in ours
+            ):
+                ours.add(parcel.parcel_id)
+                told.append(self._desk.core.registrar.registered(draft, parcel.parcel_id))
+            else:
+                told.append(answer)
+        return told
 
     def _moved(self, asked: Sequence[Asked]) -> Moved | None:
         if not self._tool:
@@ -84,53 +127,74 @@ class Registering:
         over = {place for place, one in enumerate(asked) if one.read.past and one.read.past.is_over}
         return Moved(self._quiet, frozenset(over))
 
+    async def _load(self, parcel_ids: Sequence[int]) -> Mapping[int, StoredParcel]:
+        pool, account_id = self._desk.core.pool, self._desk.account_id
+        if not parcel_ids:
+            return {}
+        return await patiently(
+            lambda: retrying(lambda: load(pool, account_id, parcel_ids), seconds=UNHURRIED_SECONDS)
+        )
+
     async def _record_pasts(
         self, asked: Sequence[Asked], answers: Sequence[Registered | Conflict]
     ) -> list[str]:
         """Record what was told of each parcel, of those that exist too: an import that was killed
         may have registered them and no more. What there is to say beside, row by row."""
+        notes = [""] * len(asked)
+        waiting = [place for place, answer in enumerate(answers) if answer.parcel_id is not None]
+        while waiting:
+            # Of rows that are about one parcel the later ones see what became of the first.
+            first = {answers[place].parcel_id: place for place in reversed(waiting)}
+            turn = sorted(first.values())
+            waiting = [place for place in waiting if first[answers[place].parcel_id] != place]
+            told = await patiently(lambda turn=turn: self._told(asked, answers, turn))  # type: ignore[misc]
+            for place, note in zip(turn, told, strict=True):
+                notes[place] = note
+        return notes
+
+    async def _told(
+        self,
+        asked: Sequence[Asked],
+        answers: Sequence[Registered | Conflict],
+        turn: Sequence[int],
+    ) -> list[str]:
+        """Record the pasts of different parcels, as these stand now."""
         core, account_id = self._desk.core, self._desk.account_id
-        there = [one.parcel_id for one in answers if isinstance(one, Conflict) and one.parcel_id]
-        known: Mapping[int, StoredParcel] = {}
-        if there:
-            known = await patiently(lambda: retrying(lambda: load(core.pool, account_id, there)))
-        turns = asyncio.Semaphore(RECORDED_AT_ONCE)
+        known = await self._load([one for place in turn if (one := answers[place].parcel_id)])
+        notes, told = [], []
+        for place in turn:
+            past, answer = asked[place].read.past, answers[place]
+            before = known.get(answer.parcel_id or 0)
+            note = "" if before is None or past is None else self._refused(past, answer, before)
+            notes.append(note)
+            if past is not None and before is not None and past.observation.scans and not note:
+                told.append(Told(before, past.observation, _beside(past, before)))
+        now = datetime.now(UTC)
+        await record_many(
+            core.pool, core.recorder, account_id, told, now, lambda *_: None, quiet=self._quiet
+        )
+        return notes
 
-        async def record(one: Asked, answer: Registered | Conflict) -> str:
-            past, parcel_id = one.read.past, answer.parcel_id
-            if past is None or parcel_id is None or not past.observation.scans:
-                return ""
-            if isinstance(answer, Conflict) and answer.field != FIELDS["tracking_number"]:
-                return f"its source_id is another number's, of parcel {parcel_id}"
-            before = known.get(parcel_id)
-            if other := _told_by(before, self._tool):
-                return f"its history was told by {other} already and is left as it is"
-            async with turns:
-                await patiently(
-                    lambda: core.recorder.record(
-                        account_id,
-                        parcel_id,
-                        past.observation,
-                        datetime.now(UTC),
-                        lambda *_: None,
-                        news=_beside(past, before),
-                        quiet=self._quiet,
-                    )
-                )
+    def _refused(self, past: Past, answer: Registered | Conflict, before: StoredParcel) -> str:
+        """Why a past is not recorded, ``""`` where it is."""
+        if not past.observation.scans:
             return ""
+        if isinstance(answer, Conflict) and answer.field != FIELDS["tracking_number"]:
+            return f"its source_id is another number's, of parcel {before.parcel_id}"
+        if other := _told_by(before, self._tool):
+            return f"its history was told by {other} already and is left as it is"
+        return ""
 
-        return await asyncio.gather(*map(record, asked, answers))
 
-
-def _beside(past: Past, before: StoredParcel | None) -> News:
+def _beside(past: Past, before: StoredParcel) -> News:
     """Who signed, where nobody has said so yet: the carrier has the last word on that too."""
-    is_known = before is not None and before.extra.get("signed_by")
+    is_known = before.extra.get("signed_by")
     return News() if is_known or not past.signed_by else News(extra={"signed_by": past.signed_by})
 
 
-def _told_by(parcel: StoredParcel | None, tool: str) -> str:
+def _told_by(parcel: StoredParcel, tool: str) -> str:
     """Another tool that told a past of the parcel, ``""`` if none did."""
-    for event in parcel.events if parcel is not None else ():
+    for event in parcel.events:
         for told in (event, *event.replaced):
             other = told.scan_class.lower().split(" ")[1:2] if is_imported(told) else []
             if other and other != [tool]:

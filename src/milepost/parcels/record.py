@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from milepost import failpoints, metrics
 from milepost.carriers.mappings import Mappings
@@ -15,16 +14,10 @@ from milepost.errors import DatabaseUnavailable
 from milepost.parcels.apply import Applied, News, Rules, apply
 from milepost.parcels.carrier_hours import CarrierHours
 from milepost.parcels.lane_history import LaneHistories
+from milepost.parcels.record_columns import Columns, columns
 from milepost.parcels.remap import remapped
 from milepost.parcels.render import Renderer
-from milepost.parcels.stored import (
-    StoredParcel,
-    countries,
-    event_columns,
-    load,
-    state_columns,
-    timing_columns,
-)
+from milepost.parcels.stored import StoredParcel, countries, load
 from milepost.parcels.unmapped import UnmappedCodes
 from milepost.tracking.calculated import Thresholds
 from milepost.tracking.events import Event, Observation
@@ -63,11 +56,13 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was written: the parcel after it with its journey, and what it was decided on."""
+    """What is written: the parcel after it with its journey, what it was decided on, and when it is
+    asked about next."""
 
     after: Applied
     journey: Journey
     before: StoredParcel
+    watch: WatchPlan | None
 
 
 Planner = Callable[[Journey, StoredParcel], WatchPlan | None]
@@ -119,12 +114,11 @@ class Recorder:
         again up to five times. Raises DatabaseUnavailable when that many writers were faster.
         """
         news = news or News()
-        told = self._mappings.over(observation)
         kept = await self._keep(
             account_id,
             parcel_id,
             now,
-            lambda stored, rules: apply(stored, told, news, now, rules),
+            self.merging(observation, news, now),
             plan,
             _RECORD_QUIETLY if quiet else _RECORD,
             fence,
@@ -132,14 +126,21 @@ class Recorder:
         )
         if kept is None:
             return Recorded(None, 0, fenced=True)
-        new = kept.after.changes.new
+        return self.recorded(observation, kept, now)
+
+    def merging(self, observation: Observation, news: News, now: datetime) -> Decide:
+        """What ``observation`` makes of a parcel, by the operator's mappings."""
+        told = self._mappings.over(observation)
+        return lambda stored, rules: apply(stored, told, news, now, rules)
+
+    def recorded(self, observation: Observation, kept: Kept, now: datetime) -> Recorded:
+        """Count what was written, and say what it was."""
+        new, parcel = kept.after.changes.new, kept.before
         self._count(observation, new)
         if observation.source in OF_THE_CARRIER:
             # A merchant's word is none of the carrier's, and its door's process keeps no counts.
             self.unmapped.note(new)
-            self.hours.recorded(
-                account_id, kept.before.carrier_code, kept.before.created_at, now, new
-            )
+            self.hours.recorded(parcel.account_id, parcel.carrier_code, parcel.created_at, now, new)
         facts = [event for event in new if event.event_type is not EventType.CALCULATED]
         return Recorded(kept.journey, len(facts))
 
@@ -186,19 +187,42 @@ class Recorder:
         """Decide and write; None where there is nothing to write or no right to."""
         for _ in range(ATTEMPTS):
             found = await retrying(lambda: load(self._pool, account_id, [parcel_id]))
-            stored = found.get(parcel_id)
-            after = None if stored is None else decide(stored, await self._rules(stored))
-            if stored is None or after is None:
+            kept = await self.decided(found.get(parcel_id), decide, plan, now)
+            if kept is None:
                 return None
-            journey = self._renderer.journey(after.parcel)
-            watch = plan(journey, after.parcel)
-            parcel = _stopped(after.parcel, watch, now)
-            after = dataclasses.replace(after, parcel=parcel)
-            if await self._write(statement, stored, after, journey, watch, now, fence, raw):
-                return Kept(after, journey, stored)
+            if await self._write(statement, kept, now, fence, raw):
+                return kept
             if fence is not None and not await self._holds(account_id, parcel_id, fence):
                 return None
         raise DatabaseUnavailable(f"parcel {parcel_id} changes faster than it can be recorded")
+
+    async def decided(
+        self, stored: StoredParcel | None, decide: Decide, plan: Planner, now: datetime
+    ) -> Kept | None:
+        """What is to be written of a parcel, as it was read; None for nothing."""
+        after = None if stored is None else decide(stored, await self._rules(stored))
+        if stored is None or after is None:
+            return None
+        journey = self._renderer.journey(after.parcel)
+        watch = plan(journey, after.parcel)
+        parcel = _stopped(after.parcel, watch, now)
+        return Kept(dataclasses.replace(after, parcel=parcel), journey, stored, watch)
+
+    async def columns(self, decided: Sequence[Kept]) -> list[Columns]:
+        """What was decided of an account's parcels, as it is written, with the finished answers."""
+        lacking: dict[str, bool] = {}
+        found = []
+        for kept in decided:
+            parcel = kept.after.parcel
+            code = parcel.carrier_code
+            if code not in lacking:
+                # That there is no login is never remembered, and costs two questions each time.
+                lacking[code] = await self._renderer.lacks_credential(parcel.account_id, code)
+            snapshot = await self._renderer.snapshot(
+                parcel, kept.journey, credential_missing=lacking[code]
+            )
+            found.append(columns(kept, snapshot))
+        return found
 
     async def _rules(self, stored: StoredParcel) -> Rules:
         lane = None
@@ -216,38 +240,22 @@ class Recorder:
     async def _write(
         self,
         statement: str,
-        before: StoredParcel,
-        after: Applied,
-        journey: Journey,
-        watch: WatchPlan | None,
+        kept: Kept,
         now: datetime,
         fence: int | None,
         raw: tuple[bytes, str] | None,
     ) -> bool:
-        parcel, changed = after.parcel, after.changes
-        snapshot = await self._renderer.snapshot(parcel, journey)
-        state = state_columns(parcel, journey)
-        state |= {"render_epoch": parcel.epoch, "etag": snapshot.etag}
-        open_still = journey.ended_at is None and parcel.stopped_at is None
+        parcel, (given,) = kept.before, await self.columns([kept])
         failpoints.reach("poll.before_commit")
         written = await retrying(
             lambda: self._pool.fetchval(
                 statement,
                 parcel.account_id,
                 parcel.parcel_id,
-                before.revision,
+                parcel.revision,
                 fence,
                 now,
-                state,
-                snapshot.v3,
-                snapshot.v2,
-                [event_columns(event) for event in changed.new],
-                [event_columns(event) for event in changed.revised],
-                list(changed.dropped),
-                [{"sequence": sequence, "kind": kind} for sequence, kind in after.told],
-                _watch_row(parcel.carrier_code, watch),
-                after.next_deadline if open_still else None,
-                timing_columns(before, journey),
+                *given.in_order(),
                 *(raw or (None, None)),
             )
         )
@@ -279,18 +287,6 @@ def _stopped(parcel: StoredParcel, watch: WatchPlan | None, now: datetime) -> St
     return dataclasses.replace(
         parcel, stopped_at=stopped_at, stop_reason=watch.stop_reason, updated_at=updated_at
     )
-
-
-def _watch_row(carrier_code: str, watch: WatchPlan | None) -> dict[str, Any] | None:
-    if watch is None:
-        return None
-    return {
-        "carrier_code": carrier_code,
-        "urgency": watch.urgency,
-        "due_in": watch.due_in,
-        "misses": watch.misses,
-        "answer_hash": watch.answer_hash,
-    }
 
 
 _ARGUMENTS = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"

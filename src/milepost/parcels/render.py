@@ -39,9 +39,11 @@ class Renderer:
         """The timeline of a stored parcel."""
         return read_journey(parcel.events, parcel.announced_at, self.early)
 
-    async def snapshot(self, parcel: StoredParcel, journey: Journey) -> Snapshot:
-        """Both answers of a parcel as it is given."""
-        tracked = await self.tracked(parcel, journey)
+    async def snapshot(
+        self, parcel: StoredParcel, journey: Journey, *, credential_missing: bool | None = None
+    ) -> Snapshot:
+        """Both answers of a parcel as it is; ``credential_missing`` as ``tracked`` takes it."""
+        tracked = await self.tracked(parcel, journey, credential_missing=credential_missing)
         v3_answer = v3.tracking_answer(tracked, journey)
         return Snapshot(
             parcel_id=parcel.parcel_id,
