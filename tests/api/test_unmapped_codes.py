@@ -1,6 +1,7 @@
 """``/unmapped-codes``: an account's own events alone, counted, with a few of them."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
 from tests.api.own_api import own_api
@@ -47,6 +48,9 @@ async def test_codes_are_listed_by_the_carrier_that_tells_them(
         assert by_alias == rows[1:]
         assert (await client.get(f"{PATH}/postnl/43%2F0%20b")).document == rows[1]
         assert (await client.get(f"{PATH}/dpd/X7")).status == 404
+        for row in rows:
+            words = urlencode({"carrier_code": row["carrier_code"], "code": row["code"]})
+            assert (await client.get(f"{PATH}?{words}")).document["data"] == [row]
         await admin_pool.execute(
             "INSERT INTO unmapped_code (carrier_code, raw_code, seen, accepted_at) "
             "VALUES ('postnl', 'X7', 9, now())"

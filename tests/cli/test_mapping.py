@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from tests.api.own_api import PARCELS, own_api
 from tests.cli.typed import KEY, Terminal, terminal
 from tests.parcels.conftest import registration
 from tests.tracking.order_free import poll, scan_at
@@ -95,6 +96,26 @@ async def test_killed_at_any_time_and_run_again(
     async with tenant(app_pool, account) as conn:
         versions = await conn.fetch("SELECT mapping_version FROM event WHERE raw_code = 'X7'")
     assert {row[0] // 1000 for row in versions} == {3}, "the operator's, above the manifest's"
+
+
+async def test_an_explanation_names_the_mapping_that_was_applied(
+    typed: Terminal, dsn: str, account: int
+) -> None:
+    await typed.told("mapping", "apply", "--yes", "--account", str(account))
+    async with own_api(dsn, account) as (client, _):
+        (some, *_rest) = (await client.get(PARCELS)).document["data"]
+        told = (await client.get(f"{PARCELS}/{some['parcel_id']}/explain")).document
+    decided = told["decided_by"]
+    assert (told["status"]["code"], told["status_rule"]["code"]) == ("DELIVERED", "handed_over")
+    assert (decided["raw_code"], decided["raw_text"], decided["source"]) == (
+        "X7",
+        "Text X7",
+        "poll",
+    )
+    assert (decided["mapping_version"] // 1000, decided["verdict"]) == (3, "moved")
+    (event,) = [one for one in told["events"] if one["event_id"] == decided["event_id"]]
+    assert event["mapping_version"] == decided["mapping_version"]
+    assert [seen["source"] for seen in event["seen"]] == ["poll"]
 
 
 def test_a_server_does_not_start_with_a_wrong_one(tmp_path: Path) -> None:

@@ -17,9 +17,12 @@ router = APIRouter(prefix=PATH)
 
 @router.get("", include_in_schema=False)
 async def inbox(request: Request) -> Response:
-    """The codes, by carrier; counted in the account's events, with a few of these."""
-    asked = _filters(request, "carrier_code", "state")
-    told = await _told(request, asked.get("carrier_code"))
+    """The codes, by carrier; counted in the account's events, with a few of these.
+
+    ``code`` asks for one code, the empty one of events without a code included.
+    """
+    asked = _filters(request, "carrier_code", "code", "state")
+    told = await _told(request, asked.get("carrier_code"), asked.get("code"))
     state = asked.get("state")
     rows = [one for one in told if state in (None, one.state)]
     return _json({"data": [document(one) for one in rows], "is_cut": len(told) >= MOST})
