@@ -1,6 +1,7 @@
 """Pushes in our own form: read as rows of files are, and what can't be read costs itself alone."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from milepost.intake import addresses, inbox
 from milepost.intake.addresses import Addresses
 from milepost.intake.own_form import MOST_EVENTS, MOST_PARCELS, read_own_form
 from milepost.intake.told_rows import Sender, read_telling
+from milepost.tracking.events import Wording
 from milepost.tracking.vocabulary import UNREAD
 
 SLOW = Sender("slowpost")
@@ -88,6 +90,31 @@ def test_an_exception_may_stand_alone_and_a_code_means_what_the_carrier_means_by
     strange = {"event_at": "2026-11-04T10:00", "code": "77"}
     ((_, found),) = read_own_form(SLOW, json.dumps(parcel("A", strange)).encode()).told
     assert found.scans[0].reading == UNREAD
+
+
+def test_what_our_own_words_said_is_said_again_by_todays_rules() -> None:
+    carrier = Catalogue.load().get("dhl")
+    assert carrier is not None
+    words = EVENT | {"code": "nobody-maps-this", "exception": "damaged"}
+    pushed = read_own_form(Sender("dhl", carrier.manifest), json.dumps(parcel("A", words)).encode())
+    (scan,) = pushed.told[0][1].scans
+    assert scan.reading.exception == "damaged"
+    told = Wording(
+        source="push",
+        observed_at=scan.moment.instant,
+        raw_code=scan.raw_code,
+        raw_text=scan.raw_text,
+        raw_fields=scan.raw_fields,
+        place=scan.place,
+        moment=scan.moment,
+        reading=scan.reading,
+        leg="",
+        position=0,
+        mapping_version=scan.mapping_version,
+    )
+    assert carrier.reread(told) == scan.reading
+    # Without the mark of our form it is the carrier's own word, and that is not known.
+    assert carrier.reread(replace(told, raw_fields={})) == UNREAD
 
 
 @pytest.mark.parametrize(
