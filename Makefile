@@ -29,7 +29,7 @@ help:
 	@echo "make check   formatting, lint, types, import rules, lock files"
 	@echo "make chaos   P1's faults in full: 200 kills, every named point four times, disk, clock, carrier"
 	@echo "make promises  every promise in its long form; P=p13 for one alone; figures in build/promises.json"
-	@echo "make mutants  which small wrongs in limiters and fence the tests see; score in build/mutants.json"
+	@echo "make mutants  which small wrongs in limiters, fence and egress the tests see; score in build/mutants.json"
 	@echo "make bench   measure speed beside limits of the same run; figures in build/bench.json"
 	@echo "make bench-large  the size rows at 5 million parcels and 10 million due; takes its time"
 	@echo "make poll-budget  a simulated month of asking carriers beside a question every two hours"

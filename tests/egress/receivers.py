@@ -6,8 +6,12 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from milepost.egress.policy import Policy
+from milepost.settings import Settings
+
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
+HERE = Policy.of(Settings(egress_allow="127.0.0.0/8:*, localhost:*"))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BOMB = gzip.compress(bytes(50_000_000))

@@ -111,11 +111,12 @@ def wrappings(told: str) -> Iterator[str]:
     yield f"2001:0:{high}:{low}::1"
     yield f"2001:0:808:808:0:0:{bits >> 16 ^ 0xFFFF:x}:{bits & 0xFFFF ^ 0xFFFF:x}"
     yield from (f"2a00:1450:4001::5efe:{told}", f"fd00::200:5efe:{told}", f"64:ff9b:1::{told}")
-    # RFC 6052, 2.2: prefixes of 48, 56 and 64 bits, and the ninth byte is zero.
-    a, b, c, d = IPv4Address(told).packed
-    yield f"64:ff9b:1:{a:02x}{b:02x}:{c:04x}:{d:02x}00::"
-    yield f"64:ff9b:1:12{a:02x}:{b:04x}:{c:02x}{d:02x}::"
-    yield f"64:ff9b:1:1234:{a:04x}:{b:02x}{c:02x}:{d:02x}00:0"
+    # RFC 6052, 2.2: prefixes of 48, 56 and 64 bits; the ninth byte, zero by rights, is left out.
+    a, b, c, d = (f"{byte:02x}" for byte in IPv4Address(told).packed)
+    for ninth in ("00", "ff"):
+        yield f"64:ff9b:1:{a}{b}:{ninth}{c}:{d}00::"
+        yield f"64:ff9b:1:12{a}:{ninth}{b}:{c}{d}::"
+        yield f"64:ff9b:1:1234:{ninth}{a}:{b}{c}:{d}00:0"
 
 
 @pytest.mark.parametrize("told", TOLD)

@@ -1,8 +1,6 @@
 """The guarded client against receivers that do what receivers do, on real sockets."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
 
 import pytest
 from tests.egress.receivers import (
@@ -15,43 +13,17 @@ from tests.egress.receivers import (
     Writer,
     fine,
     floods,
-    never_reads,
     receiver,
     resets,
     says,
     silent,
 )
 
-from milepost.egress.client import Bounds, GuardedClient
+from milepost.egress.client import GuardedClient
 from milepost.egress.outcomes import Answered, Failed, Forbidden
-from milepost.egress.policy import Policy
-from milepost.settings import Settings
 
-HERE = Policy.of(Settings(egress_allow="127.0.0.0/8:*, localhost:*"))
 TRICKLE = b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 50
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[GuardedClient]:
-    async with GuardedClient(HERE) as made:
-        yield made
-
-
-@pytest.fixture
-async def impatient() -> AsyncIterator[GuardedClient]:
-    async with GuardedClient(HERE, Bounds(total_seconds=1, connect_seconds=0.5)) as made:
-        yield made
-
-
-def open_sockets() -> int:
-    """Sockets of this process, listeners and pairs of the loop included."""
-    links = (os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if _is(one))
-    return sum(link.startswith("socket:") for link in links)
-
-
-def _is(number: str) -> bool:
-    return os.path.islink(f"/proc/self/fd/{number}")
 
 
 async def test_an_answer_comes_with_what_is_needed_of_it(client: GuardedClient) -> None:
@@ -192,100 +164,6 @@ async def test_what_came_packed_is_not_unpacked(client: GuardedClient) -> None:
     assert isinstance(outcome, Answered)
     assert outcome.body == BOMB
     assert outcome.headers["content-encoding"] == "gzip"
-
-
-async def test_connections_are_kept_and_used_again(client: GuardedClient) -> None:
-    async with receiver(fine) as made:
-        for _ in range(5):
-            assert isinstance(await client.send(made.url, b"{}"), Answered)
-        assert made.sockets == 1
-
-
-async def test_a_kept_connection_ends_after_a_while() -> None:
-    async with receiver(fine) as made:
-        async with GuardedClient(HERE, Bounds(idle_seconds=0.2)) as client:
-            await client.send(made.url, b"{}")
-            assert made.open == 1
-            while made.open:
-                await asyncio.sleep(0.05)
-            await client.send(made.url, b"{}")
-            assert made.sockets == 2
-        while made.open:
-            await asyncio.sleep(0.01)
-
-
-async def closes_the_second(made: Receiver, reader: Reader, writer: Writer) -> None:
-    await made.next(reader)
-    writer.write(OK)
-    await made.next(reader)
-
-
-async def test_a_request_that_crosses_with_a_close_is_sent_again(client: GuardedClient) -> None:
-    async with receiver(closes_the_second) as made:
-        for _ in range(2):
-            assert isinstance(await client.send(made.url, b"{}"), Answered)
-        assert len(made.heads) == 3
-    # On a new connection, nothing was idle: it counts.
-    async with receiver(says()) as made:
-        assert isinstance(await client.send(made.url, b"{}"), Failed)
-        assert len(made.heads) == 1
-
-
-async def test_what_is_sent_after_the_answer_spoils_nothing(client: GuardedClient) -> None:
-    async def talks_on(made: Receiver, reader: Reader, writer: Writer) -> None:
-        while True:
-            await made.next(reader)
-            writer.write(OK)
-            await writer.drain()
-            await asyncio.sleep(0.02)
-            writer.write(b"HTTP/1.1 500 Poison\r\nContent-Length: 0\r\n\r\n")
-            await writer.drain()
-
-    async with receiver(talks_on) as made:
-        for _ in range(3):
-            outcome = await client.send(made.url, b"{}")
-            assert isinstance(outcome, Answered)
-            assert outcome.status == 200
-            await asyncio.sleep(0.1)
-
-
-async def test_four_at_a_time_of_one_key(client: GuardedClient) -> None:
-    slow = says(OK, pause=0.1)
-    async with receiver(slow) as made:
-        outcomes = await asyncio.gather(*(client.send(made.url, b"{}") for _ in range(12)))
-        assert all(isinstance(one, Answered) for one in outcomes)
-        assert made.most_open == 4
-    async with receiver(slow) as made:
-        keys = [number % 2 for number in range(12)]
-        await asyncio.gather(*(client.send(made.url, b"{}", key=key) for key in keys))
-        assert made.most_open == 8
-    assert client._turns._users == {}
-
-
-async def test_one_that_hangs_delays_no_other(client: GuardedClient) -> None:
-    async with receiver(silent) as hangs, receiver(fine) as made:
-        waiting = [asyncio.create_task(client.send(hangs.url, b"{}")) for _ in range(9)]
-        await asyncio.sleep(0.05)
-        outcome = await client.send(made.url, b"{}")
-        assert isinstance(outcome, Answered)
-        assert not any(task.done() for task in waiting)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        assert client._turns._users == {}
-
-
-async def test_nothing_is_left_open_by_a_receiver_that_never_reads(
-    impatient: GuardedClient,
-) -> None:
-    before = open_sockets()
-    async with receiver(never_reads) as made:
-        # More than the buffers of both ends take.
-        outcome = await impatient.send(made.url, bytes(30_000_000))
-        assert isinstance(outcome, Failed)
-        assert outcome.kind == "timeout"
-        await asyncio.sleep(0.05)
-        assert open_sockets() <= before + 2  # the listener and the receiver's end
 
 
 async def answers_plainly(made: Receiver, reader: Reader, writer: Writer) -> None:

@@ -114,6 +114,7 @@ def test_a_port_that_no_address_could_save() -> None:
         ("", "0"),
         ("", "65536"),
         ("", "²"),
+        ("", "８０"),
     ],
 )
 def test_settings_that_say_nothing_sensible(allow: str, ports: str) -> None:

@@ -90,6 +90,7 @@ def test_headers_that_may_be_added() -> None:
     assert fault_of({"X": "", "x-ä".replace("ä", "a"): "caf\xe9 \xa0~"}) == ""
     assert fault_of({f"X-{number}": "y" * 100 for number in range(20)}) == ""
     assert fault_of({"X" * 64: "y" * 2048}) == ""
+    assert fault_of({f"X-{number}": "y" * 2045 for number in range(4)}) == ""
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_headers_that_may_be_added() -> None:
     [
         ({f"X-{number}": "y" for number in range(21)}, "there are more than 20 headers"),
         ({"X-A": "1", "x-a": "2"}, "a header is named twice"),
-        ({f"X-{number}": "y" * 2000 for number in range(5)}, "the headers are longer than 8192"),
+        ({f"X-{n}": "y" * (2045 + n // 3) for n in range(4)}, "the headers are longer than 8192"),
         ({"": "y"}, "a header's name is a token"),
         ({"X Y": "y"}, "a header's name is a token"),
         ({"X:": "y"}, "a header's name is a token"),
@@ -117,7 +118,6 @@ def test_headers_that_may_be_added() -> None:
     ],
 )
 def test_headers_that_may_not(headers: dict[str, str], fault: str) -> None:
-    assert fault_of({"X-Fine": "z"} | headers).startswith(fault) or len(headers) > 20
     assert fault_of(headers).startswith(fault)
 
 

@@ -1,4 +1,4 @@
-"""``make mutants``: which small wrongs in limiters and fence do our tests see?
+"""``make mutants``: which small wrongs in limiters, fence and egress do our tests see?
 
 One server for all. Each mutant is tried in a process of its own, forked from one that has read all
 modules and tests: a function of the database is replaced in a database that the tests' own are made

@@ -123,4 +123,22 @@ SUBJECTS = (
         ),
         skipped=("was_stopped",),
     ),
+    Subject(
+        "egress",
+        (
+            Part(("tests/egress/test_addresses.py",), module="milepost.egress.addresses"),
+            Part(("tests/egress/test_policy.py",), module="milepost.egress.policy"),
+            Part(("tests/egress/test_targets.py",), module="milepost.egress.targets"),
+            Part(("tests/egress/test_targets.py",), module="milepost.egress.headers"),
+        ),
+    ),
+    Subject(
+        "signature",
+        (
+            Part(
+                ("tests/notifications/test_signing.py",),
+                module="milepost.notifications.signing",
+            ),
+        ),
+    ),
 )

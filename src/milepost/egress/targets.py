@@ -41,15 +41,13 @@ def target_of(text: str, policy: Policy) -> Target | Forbidden:
         return Forbidden("it is no URL")
     if not host or not port:
         return Forbidden("it has no host" if not host else "port 0 can't be called")
-    if url.user is not None or url.password is not None:
-        return Forbidden("it holds a user name or password; give them as the connection's own")
     return _judged(Target(url, host, port), policy)
 
 
 def _fault(text: str) -> str:
     if len(text) > LONGEST:
         return f"it is longer than {LONGEST} characters"
-    if not text.isprintable() or any(map(str.isspace, text)):
+    if not text.isprintable() or " " in text:
         return "it holds blanks or control characters"
     found = _AUTHORITY.fullmatch(text)
     if found is None:
