@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -111,6 +112,17 @@ def drain_when_orphaned(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def collect_rarely() -> None:
+    """What was imported lives as long as the process: the collector need not walk it again.
+
+    Neither a request nor a check leaves cycles worth speaking of; collecting every 700 objects cost
+    a tenth of either.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def run_child(name: str, run: Callable[[Settings], None]) -> int:

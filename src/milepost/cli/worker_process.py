@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from milepost import tracing
-from milepost.cli.processes import run_child
+from milepost.cli.processes import collect_rarely, run_child
 from milepost.settings import Settings
 from milepost.worker.main import run_worker
 
@@ -25,6 +25,7 @@ def work(settings: Settings) -> None:
         finally:
             tracing.stop()
 
+    collect_rarely()
     uvloop.run(until_stopped())
 
 
