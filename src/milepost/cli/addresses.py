@@ -1,9 +1,10 @@
-"""What ``milepost api`` checks before it starts anything: the port, TLS, the trusted proxies."""
+"""What is checked before anything starts: the port, TLS, trusted proxies, what we may call."""
 
 import socket
 import ssl
 
 from milepost.api.client_address import TrustedProxies
+from milepost.egress.policy import Policy
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
 
@@ -29,8 +30,10 @@ def claim_port(settings: Settings) -> socket.socket:
 
 
 def check_door(settings: Settings) -> None:
-    """Refuses half a TLS configuration, files that are no certificate and key, odd proxies."""
+    """Refuses half a TLS configuration, files that are no certificate and key, odd proxies, odd
+    exceptions of what customers may make us call."""
     TrustedProxies(settings.trusted_proxies)
+    Policy.of(settings)
     if settings.tls_cert is None and settings.tls_key is None:
         return
     if settings.tls_cert is None or settings.tls_key is None:

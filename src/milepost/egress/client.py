@@ -213,8 +213,10 @@ def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
         value = response.headers.get(name)
         if value is not None:
             # Bytes that are no UTF-8 come as lone surrogates, which can't be stored.
-            value = value[:LONGEST_KEPT].encode("utf-8", "replace").decode()
-            kept[name] = "".join(one if one.isprintable() else "?" for one in value)
+            value = value[:LONGEST_KEPT]
+            if not value.isprintable():
+                value = "".join(one if one.isprintable() else "?" for one in value)
+            kept[name] = value
     return kept
 
 
