@@ -1,25 +1,42 @@
 """Real PostgreSQL for every test: one embedded server per run, a fresh database per test."""
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.ready_cluster import lay_cluster, make_room, make_state_dir
 
+from milepost.carriers.registry import Catalogue
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.migrate import migrate
 from milepost.db.pool import Pool, open_pool
 from milepost.settings import Settings
 
-pytest_plugins = ["tests.promise_skips", "tests.refused_commits"]
+pytest_plugins = ["tests.promise_skips", "tests.refused_commits", "tests.sharing"]
 
 TEMPLATE = "template_milepost"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    make_room(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: looking through it for rubbish was a sixth of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,15 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 _numbers = itertools.count(1)
-
-
-def make_state_dir() -> Path:
-    """In memory where the machine has that; enterable by PostgreSQL's user when we are root."""
-    memory = Path("/dev/shm")
-    base = memory if os.access(memory, os.W_OK) else None
-    made = Path(tempfile.mkdtemp(prefix="milepost-test-", dir=base))
-    made.chmod(0o711)
-    return made
 
 
 def with_database(dsn: str, name: str) -> str:
@@ -69,6 +77,12 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """All carriers; reading them takes longer than most tests do, and nothing changes them."""
+    return Catalogue.load()
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The DSN of this run's server (its superuser)."""
     # A mutant's run is one of many, on a server with a database the mutant is in.
@@ -76,6 +90,7 @@ def postgres() -> Iterator[str]:
         yield server_of_many
         return
     state_dir = make_state_dir()
+    lay_cluster(state_dir)
     server = EmbeddedPostgres(Settings(state_dir=state_dir))
     dsn = server.start()
     # A run that is killed leaves no server behind.
@@ -100,7 +115,8 @@ def migrated_template(postgres: str) -> str:
         return made
 
     async def make() -> None:
-        await execute(postgres, f"CREATE DATABASE {TEMPLATE}")
+        copied = f"CREATE DATABASE {TEMPLATE} TEMPLATE milepost"
+        await execute(with_database(postgres, "postgres"), copied)
         await migrate(with_database(postgres, TEMPLATE))
 
     asyncio.run(make())

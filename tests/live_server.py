@@ -1,5 +1,6 @@
 """A real Milepost in processes of its own: what a client or an operator meets."""
 
+import asyncio
 import base64
 import http.client
 import json
@@ -11,14 +12,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import make_state_dir
+from tests.ready_cluster import lay_cluster, make_state_dir
 
+from milepost.accounts import keys
+from milepost.accounts.secret_keys import SecretKeys
 from milepost.db import commit_faults
+from milepost.db.cluster import find_data
+from milepost.db.embedded import dsn_for
+from milepost.db.pool import Pool, open_pool
+from milepost.db.postmaster import socket_of
+from milepost.settings import Settings
 
 MILEPOST = Path(sys.executable).with_name("milepost")
 READY_SECONDS = 60
@@ -93,11 +102,27 @@ class Server:
 
     def account(self, name: str, **limits: int) -> Client:
         """A new account, without rate limits unless given (0 is none)."""
-        made = self.command("account", "create", name)
-        chosen = {"reads": 0, "writes": 0, "burst": 0} | limits
-        options = [word for key, value in chosen.items() for word in (f"--{key}", str(value))]
-        self.command("account", "limit", name, *options)
-        return Client(self.port, f"{made['public_key']}:{made['secret_key']}")
+        # A test may have a loop of its own.
+        with ThreadPoolExecutor(1) as beside:
+            new = beside.submit(asyncio.run, self._account(name, limits)).result()
+        return Client(self.port, f"{new.key.public_key}:{new.secret_key}")
+
+    async def _account(self, name: str, limits: Mapping[str, int]) -> keys.NewKey:
+        settings = Settings(state_dir=self.state_dir)
+        dsn = dsn_for(socket_of(find_data(self.state_dir / "postgresql")))
+        secret_keys = SecretKeys.load(settings, embedded=True)
+        async with await open_pool(dsn, "milepost_admin", settings) as pool:
+            return await open_account(pool, secret_keys, name, **limits)
+
+
+async def open_account(
+    pool: Pool, secret_keys: SecretKeys, name: str, **limits: int
+) -> keys.NewKey:
+    """What two commands make, without their processes; no rate limits unless given (0 is none)."""
+    made = await keys.create_account(pool, name)
+    chosen = {"reads": 0, "writes": 0, "burst": 0} | limits
+    await keys.set_limits(pool, made.account_id, **chosen)
+    return await keys.create_key(pool, secret_keys, made.account_id)
 
 
 def environment(state_dir: Path, port: int) -> dict[str, str]:
@@ -126,8 +151,9 @@ def free_port() -> int:
 
 @contextmanager
 def running(**settings: str) -> Iterator[Server]:
-    """``milepost run`` on a fresh state directory until the block ends."""
+    """``milepost run`` on a database without a row until the block ends."""
     state_dir, port = make_state_dir(), free_port()
+    lay_cluster(state_dir)
     log = state_dir / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

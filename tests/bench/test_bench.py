@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bench.rows import Row, failed, paired
 from bench.run import Run, Scale
-from tests.conftest import make_state_dir
+from tests.ready_cluster import make_state_dir
 
 from bench import __main__ as bench
 from bench import checking

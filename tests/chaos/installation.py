@@ -15,10 +15,15 @@ from pathlib import Path
 import asyncpg
 import psutil
 from tests.carriers.dhl_server import API_KEY, HOST
-from tests.conftest import make_state_dir
-from tests.live_server import MILEPOST, environment, free_port, wait_until_ready
+from tests.live_server import (
+    MILEPOST,
+    environment,
+    free_port,
+    open_account,
+    wait_until_ready,
+)
+from tests.ready_cluster import lay_cluster, make_state_dir
 
-from milepost.accounts import keys as accounts
 from milepost.accounts.secret_keys import SecretKeys, check_fingerprint
 from milepost.accounts.vault import CredentialStore
 from milepost.db.cluster import find_data
@@ -75,6 +80,7 @@ class Installation:
         calls_per_second: int = 1000,
     ) -> None:
         """The same on a server that is started, and left running."""
+        await asyncio.to_thread(lay_cluster, self.state_dir)
         self.dsn = await asyncio.to_thread(server.start)
         await migrate(self.dsn)
         secret_keys = SecretKeys.load(self.settings, embedded=True)
@@ -89,10 +95,8 @@ class Installation:
 
     async def _fill(self, pool: Pool, secret_keys: SecretKeys, accounts_wanted: int) -> None:
         for number in range(accounts_wanted):
-            made = await accounts.create_account(pool, f"client {number}")
-            await accounts.set_limits(pool, made.account_id, reads=0, writes=0, burst=0)
-            new = await accounts.create_key(pool, secret_keys, made.account_id)
-            self.keys.append(Key(made.account_id, new.key.public_key, new.secret_key))
+            new = await open_account(pool, secret_keys, f"client {number}")
+            self.keys.append(Key(new.key.account_id, new.key.public_key, new.secret_key))
 
     def start(self) -> None:
         """``milepost run``; returns when it is ready."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from tests.conftest import make_state_dir
 from tests.live_server import MILEPOST, Client, environment, free_port
+from tests.ready_cluster import make_state_dir
 
 README = Path(__file__).parents[2] / "README.md"
 STOP_SECONDS = 40

@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.cli.certificates import self_signed
-from tests.conftest import make_state_dir
 from tests.live_server import inherited
+from tests.ready_cluster import make_state_dir
 
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.postmaster import running_postmaster

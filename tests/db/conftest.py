@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import make_state_dir
 from tests.db.clusters import UserOf
+from tests.ready_cluster import make_state_dir
 
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.settings import Settings

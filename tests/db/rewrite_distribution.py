@@ -12,7 +12,7 @@ import asyncpg
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.conftest import make_state_dir
+from tests.ready_cluster import make_state_dir
 
 from milepost.db.distribute import pending
 from milepost.db.embedded import EmbeddedPostgres

@@ -54,9 +54,13 @@ def secret_keys() -> SecretKeys:
 
 @pytest.fixture
 async def house(
-    app_pool: Pool, worker_pool: Pool, account: int, settings: Settings, secret_keys: SecretKeys
+    app_pool: Pool,
+    worker_pool: Pool,
+    account: int,
+    settings: Settings,
+    secret_keys: SecretKeys,
+    catalogue: Catalogue,
 ) -> AsyncIterator[House]:
-    catalogue = Catalogue.load()
     async with simulator(catalogue) as routes, Fetcher(routes=routes) as fetcher:
         app_credentials = CredentialStore(app_pool, secret_keys)
         worker_credentials = CredentialStore(worker_pool, secret_keys, keep_seconds=0)

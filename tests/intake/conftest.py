@@ -21,11 +21,6 @@ from milepost.parcels.render import Renderer
 from milepost.settings import Settings
 
 
-@pytest.fixture(scope="session")
-def catalogue() -> Catalogue:
-    return Catalogue.load()
-
-
 @pytest.fixture
 def secret_keys() -> SecretKeys:
     return SecretKeys((b"k" * 40,))

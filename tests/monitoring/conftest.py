@@ -102,9 +102,9 @@ async def house(
     account: int,
     secret_keys: SecretKeys,
     settings: Settings,
+    catalogue: Catalogue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> House:
-    catalogue = Catalogue.load()
     credentials = CredentialStore(worker_pool, secret_keys)
     renderer = Renderer(catalogue, credentials, 30)
     checker = Checker(
@@ -132,9 +132,9 @@ async def house(
 
 @pytest.fixture
 async def session(
-    dsn: str, app_pool: Pool, secret_keys: SecretKeys, account: int
+    dsn: str, app_pool: Pool, catalogue: Catalogue, secret_keys: SecretKeys, account: int
 ) -> AsyncIterator[asyncpg.Connection]:
-    renderer = Renderer(Catalogue.load(), CredentialStore(app_pool, secret_keys), 30)
+    renderer = Renderer(catalogue, CredentialStore(app_pool, secret_keys), 30)
     registrar = Registrar(app_pool, renderer, timedelta(days=120))
     for carrier in ("sandbox", "dhl"):
         for _ in range(PARCELS if carrier == "sandbox" else 2):

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
-from tests.conftest import TEMPLATE, execute, make_state_dir, with_database
+from tests.conftest import TEMPLATE, execute, with_database
 from tests.mutants import python_mutants, sql_mutants
 from tests.mutants.subjects import Part, Subject
+from tests.ready_cluster import make_state_dir
 
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.migrate import migrate

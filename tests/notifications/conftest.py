@@ -15,11 +15,6 @@ from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
 
 
-@pytest.fixture(scope="session")
-def catalogue() -> Catalogue:
-    return Catalogue.load()
-
-
 @pytest.fixture
 def secret_keys() -> SecretKeys:
     return SecretKeys((b"k" * 40,))

@@ -48,8 +48,8 @@ def secret_keys() -> SecretKeys:
 
 
 @pytest.fixture
-def renderer(app_pool: Pool, secret_keys: SecretKeys) -> Renderer:
-    return Renderer(Catalogue.load(), CredentialStore(app_pool, secret_keys), 30)
+def renderer(app_pool: Pool, catalogue: Catalogue, secret_keys: SecretKeys) -> Renderer:
+    return Renderer(catalogue, CredentialStore(app_pool, secret_keys), 30)
 
 
 @pytest.fixture

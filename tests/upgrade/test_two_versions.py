@@ -14,9 +14,10 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.chaos.clients import TRACKING
-from tests.conftest import execute, make_state_dir, with_database
+from tests.conftest import execute, with_database
 from tests.live_server import Client
 from tests.promises.figures import keep
+from tests.ready_cluster import make_state_dir
 from tests.upgrade.load import Load
 from tests.upgrade.locks import LockWatch
 from tests.upgrade.versions import ROOT, Version, base_source
