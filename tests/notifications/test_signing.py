@@ -180,6 +180,8 @@ def test_a_key_that_may_be_brought(key: str) -> None:
         (whsec(23), "key_format"),
         (whsec(65), "key_format"),
         (whsec(24) + "A", "key_format"),
+        # A reader that passes over what is no base64 would find a key in it.
+        (whsec(24) + "!!!!", "key_format"),
     ],
 )
 def test_a_key_that_may_not(key: str, kind: str) -> None:
