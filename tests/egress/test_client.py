@@ -42,6 +42,14 @@ async def test_an_answer_comes_with_what_is_needed_of_it(client: GuardedClient) 
         assert b"\r\nX-A: \xc3\xa9\r\n" in asked
 
 
+async def test_a_header_that_breaks_the_line_is_not_sent(client: GuardedClient) -> None:
+    async with receiver(fine) as made:
+        for headers in ({"X-A": "b\r\nX-C: d"}, {"Host": "inside"}, {"X-A\r\nX-C": "d"}):
+            outcome = await client.send(made.url, b"{}", headers)
+            assert outcome == Forbidden("a header can't be sent as it is")
+        assert made.sockets == 0
+
+
 async def test_no_cookie_comes_back(client: GuardedClient) -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
     async with receiver(says(cookie)) as made:

@@ -3,7 +3,7 @@
 import pytest
 from tests.promises.outbound_vectors import words
 
-from milepost.egress.headers import fault_of
+from milepost.egress.headers import can_be_sent, fault_of
 from milepost.egress.outcomes import Forbidden
 from milepost.egress.policy import Policy
 from milepost.egress.targets import LONGEST, Target, target_of
@@ -133,3 +133,11 @@ OURS = words("""
 def test_headers_of_the_connection_and_our_own(name: str) -> None:
     assert fault_of({name: "x"}).endswith(("can't be set", "is set by Milepost"))
     assert fault_of({f"x-{name}": "x"}) == ""
+
+
+def test_what_would_be_another_request_is_never_sent() -> None:
+    assert can_be_sent({"Content-Type": "x", "webhook-id": "\xe9\t€", "Authorization": "Bearer y"})
+    for name in ("Host", "content-length", "Transfer-Encoding", "X Y", "X\n", "Xé", ""):
+        assert not can_be_sent({"X": "y", name: "z"})
+    for value in ("y\r\nHost: z", "\n", "\r", "\x00", "\x7f", "\x1f", "\ud800", "\udfff"):
+        assert not can_be_sent({"X": "y", "Y": value})

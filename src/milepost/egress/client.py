@@ -11,6 +11,7 @@ import aiohttp
 
 from milepost.egress.connector import BESIDE_BODY, Call, GuardedConnector, NotDialled, calling
 from milepost.egress.failures import EXPECTED, failure_of
+from milepost.egress.headers import can_be_sent
 from milepost.egress.lookup import Lookup
 from milepost.egress.outcomes import Answered, Failed, Forbidden, Outcome
 from milepost.egress.policy import Policy
@@ -82,12 +83,15 @@ class GuardedClient:
         and not part of the deadline, as nothing is sent yet. A request that finds a kept connection
         closed is sent once more: a receiver may see it twice.
         """
+        headers = headers or {}
         target = self._target_of(url)
         if isinstance(target, Forbidden):
             return target
+        if not can_be_sent(headers):
+            return Forbidden("a header can't be sent as it is")
         async with self._turns.turn((target.host, target.port) if key is None else key):
             begun = monotonic()
-            exchange = _Exchange(Call(target), method, {**(headers or {}), **_BY_US}, body)
+            exchange = _Exchange(Call(target), method, {**headers, **_BY_US}, body)
             try:
                 async with asyncio.timeout(self._bounds.total_seconds):
                     return await self._exchanged(exchange, begun)

@@ -1,4 +1,4 @@
-"""Which headers a customer may add to what we send; pure."""
+"""Which headers a customer may add to what we send, and which can be sent at all; pure."""
 
 import re
 from collections.abc import Mapping
@@ -10,9 +10,11 @@ LONGEST_ALL = 8192
 """Characters of all names and values: many servers take 8 KB of headers."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[ -~\xa0-\xff]*")
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 _OF_THE_CONNECTION = {
     "connection",
+    "content-length",
     "expect",
     "host",
     "http2-settings",
@@ -38,6 +40,17 @@ def fault_of(headers: Mapping[str, str]) -> str:
     if sum(len(name) + len(value) for name, value in headers.items()) > LONGEST_ALL:
         return f"the headers are longer than {LONGEST_ALL} characters together"
     return next((fault for one in headers.items() if (fault := _fault(*one))), "")
+
+
+def can_be_sent(headers: Mapping[str, str]) -> bool:
+    """Whether these, ours and a customer's, say nothing but themselves: looked at once more where
+    they are sent, as one stored line break would be a request of somebody else's making."""
+    return not any(
+        name.lower() in _OF_THE_CONNECTION
+        or _TOKEN.fullmatch(name) is None
+        or _UNSENDABLE.search(value) is not None
+        for name, value in headers.items()
+    )
 
 
 def _fault(name: str, value: str) -> str:
