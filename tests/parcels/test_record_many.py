@@ -68,6 +68,7 @@ async def test_each_is_as_if_recorded_by_itself_and_none_is_written_twice(
 
     before = await rows(app_pool, account)
     again = await load(app_pool, account, others)
-    told = [Told(parcel, PAST, SIGNED) for parcel in again.values()]
+    later = replace(PAST, observed_at=NOW)
+    told = [Told(parcel, later, SIGNED) for parcel in again.values()]
     await record_many(app_pool, recorder, account, told, NOW, plan)
     assert await rows(app_pool, account) == before

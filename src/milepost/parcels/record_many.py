@@ -1,7 +1,7 @@
 """What was learnt of many parcels at once, recorded together: one statement for many of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +67,9 @@ async def _decided(recorder: Recorder, one: Told, now: datetime, plan: Planner) 
 
 
 def _is_news(kept: Kept) -> bool:
-    return bool(kept.after.changes) or kept.watch is not None or kept.after.parcel != kept.before
+    # That an event was told once more in the same words is none, though it is in the events.
+    after = replace(kept.after.parcel, events=kept.before.events)
+    return bool(kept.after.changes) or kept.watch is not None or after != kept.before
 
 
 async def _write(
