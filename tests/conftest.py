@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.migrate import migrate
 from milepost.db.pool import Pool, open_pool
 from milepost.settings import Settings
+
+# jsonschema builds the grammars of IRIs when it is imported, a third of what collecting all tests
+# takes; no test asks about those formats. It does without where the package is not there.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 pytest_plugins = ["tests.promise_skips", "tests.refused_commits", "tests.sharing"]
 
