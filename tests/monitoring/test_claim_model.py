@@ -1,5 +1,6 @@
 """Which rows a claim takes: what a few lines of Python say of the same rows, many times."""
 
+import asyncio
 import random
 from collections.abc import Mapping
 from datetime import timedelta
@@ -120,3 +121,47 @@ async def test_a_row_due_at_this_instant_is_due_however_many_share_it(
         got = await session.fetch(CLAIM, account, limit, LEASE, 1)
         assert len(got) == limit
         assert last in {row["parcel_id"] for row in got}
+
+
+async def test_a_claim_waits_for_its_own_lane_alone_and_takes_no_row_another_holds(
+    session: asyncpg.Connection, account: int, dsn: str
+) -> None:
+    due, soon, last_question, held, planned, *_ = [*await rows_of(session)]
+    await session.execute("UPDATE watch SET due_at = 'infinity', last_checked_at = $1", NOW - LEASE)
+    for number, seconds, urgency in (
+        (due, 0, 0),
+        (held, 1, 0),
+        (last_question, 2, 3),
+        (soon, 3, 1),
+    ):
+        await session.execute(
+            "UPDATE watch SET due_at = $2, urgency = $3 WHERE parcel_id = $1",
+            *(number, after(seconds), urgency),
+        )
+    other = await asyncpg.connect(dsn)
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("SELECT FROM watch WHERE parcel_id = $1 FOR UPDATE", held)
+    await other.execute("SELECT FROM lane WHERE carrier_code = 'dhl' FOR UPDATE")
+    # Reached only by a claim that waits for one of these.
+    await session.execute("SET lock_timeout = '2s'")
+    got = await session.fetch(CLAIM, account, 50, LEASE, 2)
+    assert {row["parcel_id"] for row in got} == {due, soon}, "one has its time, one is held"
+    await transaction.rollback()
+    await session.execute("UPDATE watch SET due_at = 'infinity' WHERE parcel_id <> $1", due)
+    await session.execute("UPDATE watch SET due_at = $2 WHERE parcel_id = $1", due, NOW)
+    # What another plans for this lane meanwhile is heeded: its turn is the earlier of both.
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("UPDATE watch SET due_at = $2 WHERE parcel_id = $1", planned, after(1))
+    await other.execute("UPDATE lane SET turn_at = $1 WHERE carrier_code = 'sandbox'", after(1))
+    await session.execute("SET lock_timeout = 0")
+    claim = asyncio.create_task(session.fetch(CLAIM, account, 50, LEASE, 2))
+    blocked = "SELECT pg_blocking_pids($1) <> '{}'"
+    while not await other.fetchval(blocked, session.get_server_pid()):
+        assert not claim.done(), "it waits for its lane"
+        await asyncio.sleep(0.01)
+    await transaction.commit()
+    assert {row["parcel_id"] for row in await claim} == {due}
+    assert await session.fetchval(TURN) == after(1)
+    await other.close()

@@ -179,7 +179,7 @@ class _Running:
                 return Verdict.KILLED
             case _ if code == UNREADABLE:
                 return Verdict.UNREADABLE
-        print(said[-4000:])
+        print(f"ended with {code}: {said[-4000:]}")
         return Verdict.ERROR
 
 
