@@ -13,12 +13,13 @@ from milepost.notifications.held import Connected, Delivery, Send, Sent
 from milepost.notifications.sealing import Seals, Secrets
 from milepost.notifications.signing import SigningKeys, signed_headers
 from milepost.notifications.verdict import judge
+from milepost.wire.cloud_event import CONTENT_TYPE
 
 KEPT_OF_ANSWER = 2000
 """Bytes of an answer that are kept for the log."""
 HIDDEN = "***"
 _USER_AGENT = f"Milepost/{version('milepost')}"
-_CONTENT_TYPE = {Form.CLOUD_EVENT: "application/cloudevents+json; charset=utf-8"}
+_CONTENT_TYPE = {Form.CLOUD_EVENT: CONTENT_TYPE}
 _JSON = "application/json"
 
 

@@ -10,7 +10,7 @@ from milepost.wire.own_schemas import path_of
 from milepost.wire.python_json import dumped
 from milepost.wire.v3_event import CREATED, event_data
 
-CONTENT_TYPE = "application/cloudevents+json"
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 TYPE = f"milepost.{CREATED}"
 SCHEMA = "parcel_event"
 """The name of the published schema of ``data``."""

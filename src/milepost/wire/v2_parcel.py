@@ -61,26 +61,11 @@ def parcel_object(parcel: TrackedParcel, journey: Journey) -> dict[str, Any]:
     order = shipment.get("order") or _NOTHING
     details = document.get("details") or _NOTHING
     method = _method(document)
-    length, width, height = _dimensions(document)
     insured = _insured(document)
     total = order.get("total_order_price") or _NOTHING
     status = STATUSES[journey.status]
-    street, house_number = _street(to_address)
     return {
-        "id": parcel.parcel_id,
-        "address": f"{street} {house_number}".strip(),
-        "address_2": _text(to_address, "address_line_2"),
-        "address_divided": {"street": street, "house_number": house_number},
-        "city": _text(to_address, "city"),
-        "company_name": _text(to_address, "company_name"),
-        "country": country(_text(to_address, "country_code")),
-        "data": {},
-        "date_created": parcels_moment(parcel.created_at),
-        "date_announced": parcels_moment(parcel.announced_at),
-        "date_updated": parcels_moment(parcel.updated_at),
-        "email": mailbox(to_address) or "",
-        "name": _text(to_address, "name"),
-        "postal_code": _text(to_address, "postal_code"),
+        **_addressed(parcel, to_address),
         "reference": "0",
         "shipment": method,
         "status": {"id": status.v2_id, "message": status.message},
@@ -109,15 +94,7 @@ def parcel_object(parcel: TrackedParcel, journey: Journey) -> dict[str, Any]:
         "to_post_number": _text(to_address, "po_box"),
         "total_order_value": _text(total, "value") or None,
         "total_order_value_currency": _text(total, "currency") or None,
-        "colli_tracking_number": "",
-        "colli_uuid": None,
-        "collo_nr": 0,
-        "collo_count": 1,
-        "awb_tracking_number": None,
-        "box_number": None,
-        "length": length,
-        "width": width,
-        "height": height,
+        **_collo(document),
         "shipping_method_checkout_name": None,
         "carrier": {
             "code": parcel.carrier_code,
@@ -128,6 +105,43 @@ def parcel_object(parcel: TrackedParcel, journey: Journey) -> dict[str, Any]:
             name: _text(to_address, name)
             for name in ("address_line_1", "address_line_2", "city", "postal_code", "country_code")
         },
+    }
+
+
+def _addressed(parcel: TrackedParcel, to_address: Document) -> dict[str, Any]:
+    """The beginning of the object: what it is, to whom it goes, since when."""
+    street, house_number = _street(to_address)
+    return {
+        "id": parcel.parcel_id,
+        "address": f"{street} {house_number}".strip(),
+        "address_2": _text(to_address, "address_line_2"),
+        "address_divided": {"street": street, "house_number": house_number},
+        "city": _text(to_address, "city"),
+        "company_name": _text(to_address, "company_name"),
+        "country": country(_text(to_address, "country_code")),
+        "data": {},
+        "date_created": parcels_moment(parcel.created_at),
+        "date_announced": parcels_moment(parcel.announced_at),
+        "date_updated": parcels_moment(parcel.updated_at),
+        "email": mailbox(to_address) or "",
+        "name": _text(to_address, "name"),
+        "postal_code": _text(to_address, "postal_code"),
+    }
+
+
+def _collo(document: Document) -> dict[str, Any]:
+    """The parcel as one of several, which we know nothing of, and its size."""
+    length, width, height = _dimensions(document)
+    return {
+        "colli_tracking_number": "",
+        "colli_uuid": None,
+        "collo_nr": 0,
+        "collo_count": 1,
+        "awb_tracking_number": None,
+        "box_number": None,
+        "length": length,
+        "width": width,
+        "height": height,
     }
 
 
