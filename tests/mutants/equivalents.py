@@ -27,9 +27,6 @@ EQUIVALENT: dict[str, str] = {
     "milepost.monitoring.finish.Finisher._write: batch.written.exception() -> pass": (
         "keeps asyncio from complaining, nothing else"
     ),
-    "milepost.egress.addresses._wrapped: 1 -> 2": (
-        "the last bit of the address is behind every place where an IPv4 address may stand"
-    ),
 }
 # The same reason for several.
 for _reason, _names in (
