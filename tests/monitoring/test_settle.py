@@ -38,6 +38,19 @@ async def test_a_parcel_that_was_not_asked_about_is_not_checked(house: House) ->
     assert not house.checker._settler.unasked(row).checked
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_first_answer_is_recorded_by_who_holds_the_row(house: House, late: bool) -> None:
+    await house.register(carrier_code="sandbox")
+    lane, carrier = await house.lane(), house.catalogue.get("sandbox")
+    assert carrier is not None
+    (row,) = await claim(house.pool, lane, 1, LEASE)
+    if late:
+        await house.run("UPDATE watch SET fence = fence + 1")
+    revision = await house.run("SELECT revision FROM parcel")
+    assert await house.checker._settler.settle(lane, carrier, row, NotFound()) is None
+    assert await house.run("SELECT revision FROM parcel") == revision + (not late)
+
+
 async def test_a_simulated_carriers_own_clock_is_the_time_of_its_check(house: House) -> None:
     """Its parcels live by that clock: the next check is planned from there."""
     await house.register(carrier_code="sandbox")
@@ -46,6 +59,16 @@ async def test_a_simulated_carriers_own_clock_is_the_time_of_its_check(house: Ho
     await house.check()
     stopped = "SELECT count(*) FROM parcel WHERE stop_reason <> ''"
     assert await house.run(stopped) == 1, "200 days without a scan end the watch"
+
+
+async def test_a_later_answer_without_news_may_end_the_watch(house: House) -> None:
+    await house.register(carrier_code="sandbox")
+    await house.check()
+    await house.run("UPDATE watch SET due_at = now(), next_deadline_at = NULL")
+    await house.run("UPDATE lane SET turn_at = now()")
+    house.answer = lambda _: NotFound(as_of=datetime.now(UTC) + timedelta(days=200))
+    await house.check()
+    assert await house.run("SELECT count(*) FROM parcel WHERE stop_reason <> ''") == 1
 
 
 async def test_the_account_is_set_for_one_transaction(house: House) -> None:
