@@ -58,6 +58,9 @@ SELECT create_distributed_function('authenticate_key(bigint,text)', 'p_account_i
 SELECT create_distributed_function('authenticate_token(bigint,bytea[])', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('begin_idempotent(bigint,text,bytea,integer)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('begin_turn(bigint,text)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('caller_of_key(bigint,text)', 'p_account_id', colocate_with => 'account');
+SELECT create_distributed_function('caller_of_token(bigint,bytea[])', 'p_account_id', colocate_with => 'account');
+SELECT create_distributed_function('cancel_deliveries(bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_checks(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_deadlines(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_due(bigint,text,integer,interval,integer)', 'p_account', colocate_with => 'account');
@@ -71,6 +74,7 @@ SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', col
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigint[],text[],double precision[],boolean[],timestamp with time zone[],integer[],text[],integer[],text[],jsonb[],bytea[],integer,boolean,double precision,text,boolean)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_push(bigint,bigint,bigint,text,text,text[],double precision)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('forget_deleted_connections(bigint,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_old_told(bigint,timestamp with time zone,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_told(bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holders_of(bigint,integer[],text[],text[],text[],timestamp with time zone)', 'p_account', colocate_with => 'account');
@@ -119,6 +123,7 @@ SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,int
 SELECT create_distributed_function('take_lane(bigint,bigint,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('tell(bigint,bigint[],bigint[],integer[],text[],text[],text[],bytea[],bigint[],integer[],text[],timestamp with time zone[],integer[],bigint[],integer[],bigint[],text[])', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('tell_connection(bigint,bigint,text,text,text,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('uncount_checks(bigint,text,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('unseen_parcels(bigint,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('wait_for_slot(bigint,text,interval,interval)', 'p_account', colocate_with => 'account');

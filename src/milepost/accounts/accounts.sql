@@ -1,10 +1,10 @@
 -- name: find_key(account_id, public_key)^
 -- The living key of that name, or nothing.
-SELECT * FROM authenticate_key(:account_id, :public_key);
+SELECT * FROM caller_of_key(:account_id, :public_key);
 
 -- name: find_token(account_id, token_hashes)^
 -- The living token that has one of these hashes, or nothing.
-SELECT * FROM authenticate_token(:account_id, :token_hashes);
+SELECT * FROM caller_of_token(:account_id, :token_hashes);
 
 -- name: issue_token(account_id, key_id, token_hash, scope, seconds)$
 -- True when the key still lived and the token is stored.
@@ -50,28 +50,34 @@ WHERE account_id = :account_id
 RETURNING account_id, name, status, reads_per_minute, writes_per_minute, writes_per_second,
     created_at;
 
--- name: add_key(account_id, public_key, secret_hash, label)^
+-- name: add_key(account_id, public_key, secret_hash, label, integration_id)^
 -- A new key of an account; its secret is kept as a keyed hash only.
-INSERT INTO api_key (account_id, public_key, secret_hash, label)
-VALUES (:account_id, :public_key, :secret_hash, :label)
-RETURNING account_id, key_id, public_key, label, v2_order, created_at, revoked_at;
+INSERT INTO api_key (account_id, public_key, secret_hash, label, integration_id)
+VALUES (:account_id, :public_key, :secret_hash, :label, :integration_id::bigint)
+RETURNING account_id, key_id, public_key, label, v2_order, integration_id, created_at, revoked_at;
 
 -- name: list_keys(account_id)
 -- An account's keys, oldest first, revoked ones too.
-SELECT account_id, key_id, public_key, label, v2_order, created_at, revoked_at
+SELECT account_id, key_id, public_key, label, v2_order, integration_id, created_at, revoked_at
 FROM api_key WHERE account_id = :account_id ORDER BY key_id;
 
 -- name: revoke_key(account_id, public_key)^
 -- Ends a key and with it its tokens; a second time changes nothing.
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now())
 WHERE account_id = :account_id AND public_key = :public_key
-RETURNING account_id, key_id, public_key, label, v2_order, created_at, revoked_at;
+RETURNING account_id, key_id, public_key, label, v2_order, integration_id, created_at, revoked_at;
 
 -- name: set_v2_order(account_id, public_key, v2_order)^
 -- In which order this key gets v2 statuses.
 UPDATE api_key SET v2_order = :v2_order
 WHERE account_id = :account_id AND public_key = :public_key
-RETURNING account_id, key_id, public_key, label, v2_order, created_at, revoked_at;
+RETURNING account_id, key_id, public_key, label, v2_order, integration_id, created_at, revoked_at;
+
+-- name: set_integration(account_id, public_key, integration_id)^
+-- Whose the parcels are that are registered with this key; null: nobody's.
+UPDATE api_key SET integration_id = :integration_id::bigint
+WHERE account_id = :account_id AND public_key = :public_key
+RETURNING account_id, key_id, public_key, label, v2_order, integration_id, created_at, revoked_at;
 
 -- name: begin_idempotent(account_id, key, fingerprint, keep_hours)^
 -- Takes the key for this transaction, or says what was answered under it.

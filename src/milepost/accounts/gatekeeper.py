@@ -51,6 +51,8 @@ class Caller:
     limits: Limits
     render_epoch: int
     """A snapshot of a parcel rendered under a lower epoch is stale."""
+    integration_id: int | None = None
+    """The integration that the key is bound to: what it registers is that one's."""
 
 
 class Gatekeeper:
@@ -155,4 +157,5 @@ class Gatekeeper:
                 row["reads_per_minute"], row["writes_per_minute"], row["writes_per_second"]
             ),
             render_epoch=row["render_epoch"],
+            integration_id=row["integration_id"],
         )

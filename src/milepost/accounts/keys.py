@@ -40,6 +40,7 @@ class ApiKey:
     public_key: str
     label: str
     v2_order: str
+    integration_id: int | None
     created_at: datetime
     revoked_at: datetime | None
 
@@ -135,15 +136,29 @@ async def set_limits(
     return _account(row)
 
 
-async def create_key(pool: Pool, keys: SecretKeys, account_id: int, label: str = "") -> NewKey:
-    """A new key pair of an account; the secret is shown once and stored as a keyed hash."""
+async def create_key(
+    pool: Pool,
+    keys: SecretKeys,
+    account_id: int,
+    label: str = "",
+    integration_id: int | None = None,
+) -> NewKey:
+    """A new key pair of an account; the secret is shown once and stored as a keyed hash.
+
+    What is registered with it belongs to ``integration_id``, which the caller has found there.
+    """
     if len(label) > LONGEST_NAME or not label.isprintable():
         raise InvalidInput(f"a label is at most {LONGEST_NAME} printable characters", ("label",))
     secret = new_secret()
     public_key, secret_hash = new_public_key(account_id), keys.keyed_hash(secret.encode())
     row = await retrying(
         lambda: statements.add_key(
-            pool, account_id=account_id, public_key=public_key, secret_hash=secret_hash, label=label
+            pool,
+            account_id=account_id,
+            public_key=public_key,
+            secret_hash=secret_hash,
+            label=label,
+            integration_id=integration_id,
         )
     )
     return NewKey(_key(row), secret)
@@ -175,6 +190,20 @@ async def set_v2_order(pool: Pool, public_key: str, order: Literal["newest", "ol
     return _existing(row, public_key)
 
 
+async def set_integration(pool: Pool, public_key: str, integration_id: int | None) -> ApiKey:
+    """Bind a key to an integration of its account, which the caller has found there; None: to none.
+
+    It acts in every process within a second.
+    """
+    account_id = account_of(public_key, "mp")
+    row = await retrying(
+        lambda: statements.set_integration(
+            pool, account_id=account_id, public_key=public_key, integration_id=integration_id
+        )
+    )
+    return _existing(row, public_key)
+
+
 def _existing(row: Any, public_key: str) -> ApiKey:
     if row is None:
         raise NotFoundError(f"there is no key {public_key}")
@@ -193,6 +222,7 @@ def _key(row: Any) -> ApiKey:
         public_key=row["public_key"],
         label=row["label"],
         v2_order=row["v2_order"],
+        integration_id=row["integration_id"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
     )

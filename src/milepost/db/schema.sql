@@ -85,6 +85,58 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.caller_of_key(p_account_id bigint, p_public_key text) RETURNS TABLE(key_id bigint, secret_hash bytea, v2_order text, integration_id bigint, account_name text, account_status text, reads_per_minute integer, writes_per_minute integer, writes_per_second integer, render_epoch bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    RETURN QUERY
+        SELECT key.key_id, key.secret_hash, key.v2_order, key.integration_id, account.name,
+               account.status, account.reads_per_minute, account.writes_per_minute,
+               account.writes_per_second, account.render_epoch
+        FROM api_key AS key
+        JOIN account ON account.account_id = key.account_id
+        WHERE key.account_id = p_account_id
+          AND key.public_key = p_public_key
+          AND key.revoked_at IS NULL;
+END
+$$;
+
+CREATE FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) RETURNS TABLE(key_id bigint, secret_hash bytea, v2_order text, integration_id bigint, account_name text, account_status text, reads_per_minute integer, writes_per_minute integer, writes_per_second integer, render_epoch bigint)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account_id::text, true);
+    RETURN QUERY
+        SELECT key.key_id, token.token_hash, key.v2_order, key.integration_id, account.name,
+               account.status, account.reads_per_minute, account.writes_per_minute,
+               account.writes_per_second, account.render_epoch
+        FROM access_token AS token
+        JOIN api_key AS key
+          ON key.account_id = token.account_id AND key.key_id = token.key_id
+        JOIN account ON account.account_id = token.account_id
+        WHERE token.account_id = p_account_id
+          AND token.token_hash = ANY (p_token_hashes)
+          AND token.expires_at > now()
+          AND key.revoked_at IS NULL;
+END
+$$;
+
+CREATE FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE delivery d SET state = 'cancelled', finished_at = now()
+    WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending';
+    UPDATE delivery_lane l SET turn_at = 'infinity'
+    WHERE l.account_id = p_account AND l.connection_id = p_connection;
+END
+$$;
+
 CREATE FUNCTION public.claim_checks(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone, next_deadline_at timestamp with time zone)
     LANGUAGE plpgsql
     AS $$
@@ -617,6 +669,34 @@ BEGIN
             due_at = coalesce(now() + p_due_in * interval '1 s', 'infinity')
         WHERE p.account_id = p_account AND p.push_id = p_push AND p.fence = p_fence;
     END IF;
+END
+$$;
+
+CREATE FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    gone bigint[];
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT coalesce(array_agg(old.connection_id), '{}') INTO gone
+    FROM (SELECT l.connection_id
+          FROM delivery_lane l
+          JOIN connection c ON c.account_id = p_account AND c.connection_id = l.connection_id
+          WHERE l.account_id = p_account AND c.deleted_at IS NOT NULL
+            AND (l.state <> 'open' OR NOT EXISTS (
+                SELECT FROM delivery d
+                WHERE d.account_id = p_account AND d.connection_id = l.connection_id
+                  AND d.state = 'pending'))
+          ORDER BY l.connection_id LIMIT p_most
+          FOR UPDATE OF l SKIP LOCKED) AS old;
+    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.connection_id = ANY (gone);
+    DELETE FROM delivery d WHERE d.account_id = p_account AND d.connection_id = ANY (gone);
+    DELETE FROM delivery_lane l WHERE l.account_id = p_account AND l.connection_id = ANY (gone);
+    DELETE FROM subscription s WHERE s.account_id = p_account AND s.connection_id = ANY (gone);
+    DELETE FROM connection c WHERE c.account_id = p_account AND c.connection_id = ANY (gone);
+    RETURN cardinality(gone);
 END
 $$;
 
@@ -1422,21 +1502,21 @@ BEGIN
                  AS g (parcel_id, revision, given, v3, v2)
         CROSS JOIN LATERAL jsonb_to_record(g.given) AS c (
             state jsonb, new jsonb, revised jsonb, dropped integer[], told jsonb, watch jsonb,
-            deadline timestamptz, timing jsonb)
+            deadline timestamptz, timing jsonb, fence bigint, payload bytea, payload_type text)
         -- Two who record the same parcels wait for each other once, and not each for the other.
         -- Those that plan a deadline, and may hold their lane for it, come last.
         ORDER BY c.deadline IS NOT NULL, g.parcel_id
     LOOP
         IF p_quiet THEN
             written := record_quietly(
-                p_account, one.parcel_id, one.revision, NULL, p_now, one.state, one.v3, one.v2,
+                p_account, one.parcel_id, one.revision, one.fence, p_now, one.state, one.v3, one.v2,
                 one.new, one.revised, one.dropped, one.told, one.watch, one.deadline, one.timing,
-                NULL, NULL);
+                one.payload, one.payload_type);
         ELSE
             written := record_observation(
-                p_account, one.parcel_id, one.revision, NULL, p_now, one.state, one.v3, one.v2,
+                p_account, one.parcel_id, one.revision, one.fence, p_now, one.state, one.v3, one.v2,
                 one.new, one.revised, one.dropped, one.told, one.watch, one.deadline, one.timing,
-                NULL, NULL);
+                one.payload, one.payload_type);
         END IF;
         IF written THEN
             RETURN NEXT one.parcel_id;
@@ -2362,6 +2442,27 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.tell_connection(p_account bigint, p_connection bigint, p_event text, p_action text, p_form text, p_body bytea) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    made bigint;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    PERFORM FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id = p_connection FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO message (account_id, parcel_id, event_id, action, form, body)
+    VALUES (p_account, 0, p_event, p_action, p_form, p_body)
+    RETURNING message_id INTO made;
+    PERFORM deliver_to(p_account, ARRAY[p_connection], ARRAY[made], ARRAY[0]::bigint[]);
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.uncount_checks(p_account bigint, p_carrier text, p_unasked integer) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2604,6 +2705,7 @@ CREATE TABLE public.connection (
     former_key_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
     CONSTRAINT connection_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'klaviyo'::text, 'integration'::text, 'email'::text])))
 );
 
@@ -3614,6 +3716,21 @@ GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p
 GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_worker;
 GRANT ALL ON FUNCTION public.begin_idempotent(p_account_id bigint, p_key text, p_fingerprint bytea, p_keep_hours integer) TO milepost_admin;
 
+REVOKE ALL ON FUNCTION public.caller_of_key(p_account_id bigint, p_public_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.caller_of_key(p_account_id bigint, p_public_key text) TO milepost_app;
+GRANT ALL ON FUNCTION public.caller_of_key(p_account_id bigint, p_public_key text) TO milepost_worker;
+GRANT ALL ON FUNCTION public.caller_of_key(p_account_id bigint, p_public_key text) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_app;
+GRANT ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_worker;
+GRANT ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_app;
+GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_worker;
+GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_admin;
+
 REVOKE ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) TO milepost_admin;
@@ -3621,6 +3738,10 @@ GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp wit
 REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.intake_ages(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.intake_ages(p_most integer) TO milepost_admin;
@@ -3656,6 +3777,11 @@ REVOKE ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_w
 GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_app;
 GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_worker;
 GRANT ALL ON FUNCTION public.spend_budget(p_account_id bigint, p_kind text, p_wanted integer, p_spare integer, p_returned integer, p_returned_bucket bigint, p_limit integer, p_buckets integer, p_bucket_ms integer, p_lease_buckets integer, p_burst_limit integer, p_burst_buckets integer, p_burst_bucket_ms integer, OUT granted integer, OUT spare integer, OUT lease_bucket bigint, OUT remaining integer, OUT reset_ms integer, OUT retry_after integer[]) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.tell_connection(p_account bigint, p_connection bigint, p_event text, p_action text, p_form text, p_body bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tell_connection(p_account bigint, p_connection bigint, p_event text, p_action text, p_form text, p_body bytea) TO milepost_app;
+GRANT ALL ON FUNCTION public.tell_connection(p_account bigint, p_connection bigint, p_event text, p_action text, p_form text, p_body bytea) TO milepost_worker;
+GRANT ALL ON FUNCTION public.tell_connection(p_account bigint, p_connection bigint, p_event text, p_action text, p_form text, p_body bytea) TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_token TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_token TO milepost_worker;
