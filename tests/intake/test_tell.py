@@ -6,7 +6,7 @@ import pytest
 from tests.parcels.conftest import registration
 
 from milepost.carriers.connector import Found
-from milepost.db.pool import Pool, tenant
+from milepost.db.pool import Pool, retrying, tenant
 from milepost.intake.tell import Teller, Verdict
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
@@ -31,7 +31,7 @@ def found(*scans: Scan) -> Found:
 
 
 async def codes(pool: Pool, account: int, parcel_id: int) -> list[str]:
-    parcel = (await load(pool, account, [parcel_id]))[parcel_id]
+    parcel = (await retrying(lambda: load(pool, account, [parcel_id])))[parcel_id]
     return [event.wording.raw_code for event in parcel.events if event.event_type == "carrier"]
 
 
@@ -70,7 +70,7 @@ async def test_a_push_and_a_poll_of_one_scan_are_one_event(
 
     for tells in (push, poll) if first == "push" else (poll, push):
         await tells()
-    parcel = (await load(worker_pool, account, [parcel_id]))[parcel_id]
+    parcel = (await retrying(lambda: load(worker_pool, account, [parcel_id])))[parcel_id]
     (event,) = [event for event in parcel.events if event.event_type == "carrier"]
     assert {sighting.source for sighting in event.sightings} == {"poll", "push"}
 
@@ -83,7 +83,7 @@ async def test_codes_that_a_carrier_answers_for_are_its_own(
     number = wanted.tracking_number
     told = await teller.tell(account, "postnl", number, found(), "push", NOW)
     assert told.verdict is Verdict.NEWS
-    parcel = (await load(worker_pool, account, told.parcels))[told.parcels[0]]
+    parcel = (await retrying(lambda: load(worker_pool, account, told.parcels)))[told.parcels[0]]
     assert {event.carrier_code for event in parcel.events} == {"", "postnl_large"}
     elsewhere = await teller.tell(account, "ups", number, found(), "push", NOW)
     assert elsewhere.verdict is Verdict.UNKNOWN_NUMBER

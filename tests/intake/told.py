@@ -8,7 +8,7 @@ from tests.parcels.conftest import registration
 
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.carriers.registry import Catalogue
-from milepost.db.pool import Pool, tenant
+from milepost.db.pool import Pool, retrying, tenant
 from milepost.intake import addresses, inbox
 from milepost.intake.addresses import Addresses, Knock
 from milepost.intake.inbox import Inbox
@@ -53,7 +53,7 @@ class Told:
         return await self.inbox.work(self.account)
 
     async def events(self, parcel_id: int) -> list[Event]:
-        parcel = (await load(self.pool, self.account, [parcel_id]))[parcel_id]
+        parcel = (await retrying(lambda: load(self.pool, self.account, [parcel_id])))[parcel_id]
         return [event for event in parcel.events if event.event_type == "carrier"]
 
     async def states(self) -> list[str]:

@@ -10,7 +10,7 @@ from tests.parcels.conftest import registration
 from tests.tracking.order_free import START, poll, scan_at
 
 from milepost.carriers.registry import Catalogue
-from milepost.db.pool import Pool, tenant
+from milepost.db.pool import Pool, retrying, tenant
 from milepost.monitoring.plan import Planning
 from milepost.parcels.record import Kept, Recorder, WatchPlan
 from milepost.parcels.register import Registrar
@@ -107,7 +107,8 @@ class Desk:
             return [tuple(row) for row in await conn.fetch(sql)]
 
     async def stored(self) -> dict[int, StoredParcel]:
-        return await load(self.pool, self.account, await self.parcels())
+        wanted = await self.parcels()
+        return await retrying(lambda: load(self.pool, self.account, wanted))
 
     async def everything(self) -> list[Any]:
         """All that applying may change, in a form in which two accounts are compared."""
