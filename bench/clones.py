@@ -32,7 +32,10 @@ _ADDRESS = {
     "phone_number": "+31401234567",
     "email": "mira@example.com",
 }
-_NEVER_COPIED = frozenset({"outbox", "raw_payload", "idempotency_key", "audit", "erasure"})
+_NEVER_COPIED = frozenset(
+    {"outbox", "raw_payload", "idempotency_key", "audit", "erasure", "usage_mark"}
+    | {"feed_event", "message", "told_status", "delivery", "delivery_attempt"}
+)
 """What waits to be told of the one parcel, or happened to it alone, is no part of the others."""
 _MANY = 5_000
 _ONLY_LOOKED_FOR = frozenset({"tracked_number", "parcel_search", "event", "parcel_timing"})

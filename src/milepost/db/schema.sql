@@ -1502,21 +1502,21 @@ BEGIN
                  AS g (parcel_id, revision, given, v3, v2)
         CROSS JOIN LATERAL jsonb_to_record(g.given) AS c (
             state jsonb, new jsonb, revised jsonb, dropped integer[], told jsonb, watch jsonb,
-            deadline timestamptz, timing jsonb, fence bigint, payload bytea, payload_type text)
+            deadline timestamptz, timing jsonb)
         -- Two who record the same parcels wait for each other once, and not each for the other.
         -- Those that plan a deadline, and may hold their lane for it, come last.
         ORDER BY c.deadline IS NOT NULL, g.parcel_id
     LOOP
         IF p_quiet THEN
             written := record_quietly(
-                p_account, one.parcel_id, one.revision, one.fence, p_now, one.state, one.v3, one.v2,
+                p_account, one.parcel_id, one.revision, NULL, p_now, one.state, one.v3, one.v2,
                 one.new, one.revised, one.dropped, one.told, one.watch, one.deadline, one.timing,
-                one.payload, one.payload_type);
+                NULL, NULL);
         ELSE
             written := record_observation(
-                p_account, one.parcel_id, one.revision, one.fence, p_now, one.state, one.v3, one.v2,
+                p_account, one.parcel_id, one.revision, NULL, p_now, one.state, one.v3, one.v2,
                 one.new, one.revised, one.dropped, one.told, one.watch, one.deadline, one.timing,
-                one.payload, one.payload_type);
+                NULL, NULL);
         END IF;
         IF written THEN
             RETURN NEXT one.parcel_id;
