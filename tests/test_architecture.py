@@ -42,7 +42,7 @@ WRITERS = {
     "event": {"parcels"},
     "outbox": {"parcels", "notifications"},  # the seam: one room writes what the other tells
     "parcel_search": {"parcels"},
-    "audit": {"parcels"},
+    "audit": {"parcels", "notifications"},  # a connection that is given up, in that statement
     "erasure": {"parcels"},
     "parcel_timing": {"parcels"},
     "lane_history": {"parcels"},

@@ -69,6 +69,7 @@ SELECT create_distributed_function('claim_pushes(bigint,integer,interval)', 'p_a
 SELECT create_distributed_function('claim_watches(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('contract_of(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('deliver_to(bigint,bigint[],bigint[],bigint[])', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('deliveries_since(bigint,bigint,timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('due_deliveries(bigint,bigint,bigint,interval,bigint[],integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
@@ -115,6 +116,7 @@ SELECT create_distributed_function('release_next(bigint,bigint,bigint[])', 'p_ac
 SELECT create_distributed_function('renew_leases(bigint,bigint[],bigint[],interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lane(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('repair_lanes(bigint,text[])', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('replay_deliveries(bigint,bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('rest_lane(bigint,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('rest_turn(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp with time zone)', 'p_account', colocate_with => 'account');

@@ -479,6 +479,63 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    low bigint;
+    high bigint;
+    middle bigint;
+    made_at timestamptz;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT coalesce(min(d.delivery_id), 0), coalesce(max(d.delivery_id), 0) + 1 INTO low, high
+    FROM delivery d WHERE d.account_id = p_account AND d.connection_id = p_connection;
+    WHILE low < high LOOP
+        middle := (low + high) / 2;
+        SELECT d.created_at INTO made_at FROM delivery d
+        WHERE d.account_id = p_account AND d.connection_id = p_connection
+          AND d.delivery_id >= middle
+        ORDER BY d.delivery_id LIMIT 1;
+        IF made_at < p_since - interval '1 minute' THEN
+            low := middle + 1;
+        ELSE
+            high := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
+END
+$$;
+
+CREATE FUNCTION public.delivery_ages(p_most integer) RETURNS TABLE(waits_for text, due_seconds double precision)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    account bigint;
+    connection bigint;
+    due timestamptz;
+BEGIN
+    FOR account, connection, waits_for IN
+        (SELECT l.account_id, l.connection_id,
+                CASE WHEN l.lease_until > now() THEN 'busy'
+                     WHEN l.rests_until > now() THEN 'resting' ELSE 'turn' END
+         FROM delivery_lane l WHERE l.state = 'open' AND l.turn_at < 'infinity'
+         ORDER BY l.turn_at LIMIT p_most)
+        UNION ALL
+        (SELECT l.account_id, l.connection_id, l.state FROM delivery_lane l
+         WHERE l.state <> 'open' ORDER BY l.account_id, l.connection_id LIMIT p_most)
+    LOOP
+        PERFORM set_config('milepost.account_id', account::text, true);
+        SELECT min(d.due_at) INTO due FROM delivery d
+        WHERE d.account_id = account AND d.connection_id = connection AND d.state = 'pending';
+        due_seconds := greatest(
+            0, coalesce(extract(epoch FROM now() - nullif(due, 'infinity')), 0));
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
@@ -607,6 +664,8 @@ CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, 
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
+DECLARE
+    is_disabled boolean;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     UPDATE delivery_lane l SET
@@ -620,9 +679,15 @@ BEGIN
         last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
         state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
         reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
-    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
+    RETURNING p_disable AND l.state = 'disabled' INTO is_disabled;
     IF NOT FOUND THEN
         RETURN false;
+    END IF;
+    IF is_disabled THEN
+        INSERT INTO audit (account_id, actor, action, detail)
+        VALUES (p_account, 'milepost', 'connection.disabled',
+                jsonb_build_object('connection_id', p_connection, 'reason', p_reason));
     END IF;
     WITH told AS (
         SELECT r.*
@@ -635,8 +700,15 @@ BEGIN
         UPDATE delivery d SET
             state = t.state,
             attempts = d.attempts + t.sent::integer,
-            due_at = CASE WHEN t.state = 'pending'
-                THEN now() + t.due_in * interval '1 s' ELSE d.due_at END,
+            -- An earlier one of its parcel may be replayed meanwhile, and goes first then.
+            due_at = CASE
+                WHEN t.state <> 'pending' THEN d.due_at
+                WHEN EXISTS (
+                    SELECT FROM delivery e
+                    WHERE e.account_id = p_account AND e.connection_id = p_connection
+                      AND e.parcel_id = d.parcel_id AND e.state = 'pending'
+                      AND e.delivery_id < d.delivery_id) THEN 'infinity'
+                ELSE now() + t.due_in * interval '1 s' END,
             finished_at = CASE WHEN t.state = 'pending' THEN NULL ELSE now() END
         FROM told t
         WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
@@ -1070,7 +1142,7 @@ BEGIN
     WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending';
     UPDATE delivery_lane l SET
         lease_until = NULL,
-        turn_at = greatest(coalesce(next_at, 'infinity'), l.rests_until)
+        turn_at = greatest(coalesce(next_at, 'infinity'), l.rests_until, now())
     WHERE l.account_id = p_account AND l.connection_id = p_connection;
 END
 $$;
@@ -1226,7 +1298,7 @@ DECLARE
     first_at timestamptz;
     oldest timestamptz := now();
 BEGIN
-    FOR account IN SELECT a.account_id FROM account a ORDER BY a.account_id LIMIT p_most LOOP
+    FOR account IN SELECT waiting FROM outbox_accounts(0, p_most) AS waiting LOOP
         PERFORM set_config('milepost.account_id', account::text, true);
         SELECT o.recorded_at INTO first_at FROM outbox o
         WHERE o.account_id = account ORDER BY o.outbox_id LIMIT 1;
@@ -2070,13 +2142,12 @@ CREATE FUNCTION public.release_next(p_account bigint, p_connection bigint, p_del
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    UPDATE delivery d SET due_at = now()
+    UPDATE delivery d SET due_at = coalesce(d.replayed_at, d.created_at)
     FROM (
         SELECT DISTINCT f.parcel_id FROM delivery f
-        WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)
-          AND f.state <> 'pending') AS of_parcel,
+        WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)) AS of_parcel,
     LATERAL (
-        SELECT n.delivery_id, n.due_at FROM delivery n
+        SELECT n.delivery_id FROM delivery n
         WHERE n.account_id = p_account AND n.connection_id = p_connection
           AND n.parcel_id = of_parcel.parcel_id AND n.state = 'pending'
         ORDER BY n.delivery_id LIMIT 1) AS next
@@ -2120,6 +2191,47 @@ BEGIN
     FOREACH carrier IN ARRAY p_carriers LOOP
         PERFORM repair_lane(p_account, carrier);
     END LOOP;
+END
+$$;
+
+CREATE FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    is_in_hand boolean;
+    replayed integer;
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT coalesce(l.lease_until > now(), false) INTO is_in_hand FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id = p_connection FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    UPDATE delivery d SET
+        replayed_at = now(), state = 'pending', attempts = 0, finished_at = NULL,
+        due_at = CASE WHEN d.state = 'pending' THEN d.due_at ELSE 'infinity' END
+    WHERE d.account_id = p_account AND d.connection_id = p_connection
+      AND d.delivery_id = ANY (p_deliveries);
+    GET DIAGNOSTICS replayed = ROW_COUNT;
+    UPDATE delivery d
+    SET due_at = CASE WHEN d.delivery_id = o.first_id
+        THEN least(d.due_at, now()) ELSE 'infinity' END
+    FROM (
+        SELECT min(w.delivery_id) AS first_id,
+               min(w.delivery_id) FILTER (WHERE w.due_at < 'infinity') AS timed_id,
+               min(w.due_at) AS due_at
+        FROM delivery w
+        WHERE w.account_id = p_account AND w.connection_id = p_connection AND w.state = 'pending'
+          AND w.parcel_id IN (
+              SELECT g.parcel_id FROM delivery g
+              WHERE g.account_id = p_account AND g.delivery_id = ANY (p_deliveries))
+        GROUP BY w.parcel_id) AS o
+    WHERE d.account_id = p_account AND d.delivery_id = ANY (ARRAY[o.first_id, o.timed_id])
+      AND (o.timed_id IS NULL OR o.timed_id = o.first_id OR o.due_at > now() OR NOT is_in_hand);
+    UPDATE delivery_lane l SET turn_at = greatest(least(l.turn_at, now()), l.rests_until, l.lease_until)
+    WHERE l.account_id = p_account AND l.connection_id = p_connection;
+    RETURN replayed;
 END
 $$;
 
@@ -2748,6 +2860,7 @@ CREATE TABLE public.delivery (
     due_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    replayed_at timestamp with time zone,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text, 'cancelled'::text])))
 )
 WITH (fillfactor='80');
@@ -3428,6 +3541,10 @@ CREATE INDEX delivery_attempt_rest_account_id_parcel_id_idx ON public.delivery_a
 
 CREATE INDEX delivery_due ON public.delivery USING btree (account_id, connection_id, due_at) WHERE (state = 'pending'::text);
 
+CREATE INDEX delivery_failed ON public.delivery USING btree (account_id, connection_id, delivery_id) WHERE (state = 'failed'::text);
+
+CREATE INDEX delivery_lane_shut ON public.delivery_lane USING btree (account_id, connection_id) WHERE (state <> 'open'::text);
+
 CREATE INDEX delivery_lane_turn ON public.delivery_lane USING btree (turn_at) WHERE (state = 'open'::text);
 
 CREATE INDEX delivery_message ON public.delivery USING btree (account_id, message_id);
@@ -3541,6 +3658,8 @@ CREATE POLICY admin_delivery_lane ON public.delivery_lane TO milepost_admin USIN
 CREATE POLICY admin_intake_turn ON public.intake_turn TO milepost_admin USING (true);
 
 CREATE POLICY admin_lane ON public.lane TO milepost_admin USING (true);
+
+CREATE POLICY admin_outbox ON public.outbox FOR SELECT TO milepost_admin USING (true);
 
 CREATE POLICY admin_parcel_search ON public.parcel_search FOR SELECT TO milepost_admin USING (true);
 
@@ -3731,6 +3850,14 @@ GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bi
 GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_worker;
 GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_admin;
 
+REVOKE ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) TO milepost_app;
+GRANT ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) TO milepost_worker;
+GRANT ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.delivery_ages(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.delivery_ages(p_most integer) TO milepost_admin;
+
 REVOKE ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_delivery_attempt_months(p_before timestamp with time zone) TO milepost_admin;
@@ -3768,6 +3895,11 @@ GRANT ALL ON FUNCTION public.outbox_accounts(p_after bigint, p_most integer) TO 
 
 REVOKE ALL ON FUNCTION public.outbox_age(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.outbox_age(p_most integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) TO milepost_app;
+GRANT ALL ON FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) TO milepost_worker;
+GRANT ALL ON FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) TO milepost_app;
