@@ -12,7 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from bench import batches, catalogue, checking, reads, recording, sizes, writes
+from bench import batches, catalogue, checking, reads, recording, sizes, telling, writes
 from bench.house import House
 from bench.rows import Row, failed, print_table, write_json
 from bench.run import Run, Scale
@@ -36,6 +36,8 @@ async def measure(run: Run, wanted: Sequence[str]) -> list[Row]:
         }
     if "checks" in wanted:
         parts["checks"] = lambda: checking.rows(run)
+    if "telling" in wanted:
+        parts["telling"] = lambda: telling.rows(run)
     if "catalogue" in wanted:
         parts["catalogue"] = lambda: catalogue.rows(run)
     if "sizes" in wanted:
@@ -51,7 +53,7 @@ async def measure(run: Run, wanted: Sequence[str]) -> list[Row]:
     return rows
 
 
-PARTS = ("reads", "writes", "records", "batches", "checks", "catalogue", "sizes")
+PARTS = ("reads", "writes", "records", "batches", "checks", "telling", "catalogue", "sizes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -57,7 +57,7 @@ async def _checks(run: Run, watched: Watched) -> Row:
     checks, fetches, cpu, postgres, bare = [], [], [], [], []
     for turn in range(run.scale.pairs):
         await _fill(watched, LANES, count // LANES, turn)
-        async with _worker(watched.database) as worker:
+        async with worker_process(watched.database) as worker:
             await _asked_about_template(watched)
             before = cpu_seconds(worker), cpu_seconds(run.house.postgres)
             checks.append(await _all_recorded(watched, count) / count)
@@ -79,20 +79,20 @@ async def _memory(run: Run, watched: Watched) -> Row:
     wanted = run.scale.in_flight
     run.say(f"a worker's memory with {wanted:,} checks in flight")
     await _fill(watched, -(-wanted // 50) * 2, 50, run.scale.pairs)
-    _ask(watched.port, f"/slow/{_ASKED_SECONDS}")
+    ask(watched.port, f"/slow/{_ASKED_SECONDS}")
     connection = await watched.database.connect()
     try:
-        async with _worker(watched.database) as worker:
+        async with worker_process(watched.database) as worker:
             await connection.execute(_TURNS_COME, watched.account_id)
             most, ends = 0, time.monotonic() + 3 * _ASKED_SECONDS
             while time.monotonic() < ends:
                 most = max(most, await connection.fetchval(_IN_FLIGHT))
                 await asyncio.sleep(0.2)
             memory = peak_megabytes(answering(worker))
-            _ask(watched.port, "/slow/0")
+            ask(watched.port, "/slow/0")
     finally:
         await connection.close()
-        _ask(watched.port, "/slow/0")
+        ask(watched.port, "/slow/0")
     told = f"{most:,} in flight, the most it takes"
     return Row("memory of a worker with its checks in flight", memory, 250, "MB", True, told)
 
@@ -116,7 +116,7 @@ async def _watched(run: Run, port: int) -> Watched:
         template = await core.reader.parcel_id(merchant.account_id, wanted.tracking_number)
         assert template is not None
     watched = Watched(database, merchant.account_id, template, port)
-    async with _worker(database):
+    async with worker_process(database):
         await _asked_about_template(watched)
     return watched
 
@@ -173,14 +173,14 @@ async def _all_recorded(watched: Watched, count: int) -> float:
     """Let all lanes have their turn; the seconds until every answer is written down."""
     connection = await watched.database.connect()
     try:
-        _ask(watched.port, "/count")
+        ask(watched.port, "/count")
         at = await connection.fetchval("SELECT now()")
         started = time.monotonic()
         await connection.execute(_TURNS_COME, watched.account_id)
         while True:
             await asyncio.sleep(0.05)
             seconds = time.monotonic() - started
-            asked = _ask(watched.port, "/told")["asked"]
+            asked = ask(watched.port, "/told")["asked"]
             if asked >= count and not await connection.fetchval(_UNRECORDED, at, watched.template):
                 return seconds
             if seconds > PATIENCE_SECONDS:
@@ -200,10 +200,12 @@ async def _bare_loop(port: int, count: int) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def _worker(database: Database) -> AsyncIterator[int]:
-    """A real worker until the end of the block; its parent's pid."""
+async def worker_process(
+    database: Database, more: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """A real worker until the end of the block, with ``more`` settings; its parent's pid."""
     process = subprocess.Popen(
-        command("worker"), env=database.environment, stdout=subprocess.DEVNULL
+        command("worker"), env=database.environment | dict(more or {}), stdout=subprocess.DEVNULL
     )
     try:
         yield process.pid
@@ -215,6 +217,7 @@ async def _worker(database: Database) -> AsyncIterator[int]:
             process.kill()
 
 
-def _ask(port: int, path: str) -> Any:
+def ask(port: int, path: str) -> Any:
+    """What a server of ours on loopback says there."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
         return orjson.loads(answer.read())

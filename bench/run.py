@@ -29,6 +29,10 @@ class Scale:
     checks: int = 3_000
     claims: int = 15
     in_flight: int = 1_000
+    deliveries: int = 3_000
+    connections: int = 1_000
+    each: int = 3
+    events: int = 60
     seconds: float = 2.0
     pairs: int = 4
 

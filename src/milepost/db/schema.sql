@@ -124,19 +124,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM set_config('milepost.account_id', p_account::text, true);
-    UPDATE delivery d SET state = 'cancelled', finished_at = now()
-    WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending';
-    UPDATE delivery_lane l SET turn_at = 'infinity'
-    WHERE l.account_id = p_account AND l.connection_id = p_connection;
-END
-$$;
-
 CREATE FUNCTION public.claim_checks(p_account bigint, p_carrier text, p_limit integer, p_lease interval) RETURNS TABLE(parcel_id bigint, fence bigint, misses integer, answer_hash bytea, tracking_number text, origin_country text, destination_country text, postal_code text, announced_at timestamp with time zone, created_at timestamp with time zone, phase text, exception text, status_type text, sub_status text, status text, status_at timestamp with time zone, first_scan_at timestamp with time zone, last_scan_at timestamp with time zone, ended_at timestamp with time zone, last_checked_at timestamp with time zone, next_deadline_at timestamp with time zone)
     LANGUAGE plpgsql
     AS $$
@@ -630,6 +617,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.feed_heads(p_accounts bigint[]) RETURNS TABLE(account_id bigint, feed_seq bigint)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    one bigint;
+BEGIN
+    FOREACH one IN ARRAY p_accounts LOOP
+        PERFORM set_config('milepost.account_id', one::text, true);
+        RETURN QUERY SELECT h.account_id, h.feed_seq FROM feed_head h WHERE h.account_id = one;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION public.finish_checks(p_account bigint, p_carrier text, p_rows jsonb) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -727,6 +728,61 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_deliveries bigint[], p_states text[], p_due_in double precision[], p_sent boolean[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean, p_lease interval, p_in_hand bigint[], p_most integer) RETURNS TABLE(held boolean, delivery_id bigint, parcel_id bigint, attempts integer, event_id text, sequence integer, action text, body bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    UPDATE delivery_lane l SET
+        failures = p_failures,
+        rests_until = CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END,
+        failing_since = CASE
+            WHEN p_failures = 0 THEN NULL
+            WHEN p_succeeded THEN now()
+            ELSE coalesce(l.failing_since, now()) END,
+        last_success_at = CASE WHEN p_succeeded THEN now() ELSE l.last_success_at END,
+        last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
+        state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
+        reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
+    IF NOT FOUND THEN
+        held := false;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    WITH told AS (
+        SELECT r.*
+        FROM unnest(p_deliveries, p_states, p_due_in, p_sent, p_started, p_milliseconds, p_outcomes,
+                    p_statuses, p_errors, p_headers, p_answers)
+            AS r (delivery_id, state, due_in, sent, started_at, milliseconds, outcome, status, error,
+                  headers, answer)
+    ), finished AS (
+        -- One that was cancelled meanwhile stays so.
+        UPDATE delivery d SET
+            state = t.state,
+            attempts = d.attempts + t.sent::integer,
+            due_at = CASE WHEN t.state = 'pending'
+                THEN now() + t.due_in * interval '1 s' ELSE d.due_at END,
+            finished_at = CASE WHEN t.state = 'pending' THEN NULL ELSE now() END
+        FROM told t
+        WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
+        RETURNING d.delivery_id, d.parcel_id, d.attempts
+    )
+    INSERT INTO delivery_attempt (
+        account_id, delivery_id, attempt, started_at, connection_id, parcel_id, outcome, status,
+        milliseconds, error, request_headers, answer)
+    SELECT p_account, f.delivery_id, f.attempts, t.started_at, p_connection, f.parcel_id, t.outcome,
+           t.status, t.milliseconds, t.error, t.headers, t.answer
+    FROM finished f JOIN told t ON t.delivery_id = f.delivery_id
+    WHERE t.sent
+    ON CONFLICT DO NOTHING;
+    PERFORM release_next(p_account, p_connection, p_deliveries);
+    RETURN QUERY
+    SELECT * FROM due_deliveries(p_account, p_connection, p_fence, p_lease, p_in_hand, p_most);
+END
+$$;
+
 CREATE FUNCTION public.finish_push(p_account bigint, p_push bigint, p_fence bigint, p_state text, p_reason text, p_numbers text[], p_due_in double precision) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -741,34 +797,6 @@ BEGIN
             due_at = coalesce(now() + p_due_in * interval '1 s', 'infinity')
         WHERE p.account_id = p_account AND p.push_id = p_push AND p.fence = p_fence;
     END IF;
-END
-$$;
-
-CREATE FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) RETURNS bigint
-    LANGUAGE plpgsql
-    AS $$
-#variable_conflict use_column
-DECLARE
-    gone bigint[];
-BEGIN
-    PERFORM set_config('milepost.account_id', p_account::text, true);
-    SELECT coalesce(array_agg(old.connection_id), '{}') INTO gone
-    FROM (SELECT l.connection_id
-          FROM delivery_lane l
-          JOIN connection c ON c.account_id = p_account AND c.connection_id = l.connection_id
-          WHERE l.account_id = p_account AND c.deleted_at IS NOT NULL
-            AND (l.state <> 'open' OR NOT EXISTS (
-                SELECT FROM delivery d
-                WHERE d.account_id = p_account AND d.connection_id = l.connection_id
-                  AND d.state = 'pending'))
-          ORDER BY l.connection_id LIMIT p_most
-          FOR UPDATE OF l SKIP LOCKED) AS old;
-    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.connection_id = ANY (gone);
-    DELETE FROM delivery d WHERE d.account_id = p_account AND d.connection_id = ANY (gone);
-    DELETE FROM delivery_lane l WHERE l.account_id = p_account AND l.connection_id = ANY (gone);
-    DELETE FROM subscription s WHERE s.account_id = p_account AND s.connection_id = ANY (gone);
-    DELETE FROM connection c WHERE c.account_id = p_account AND c.connection_id = ANY (gone);
-    RETURN cardinality(gone);
 END
 $$;
 
@@ -1557,6 +1585,28 @@ BEGIN
         ORDER BY n.parcel_id DESC LIMIT 1
     ) AS newest
     JOIN parcel p ON p.account_id = p_account AND p.parcel_id = newest.parcel_id;
+END
+$$;
+
+CREATE FUNCTION public.read_feed(p_account bigint, p_after bigint, p_most integer) RETURNS TABLE(head bigint, kept_from bigint, feed_seq bigint, kind text, parcel_id bigint, sequence integer, recorded_at timestamp with time zone, event_id text, body bytea)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN QUERY
+    SELECT h.feed_seq, h.kept_from, told.feed_seq, told.kind, told.parcel_id, told.sequence,
+           told.recorded_at, told.event_id, told.body
+    FROM feed_head h
+    LEFT JOIN LATERAL (
+        SELECT f.feed_seq, f.kind, f.parcel_id, f.sequence, f.recorded_at, m.event_id, m.body
+        FROM feed_event f
+        LEFT JOIN message m ON m.account_id = p_account AND m.message_id = f.message_id
+        WHERE f.account_id = p_account AND f.feed_seq > p_after
+        ORDER BY f.feed_seq LIMIT p_most
+    ) AS told ON true
+    WHERE h.account_id = p_account
+    ORDER BY told.feed_seq;
 END
 $$;
 
@@ -3845,11 +3895,6 @@ GRANT ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes
 GRANT ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_worker;
 GRANT ALL ON FUNCTION public.caller_of_token(p_account_id bigint, p_token_hashes bytea[]) TO milepost_admin;
 
-REVOKE ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_app;
-GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_worker;
-GRANT ALL ON FUNCTION public.cancel_deliveries(p_account bigint, p_connection bigint) TO milepost_admin;
-
 REVOKE ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) TO milepost_app;
 GRANT ALL ON FUNCTION public.deliveries_since(p_account bigint, p_connection bigint, p_since timestamp with time zone) TO milepost_worker;
@@ -3866,9 +3911,9 @@ REVOKE ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with ti
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_worker;
 GRANT ALL ON FUNCTION public.drop_raw_payload_months(p_before timestamp with time zone) TO milepost_admin;
 
-REVOKE ALL ON FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) TO milepost_worker;
-GRANT ALL ON FUNCTION public.forget_deleted_connections(p_account bigint, p_most integer) TO milepost_admin;
+REVOKE ALL ON FUNCTION public.feed_heads(p_accounts bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.feed_heads(p_accounts bigint[]) TO milepost_app;
+GRANT ALL ON FUNCTION public.feed_heads(p_accounts bigint[]) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.intake_ages(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.intake_ages(p_most integer) TO milepost_admin;

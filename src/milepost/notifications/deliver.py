@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
+import asyncpg
 import structlog
 
 from milepost import failpoints
@@ -128,55 +129,63 @@ class _Turn:
         self._ready: list[Delivery] = []
         self._under_way: dict[asyncio.Task[Sent], Delivery] = {}
         self._until = monotonic() + HOLD_SECONDS
-        self._looked_at = 0.0
-        self.connected = Connected(
-            lane,
-            Kind(row["kind"]),
-            Form(row["form"]),
-            row["url"],
-            row["settings"],
-            row["sealed"],
-            row["signing_key"],
-            row["former_key"],
-            row["former_key_until"],
-        )
+        self._came: list[tuple[Delivery, Sent]] = []
+        self._noting: asyncio.Task[int] | None = None
+        self._dry = False
+        self.connected = Connected.of(lane, row)
 
     async def take(self, send: Send, stop: asyncio.Event) -> int:
-        """1. see what is due. 2. send. 3. write down what came back, while the others go on."""
+        """Send what is due; what came back is written down, and more is fetched, meanwhile.
+
+        One statement at a time: what comes back while it is under way goes with the next one. What
+        is under way at the end is waited for: it may have been taken, and would be sent again.
+        """
         made = 0
-        dry = False
         try:
             while True:
                 ending = self._is_ending(stop)
-                if not dry and not ending and len(self._ready) < self._room:
-                    dry = await self._see() == 0
                 self._start(send, ending)
-                if not self._under_way:
-                    return made
-                done, _ = await asyncio.wait(
-                    self._under_way,
-                    return_when=asyncio.FIRST_COMPLETED,
-                    timeout=self._terms.lease.total_seconds() / 4,
-                )
-                if done:
-                    results = [(self._under_way.pop(task), task.result()) for task in done]
-                    made += len(results)
-                    self._learn(results)
-                    self._start(send, self._is_ending(stop))
-                    failpoints.reach("deliver.after_send_before_record")
-                    await self._write(results)
-                    dry = False
-                else:
-                    await self._see(0)
-                if not self._held:
-                    return made
+                self._note(0 if ending else READY - len(self._ready))
+                if self._noting is None and not self._under_way:
+                    break
+                made += await self._hear()
         finally:
-            for task in self._under_way:
+            left = [*self._under_way, *([self._noting] if self._noting else [])]
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
+        return made
+
+    def _note(self, room: int) -> None:
+        """Begin to write down what came, and to fetch more where there is room for it."""
+        wanted = 0 if self._dry or len(self._ready) >= self._room else room
+        if self._noting is None and (self._came or wanted > 0):
+            came, self._came = self._came, []
+            self._noting = asyncio.create_task(self._write(came, wanted))
+
+    async def _hear(self) -> int:
+        """Wait until something came back or was written; how many attempts came back."""
+        waited = [*self._under_way, *([self._noting] if self._noting else [])]
+        quarter = self._terms.lease.total_seconds() / 4
+        done, _ = await asyncio.wait(waited, timeout=quarter, return_when=asyncio.FIRST_COMPLETED)
+        if self._noting in done:
+            noted, self._noting = self._noting, None
+            self._dry = await noted == 0
+        elif not done and self._noting is None:
+            self._noting = asyncio.create_task(self._see(0))
+        new = [
+            (self._under_way.pop(task), task.result())
+            for task in list(self._under_way)
+            if task in done
+        ]
+        if new:
+            self._dry = False
+            self._learn(new)
+            self._came += new
+        return len(new)
 
     def _is_ending(self, stop: asyncio.Event) -> bool:
-        return stop.is_set() or monotonic() > self._until or self._health.rest > 0
+        return not self._held or stop.is_set() or monotonic() > self._until or self._health.rest > 0
 
     @property
     def _room(self) -> int:
@@ -184,15 +193,14 @@ class _Turn:
         return 1 if self._health.failures >= self._terms.patience.failures else AT_ONCE
 
     def _start(self, send: Send, ending: bool) -> None:
-        if ending or not self._held:
+        if ending:
             self._ready.clear()
         while self._ready and len(self._under_way) < self._room:
             delivery = self._ready.pop(0)
             self._under_way[asyncio.create_task(send(delivery))] = delivery
 
-    async def _see(self, most: int = READY) -> int:
+    async def _see(self, most: int) -> int:
         """Fetch what is due, or only hold on to the lane; how many there were."""
-        known = [one.delivery_id for one in (*self._ready, *self._under_way.values())]
         rows = await all_rows(
             lambda: DELIVER.due_deliveries(
                 self._pool,
@@ -200,11 +208,18 @@ class _Turn:
                 connection_id=self.connected.lane.connection_id,
                 fence=self._fence,
                 lease=self._terms.lease,
-                in_hand=known,
+                in_hand=self._in_hand(),
                 most=most,
             )
         )
-        self._held = rows[0]["held"]
+        return self._take_up(rows)
+
+    def _in_hand(self) -> list[int]:
+        came = (delivery for delivery, _ in self._came)
+        return [one.delivery_id for one in (*self._ready, *self._under_way.values(), *came)]
+
+    def _take_up(self, rows: Sequence[asyncpg.Record]) -> int:
+        self._held = self._held and rows[0]["held"]
         found = [
             Delivery(**{name: value for name, value in row.items() if name != "held"})
             for row in rows[1:]
@@ -216,10 +231,14 @@ class _Turn:
         judged = [sent.judged for _, sent in results]
         self._health = after(self._health, judged, self._clock(), self._terms.patience)
 
-    async def _write(self, results: Sequence[tuple[Delivery, Sent]]) -> None:
+    async def _write(self, results: Sequence[tuple[Delivery, Sent]], wanted: int) -> int:
+        """Write down what came back, and fetch what is due; how many that were."""
+        if not results:
+            return await self._see(wanted)
+        failpoints.reach("deliver.after_send_before_record")
         pauses = self._terms.pauses(self.connected.form)
         states = [_state(delivery, sent, pauses) for delivery, sent in results]
-        await self._finish(results, states)
+        found = await self._finish(results, states, wanted)
         if self._health.given_up:
             self._held = False
             log.warning(
@@ -228,25 +247,27 @@ class _Turn:
                 connection_id=self.connected.lane.connection_id,
                 reason=self._health.reason,
             )
+        return found
 
     async def cannot(self, reason: str) -> None:
         """Nothing can be sent; the lane rests."""
         judged = [Judged(Verdict.FORBIDDEN, reason)]
         self._health = after(self._health, judged, self._clock(), self._terms.patience)
-        await self._finish((), ())
+        await self._finish((), (), 0)
 
     async def _finish(
         self,
         results: Sequence[tuple[Delivery, Sent]],
         states: Sequence[tuple[str, float | None]],
-    ) -> None:
+        wanted: int,
+    ) -> int:
         health = self._health
         lane = self.connected.lane
         failpoints.reach("deliver.mid_record")
-        held = await retrying(
-            lambda: self._pool.fetchval(
-                "SELECT finish_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-                " $14, $15, $16, $17, $18, $19)",
+        rows = await retrying(
+            lambda: self._pool.fetch(
+                "SELECT * FROM finish_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+                " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
                 lane.account_id,
                 lane.connection_id,
                 self._fence,
@@ -266,9 +287,12 @@ class _Turn:
                 health.rest,
                 health.reason,
                 health.given_up,
+                self._terms.lease,
+                self._in_hand(),
+                wanted,
             )
         )
-        self._held = self._held and held
+        return self._take_up(rows)
 
     async def leave(self) -> None:
         """Let the lane go."""

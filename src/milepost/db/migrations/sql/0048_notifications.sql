@@ -60,8 +60,8 @@ $$;
 -- What became of deliveries of a lane that is held: p_states by delivery; a pending one is due again
 -- p_due_in seconds from now. Behind a finished one the parcel's next is due. What was sent is noted at
 -- the same places: p_sent says whether anything was. And what it says of the subscriber: p_failures in
--- a row, p_reason for the last of them, seconds to p_rest; p_disable: it is given up. False, and
--- nothing is written, where another holds the lane.
+-- a row, p_reason for the last of them, seconds to p_rest; p_disable: it is given up. Then, what is
+-- due, as due_deliveries answers. Nothing is written where another holds the lane.
 CREATE FUNCTION finish_deliveries(
     p_account bigint,
     p_connection bigint,
@@ -81,8 +81,13 @@ CREATE FUNCTION finish_deliveries(
     p_succeeded boolean,
     p_rest double precision,
     p_reason text,
-    p_disable boolean)
-RETURNS boolean
+    p_disable boolean,
+    p_lease interval,
+    p_in_hand bigint[],
+    p_most integer)
+RETURNS TABLE (
+    held boolean, delivery_id bigint, parcel_id bigint, attempts integer, event_id text,
+    sequence integer, action text, body bytea)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -100,7 +105,9 @@ BEGIN
         reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
     WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
     IF NOT FOUND THEN
-        RETURN false;
+        held := false;
+        RETURN NEXT;
+        RETURN;
     END IF;
     WITH told AS (
         SELECT r.*
@@ -129,7 +136,8 @@ BEGIN
     WHERE t.sent
     ON CONFLICT DO NOTHING;
     PERFORM release_next(p_account, p_connection, p_deliveries);
-    RETURN true;
+    RETURN QUERY
+    SELECT * FROM due_deliveries(p_account, p_connection, p_fence, p_lease, p_in_hand, p_most);
 END
 $$;
 
