@@ -60,6 +60,7 @@ SELECT create_distributed_function('begin_idempotent(bigint,text,bytea,integer)'
 SELECT create_distributed_function('begin_turn(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('caller_of_key(bigint,text)', 'p_account_id', colocate_with => 'account');
 SELECT create_distributed_function('caller_of_token(bigint,bytea[])', 'p_account_id', colocate_with => 'account');
+SELECT create_distributed_function('cancel_deliveries(bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_checks(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_deadlines(bigint,text,integer,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('claim_due(bigint,text,integer,interval,integer)', 'p_account', colocate_with => 'account');
@@ -73,8 +74,8 @@ SELECT create_distributed_function('due_deliveries(bigint,bigint,bigint,interval
 SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigint[],text[],double precision[],boolean[],timestamp with time zone[],integer[],text[],integer[],text[],jsonb[],bytea[],integer,boolean,double precision,text,boolean)', 'p_account', colocate_with => 'account');
-SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigint[],text[],double precision[],boolean[],timestamp with time zone[],integer[],text[],integer[],text[],jsonb[],bytea[],integer,boolean,double precision,text,boolean,interval,bigint[],integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_push(bigint,bigint,bigint,text,text,text[],double precision)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('forget_deleted_connections(bigint,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_old_told(bigint,timestamp with time zone,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_told(bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holders_of(bigint,integer[],text[],text[],text[],timestamp with time zone)', 'p_account', colocate_with => 'account');

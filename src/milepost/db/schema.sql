@@ -13,6 +13,49 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.admit_letter(p_account bigint, p_hashes bytea[], p_counted boolean, p_daily integer, p_hourly integer) RETURNS double precision
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    this_hour timestamptz := date_trunc('hour', now(), 'UTC');
+    today timestamptz := date_trunc('day', now(), 'UTC');
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    IF EXISTS (SELECT FROM mail_refusal r
+               WHERE r.account_id = p_account AND r.address_hash = ANY (p_hashes)) THEN
+        RETURN -1;
+    END IF;
+    IF p_counted THEN
+        RETURN 0;
+    END IF;
+    DELETE FROM mail_count c
+    WHERE c.account_id = p_account AND c.counted_from < now() - interval '2 days';
+    -- The account's row first: whoever counts for it waits here, and nowhere else.
+    INSERT INTO mail_count AS c (account_id, address_hash, counted_from, letters)
+    VALUES (p_account, '', this_hour, 0)
+    ON CONFLICT (account_id, address_hash, counted_from) DO UPDATE SET letters = c.letters;
+    IF p_daily > 0 AND EXISTS (
+        SELECT FROM mail_count c
+        WHERE c.account_id = p_account AND c.address_hash = p_hashes[1] AND c.counted_from = today
+          AND c.letters >= p_daily) THEN
+        RETURN -2;
+    END IF;
+    IF p_hourly > 0 AND EXISTS (
+        SELECT FROM mail_count c
+        WHERE c.account_id = p_account AND c.address_hash = '' AND c.counted_from = this_hour
+          AND c.letters >= p_hourly) THEN
+        RETURN greatest(1, extract(epoch FROM this_hour + interval '1 hour' - now()));
+    END IF;
+    UPDATE mail_count c SET letters = c.letters + 1
+    WHERE c.account_id = p_account AND c.address_hash = '' AND c.counted_from = this_hour;
+    INSERT INTO mail_count AS c (account_id, address_hash, counted_from, letters)
+    VALUES (p_account, p_hashes[1], today, 1)
+    ON CONFLICT (account_id, address_hash, counted_from) DO UPDATE SET letters = c.letters + 1;
+    RETURN 0;
+END
+$$;
+
 CREATE FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) RETURNS TABLE(key_id bigint, secret_hash bytea, v2_order text, account_name text, account_status text, reads_per_minute integer, writes_per_minute integer, writes_per_second integer, render_epoch bigint)
     LANGUAGE plpgsql
     AS $$
@@ -1901,6 +1944,17 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.refuse_letters(p_account bigint, p_hash bytea) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    INSERT INTO mail_refusal (account_id, address_hash) VALUES (p_account, p_hash)
+    ON CONFLICT DO NOTHING;
+END
+$$;
+
 CREATE FUNCTION public.register_moved(p_account bigint, p_carriers text[], p_number_keys text[], p_source_ids text[], p_rows jsonb, p_now timestamp with time zone, p_reusable_before timestamp with time zone, p_urgency smallint, p_asleep integer[], p_quiet boolean) RETURNS TABLE(place integer, parcel_id bigint, taken text, taken_by bigint)
     LANGUAGE plpgsql
     AS $$
@@ -3104,6 +3158,24 @@ CREATE TABLE public.lane_history (
 
 ALTER TABLE ONLY public.lane_history FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.mail_count (
+    account_id bigint NOT NULL,
+    address_hash bytea NOT NULL,
+    counted_from timestamp with time zone NOT NULL,
+    letters integer NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.mail_count FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.mail_refusal (
+    account_id bigint NOT NULL,
+    address_hash bytea NOT NULL,
+    refused_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.mail_refusal FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.message (
     account_id bigint NOT NULL,
     message_id bigint NOT NULL,
@@ -3520,6 +3592,12 @@ ALTER TABLE ONLY public.lane_history
 ALTER TABLE ONLY public.lane
     ADD CONSTRAINT lane_pkey PRIMARY KEY (account_id, carrier_code);
 
+ALTER TABLE ONLY public.mail_count
+    ADD CONSTRAINT mail_count_pkey PRIMARY KEY (account_id, address_hash, counted_from);
+
+ALTER TABLE ONLY public.mail_refusal
+    ADD CONSTRAINT mail_refusal_pkey PRIMARY KEY (account_id, address_hash);
+
 ALTER TABLE ONLY public.message
     ADD CONSTRAINT message_pkey PRIMARY KEY (account_id, message_id);
 
@@ -3581,6 +3659,8 @@ CREATE INDEX access_token_expiry ON public.access_token USING btree (account_id,
 
 CREATE INDEX audit_parcel ON public.audit USING btree (account_id, parcel_id, audit_id);
 
+CREATE UNIQUE INDEX connection_email ON public.connection USING btree (account_id) WHERE (kind = 'email'::text);
+
 CREATE INDEX delivery_attempt_connection ON ONLY public.delivery_attempt USING btree (account_id, connection_id, started_at DESC);
 
 CREATE INDEX delivery_attempt_parcel ON ONLY public.delivery_attempt USING btree (account_id, parcel_id);
@@ -3618,6 +3698,8 @@ CREATE INDEX intake_turn_at ON public.intake_turn USING btree (turn_at);
 CREATE INDEX lane_deadline ON public.lane USING btree (deadline_at);
 
 CREATE INDEX lane_turn ON public.lane USING btree (turn_at);
+
+CREATE INDEX mail_count_from ON public.mail_count USING btree (account_id, counted_from);
 
 CREATE INDEX message_created ON public.message USING btree (account_id, created_at);
 
@@ -3751,6 +3833,10 @@ ALTER TABLE public.lane ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.lane_history ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.mail_count ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mail_refusal ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.message ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -3796,6 +3882,10 @@ CREATE POLICY own_account ON public.intake_turn USING ((account_id = (NULLIF(cur
 CREATE POLICY own_account ON public.lane USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.lane_history USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.mail_count USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
+
+CREATE POLICY own_account ON public.mail_refusal USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
 CREATE POLICY own_account ON public.message USING ((account_id = (NULLIF(current_setting('milepost.account_id'::text, true), ''::text))::bigint));
 
@@ -3870,6 +3960,10 @@ GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_c
 GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_worker;
 GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_admin;
 
+REVOKE ALL ON FUNCTION public.admit_letter(p_account bigint, p_hashes bytea[], p_counted boolean, p_daily integer, p_hourly integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.admit_letter(p_account bigint, p_hashes bytea[], p_counted boolean, p_daily integer, p_hourly integer) TO milepost_worker;
+GRANT ALL ON FUNCTION public.admit_letter(p_account bigint, p_hashes bytea[], p_counted boolean, p_daily integer, p_hourly integer) TO milepost_admin;
+
 REVOKE ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) TO milepost_app;
 GRANT ALL ON FUNCTION public.authenticate_key(p_account_id bigint, p_public_key text) TO milepost_worker;
@@ -3940,6 +4034,10 @@ GRANT ALL ON FUNCTION public.outbox_accounts(p_after bigint, p_most integer) TO 
 
 REVOKE ALL ON FUNCTION public.outbox_age(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.outbox_age(p_most integer) TO milepost_admin;
+
+REVOKE ALL ON FUNCTION public.refuse_letters(p_account bigint, p_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.refuse_letters(p_account bigint, p_hash bytea) TO milepost_app;
+GRANT ALL ON FUNCTION public.refuse_letters(p_account bigint, p_hash bytea) TO milepost_admin;
 
 REVOKE ALL ON FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.replay_deliveries(p_account bigint, p_connection bigint, p_deliveries bigint[]) TO milepost_app;
@@ -4095,6 +4193,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane TO milepost_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lane_history TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_count TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_count TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_count TO milepost_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_refusal TO milepost_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_refusal TO milepost_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_refusal TO milepost_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message TO milepost_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message TO milepost_worker;

@@ -27,21 +27,33 @@ class Place:
 
 def cursor_of(place: Place, bound_to: bytes) -> str:
     """The cursor behind ``place`` of the list that ``bound_to`` identifies."""
-    packed = _PLACE.pack((place.at - _EPOCH) // _MICROSECOND, place.parcel_id)
-    return base64.urlsafe_b64encode(_checksum(packed, bound_to) + packed).decode().rstrip("=")
+    return packed_cursor(
+        _PLACE.pack((place.at - _EPOCH) // _MICROSECOND, place.parcel_id), bound_to
+    )
 
 
 def place_of_cursor(cursor: str, bound_to: bytes) -> Place | None:
     """The place behind a cursor, None where it is garbled or belongs to another list."""
+    packed = unpacked_cursor(cursor, bound_to)
+    if packed is None or len(packed) != _PLACE.size:
+        return None
+    microseconds, parcel_id = _PLACE.unpack(packed)
+    return Place(_EPOCH + microseconds * _MICROSECOND, parcel_id)
+
+
+def packed_cursor(place: bytes, bound_to: bytes) -> str:
+    """A place of any list as text: letters, digits, ``-`` and ``_``."""
+    return base64.urlsafe_b64encode(_checksum(place, bound_to) + place).decode().rstrip("=")
+
+
+def unpacked_cursor(cursor: str, bound_to: bytes) -> bytes | None:
+    """What ``packed_cursor`` was given, None where it is garbled or belongs to another list."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        checksum, packed = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
-        microseconds, parcel_id = _PLACE.unpack(packed)
-    except (binascii.Error, ValueError, struct.error):
+    except (binascii.Error, ValueError):
         return None
-    if checksum != _checksum(packed, bound_to):
-        return None
-    return Place(_EPOCH + microseconds * _MICROSECOND, parcel_id)
+    checksum, place = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
+    return place if checksum == _checksum(place, bound_to) else None
 
 
 def _checksum(packed: bytes, bound_to: bytes) -> bytes:
