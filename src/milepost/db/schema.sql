@@ -704,7 +704,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_deliveries bigint[], p_states text[], p_due_in double precision[], p_sent boolean[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean) RETURNS boolean
+CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_deliveries bigint[], p_states text[], p_due_in double precision[], p_sent boolean[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean, p_lease interval, p_in_hand bigint[], p_most integer) RETURNS TABLE(held boolean, delivery_id bigint, parcel_id bigint, attempts integer, event_id text, sequence integer, action text, body bytea)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
@@ -726,7 +726,9 @@ BEGIN
     WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
     RETURNING p_disable AND l.state = 'disabled' INTO is_disabled;
     IF NOT FOUND THEN
-        RETURN false;
+        held := false;
+        RETURN NEXT;
+        RETURN;
     END IF;
     IF is_disabled THEN
         INSERT INTO audit (account_id, actor, action, detail)
@@ -753,60 +755,6 @@ BEGIN
                       AND e.parcel_id = d.parcel_id AND e.state = 'pending'
                       AND e.delivery_id < d.delivery_id) THEN 'infinity'
                 ELSE now() + t.due_in * interval '1 s' END,
-            finished_at = CASE WHEN t.state = 'pending' THEN NULL ELSE now() END
-        FROM told t
-        WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
-        RETURNING d.delivery_id, d.parcel_id, d.attempts
-    )
-    INSERT INTO delivery_attempt (
-        account_id, delivery_id, attempt, started_at, connection_id, parcel_id, outcome, status,
-        milliseconds, error, request_headers, answer)
-    SELECT p_account, f.delivery_id, f.attempts, t.started_at, p_connection, f.parcel_id, t.outcome,
-           t.status, t.milliseconds, t.error, t.headers, t.answer
-    FROM finished f JOIN told t ON t.delivery_id = f.delivery_id
-    WHERE t.sent
-    ON CONFLICT DO NOTHING;
-    PERFORM release_next(p_account, p_connection, p_deliveries);
-    RETURN true;
-END
-$$;
-
-CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_deliveries bigint[], p_states text[], p_due_in double precision[], p_sent boolean[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean, p_lease interval, p_in_hand bigint[], p_most integer) RETURNS TABLE(held boolean, delivery_id bigint, parcel_id bigint, attempts integer, event_id text, sequence integer, action text, body bytea)
-    LANGUAGE plpgsql
-    AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM set_config('milepost.account_id', p_account::text, true);
-    UPDATE delivery_lane l SET
-        failures = p_failures,
-        rests_until = CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END,
-        failing_since = CASE
-            WHEN p_failures = 0 THEN NULL
-            WHEN p_succeeded THEN now()
-            ELSE coalesce(l.failing_since, now()) END,
-        last_success_at = CASE WHEN p_succeeded THEN now() ELSE l.last_success_at END,
-        last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
-        state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
-        reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
-    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
-    IF NOT FOUND THEN
-        held := false;
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    WITH told AS (
-        SELECT r.*
-        FROM unnest(p_deliveries, p_states, p_due_in, p_sent, p_started, p_milliseconds, p_outcomes,
-                    p_statuses, p_errors, p_headers, p_answers)
-            AS r (delivery_id, state, due_in, sent, started_at, milliseconds, outcome, status, error,
-                  headers, answer)
-    ), finished AS (
-        -- One that was cancelled meanwhile stays so.
-        UPDATE delivery d SET
-            state = t.state,
-            attempts = d.attempts + t.sent::integer,
-            due_at = CASE WHEN t.state = 'pending'
-                THEN now() + t.due_in * interval '1 s' ELSE d.due_at END,
             finished_at = CASE WHEN t.state = 'pending' THEN NULL ELSE now() END
         FROM told t
         WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
@@ -2246,7 +2194,7 @@ CREATE FUNCTION public.release_next(p_account bigint, p_connection bigint, p_del
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    UPDATE delivery d SET due_at = coalesce(d.replayed_at, d.created_at)
+    UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
     FROM (
         SELECT DISTINCT f.parcel_id FROM delivery f
         WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)) AS of_parcel,

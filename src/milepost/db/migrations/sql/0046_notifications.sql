@@ -106,7 +106,8 @@ CREATE INDEX message_parcel ON message (account_id, parcel_id);
 CREATE INDEX message_created ON message (account_id, created_at);
 
 -- A message on its way to a connection. Only the first pending one of a (connection, parcel) has a
--- time; those behind it wait at infinity until it is finished.
+-- time; those behind it wait at infinity until it is finished. One that is replayed is pending once
+-- more, and its attempts are counted from the beginning.
 CREATE TABLE delivery (
     account_id bigint NOT NULL,
     delivery_id bigserial,
@@ -119,6 +120,7 @@ CREATE TABLE delivery (
     due_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
+    replayed_at timestamptz,
     PRIMARY KEY (account_id, delivery_id),
     FOREIGN KEY (account_id, message_id) REFERENCES message (account_id, message_id),
     FOREIGN KEY (account_id, connection_id) REFERENCES connection (account_id, connection_id)

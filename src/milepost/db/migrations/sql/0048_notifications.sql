@@ -60,8 +60,9 @@ $$;
 -- What became of deliveries of a lane that is held: p_states by delivery; a pending one is due again
 -- p_due_in seconds from now. Behind a finished one the parcel's next is due. What was sent is noted at
 -- the same places: p_sent says whether anything was. And what it says of the subscriber: p_failures in
--- a row, p_reason for the last of them, seconds to p_rest; p_disable: it is given up. Then, what is
--- due, as due_deliveries answers. Nothing is written where another holds the lane.
+-- a row, p_reason for the last of them, seconds to p_rest; p_disable: it is given up, which its
+-- account finds in the audit. Then, what is due, as due_deliveries answers. Nothing is written where
+-- another holds the lane.
 CREATE FUNCTION finish_deliveries(
     p_account bigint,
     p_connection bigint,
@@ -90,6 +91,8 @@ RETURNS TABLE (
     sequence integer, action text, body bytea)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE
+    is_disabled boolean;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     UPDATE delivery_lane l SET
@@ -103,11 +106,17 @@ BEGIN
         last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
         state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
         reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
-    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
+    RETURNING p_disable AND l.state = 'disabled' INTO is_disabled;
     IF NOT FOUND THEN
         held := false;
         RETURN NEXT;
         RETURN;
+    END IF;
+    IF is_disabled THEN
+        INSERT INTO audit (account_id, actor, action, detail)
+        VALUES (p_account, 'milepost', 'connection.disabled',
+                jsonb_build_object('connection_id', p_connection, 'reason', p_reason));
     END IF;
     WITH told AS (
         SELECT r.*
@@ -120,8 +129,15 @@ BEGIN
         UPDATE delivery d SET
             state = t.state,
             attempts = d.attempts + t.sent::integer,
-            due_at = CASE WHEN t.state = 'pending'
-                THEN now() + t.due_in * interval '1 s' ELSE d.due_at END,
+            -- An earlier one of its parcel may be replayed meanwhile, and goes first then.
+            due_at = CASE
+                WHEN t.state <> 'pending' THEN d.due_at
+                WHEN EXISTS (
+                    SELECT FROM delivery e
+                    WHERE e.account_id = p_account AND e.connection_id = p_connection
+                      AND e.parcel_id = d.parcel_id AND e.state = 'pending'
+                      AND e.delivery_id < d.delivery_id) THEN 'infinity'
+                ELSE now() + t.due_in * interval '1 s' END,
             finished_at = CASE WHEN t.state = 'pending' THEN NULL ELSE now() END
         FROM told t
         WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
@@ -141,21 +157,21 @@ BEGIN
 END
 $$;
 
--- Behind each of these deliveries that is finished, its parcel's next one is due. The caller has
--- locked the lane.
-CREATE FUNCTION release_next(p_account bigint, p_connection bigint, p_deliveries bigint[])
+-- Behind these deliveries, which were in hand, the first that is pending of each parcel is due: since
+-- it was made, so that those go out first which have waited longest. The caller has locked the lane.
+CREATE FUNCTION release_next(
+    p_account bigint, p_connection bigint, p_deliveries bigint[])
 RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    UPDATE delivery d SET due_at = now()
+    UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
     FROM (
         SELECT DISTINCT f.parcel_id FROM delivery f
-        WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)
-          AND f.state <> 'pending') AS of_parcel,
+        WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)) AS of_parcel,
     LATERAL (
-        SELECT n.delivery_id, n.due_at FROM delivery n
+        SELECT n.delivery_id FROM delivery n
         WHERE n.account_id = p_account AND n.connection_id = p_connection
           AND n.parcel_id = of_parcel.parcel_id AND n.state = 'pending'
         ORDER BY n.delivery_id LIMIT 1) AS next
@@ -163,9 +179,10 @@ BEGIN
 END
 $$;
 
--- Lets a lane go; its turn is when the next of its deliveries is due. The row is locked before that is
--- looked for.
-CREATE FUNCTION leave_lane(p_account bigint, p_connection bigint, p_fence bigint) RETURNS void
+-- Lets a lane go; its turn is when the next of its deliveries is due, and behind that of whoever waits
+-- already: an old backlog would be in everybody's way else. The row is locked before that is looked for.
+CREATE FUNCTION leave_lane(p_account bigint, p_connection bigint, p_fence bigint)
+RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -182,7 +199,7 @@ BEGIN
     WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending';
     UPDATE delivery_lane l SET
         lease_until = NULL,
-        turn_at = greatest(coalesce(next_at, 'infinity'), l.rests_until)
+        turn_at = greatest(coalesce(next_at, 'infinity'), l.rests_until, now())
     WHERE l.account_id = p_account AND l.connection_id = p_connection;
 END
 $$;
