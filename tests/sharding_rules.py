@@ -48,6 +48,8 @@ TENANT = {
     "message",
     "delivery",
     "delivery_attempt",
+    "mail_refusal",
+    "mail_count",
 }
 PLATFORM = {
     "installation",

@@ -72,6 +72,8 @@ WRITERS = {
     "delivery": {"notifications"},
     "delivery_attempt": {"notifications"},
     "delivery_attempt_rest": {"notifications"},
+    "mail_refusal": {"notifications"},
+    "mail_count": {"notifications"},
     "host_route": {"carriers"},
     "unmapped_code": {"parcels"},
     "installation": {"accounts"},
