@@ -3,6 +3,7 @@
     MilepostError
     ├── ConfigurationError      the operator must change something; exit code 1 and one line
     ├── InvalidInput            the caller sent something we can't take (400/422), names the field
+    ├── InvalidFields           the same of several fields at once, each as an InvalidInput
     ├── NotAuthenticated        no or wrong credentials (401)
     ├── NotAllowed              known caller, not allowed (403)
     ├── NotFoundError           no such thing in this account (404)
@@ -46,6 +47,17 @@ class InvalidInput(MilepostError):
         self.message = message
         self.field = field
         self.kind = kind
+
+
+class InvalidFields(MilepostError):
+    """Input that is refused for all of ``faults``."""
+
+    code = "invalid"
+    http_status = 422
+
+    def __init__(self, *faults: InvalidInput) -> None:
+        super().__init__("; ".join(one.message for one in faults))
+        self.faults = faults
 
 
 class NotAuthenticated(MilepostError):

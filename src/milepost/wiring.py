@@ -31,9 +31,11 @@ from milepost.monitoring.check import Checker
 from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
 from milepost.notifications.bodies import Bodies
+from milepost.notifications.connections import Connections
 from milepost.notifications.deliver import Deliverer, Terms
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.forms import Kind
+from milepost.notifications.trial import Trials
 from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.change import Changer
 from milepost.parcels.documents import Documents
@@ -77,6 +79,8 @@ class ApiParts:
     budgets: Budgets
     addresses: Addresses
     backlog: Backlog
+    connections: Connections
+    trials: Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +156,16 @@ async def core_parts(settings: Settings, role: Role) -> AsyncIterator[CoreParts]
 @asynccontextmanager
 async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
     """The API's parts, acting as milepost_app."""
-    async with core_parts(settings, "milepost_app") as core:
+    async with core_parts(settings, "milepost_app") as core, GuardedClient.of(settings) as client:
+        webhooks = Webhooks(client, core.secret_keys)
         yield ApiParts(
             core=core,
             gatekeeper=Gatekeeper(core.pool, core.secret_keys),
             budgets=Budgets(core.pool),
             addresses=Addresses(core.pool, core.secret_keys, core.catalogue),
             backlog=Backlog(core.pool, settings.max_waiting_push_bytes),
+            connections=Connections(core.secret_keys, client.policy),
+            trials=Trials(core.pool, {Kind.WEBHOOK: webhooks}, Bodies(settings.public_url)),
         )
 
 

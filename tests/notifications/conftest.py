@@ -1,8 +1,10 @@
 """The notifications room on a real database."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from tests.notifications.receiver import Receiver, receiving
 from tests.notifications.town import Town, say
 
 from milepost.accounts.secret_keys import SecretKeys
@@ -23,6 +25,12 @@ def secret_keys() -> SecretKeys:
 @pytest.fixture
 def renderer(worker_pool: Pool, catalogue: Catalogue, secret_keys: SecretKeys) -> Renderer:
     return Renderer(catalogue, CredentialStore(worker_pool, secret_keys), 30)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as made:
+        yield made
 
 
 @pytest.fixture

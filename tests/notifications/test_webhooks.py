@@ -1,12 +1,9 @@
 """A delivery on the wire: what a real receiver gets, and what is kept of the exchange."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
-import pytest
-from aiohttp import web
 from standardwebhooks import Webhook
+from tests.notifications.receiver import Receiver
 from tests.notifications.town import Town, scan
 
 from milepost.accounts.secret_keys import SecretKeys
@@ -21,34 +18,6 @@ from milepost.notifications.signing import new_key, sendcloud_signature
 from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.render import Renderer
 from milepost.settings import Settings
-
-
-@dataclass
-class Receiver:
-    """A server on loopback; ``got`` has the headers and the body of each request."""
-
-    url: str = ""
-    status: int = 200
-    answer: str = "thanks"
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.got.append((dict(request.headers), await request.read()))
-        return web.Response(status=self.status, text=self.answer)
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", made.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield made
-    await runner.cleanup()
 
 
 async def deliver(town: Town, renderer: Renderer, keys: SecretKeys, allow: str) -> None:

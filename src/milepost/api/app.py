@@ -26,6 +26,8 @@ from milepost.api import (
     oauth2,
     statuses,
     v2_parcels,
+    v3_event_connections,
+    v3_event_subscriptions,
     v3_parcel_tracking,
 )
 from milepost.api.authentication import App, Door, Receive, Scope, Send
@@ -133,6 +135,8 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
     api.include_router(v2_parcels.router)
+    api.include_router(v3_event_connections.router)
+    api.include_router(v3_event_subscriptions.router)
     api.include_router(milepost_v1.router)
     api.include_router(milepost_batch.router)
     api.include_router(milepost_carriers.router)

@@ -25,6 +25,7 @@ class Family(Enum):
 
     V3_TRACKING = "v3 tracking"
     V3 = "v3"
+    EVENT_SUBSCRIPTIONS = "v3 event subscriptions"
     V2 = "v2"
     V2_TRACKING = "v2 tracking"
     OAUTH = "oauth"
@@ -45,6 +46,8 @@ def family_of(path: str) -> Family:
     match segments:
         case ["api", "v3", "parcels", "tracking", *_]:
             return Family.V3_TRACKING
+        case ["api", "v3", "event-subscriptions", *_]:
+            return Family.EVENT_SUBSCRIPTIONS
         case ["api", "v3", *_]:
             return Family.V3
         case ["api", "v2", "tracking", _, *_]:
@@ -72,6 +75,8 @@ def render(
     problem details of a fault of ours: other answers are the same whenever they are asked for.
     """
     problem = _as_problem(error)
+    if family in (Family.EVENT_SUBSCRIPTIONS, Family.V3) and _is_input(problem):
+        problem = replace(problem, status=HTTPStatus.BAD_REQUEST)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         problem = replace(problem, request_id=request_id)
     content_type, body = _body(family, problem, path, accept, account_id)
@@ -134,9 +139,9 @@ def _v3_tracking(problem: Problem, path: str) -> object:
     return {"detail": fixed or _clean(problem.detail)}
 
 
-def _v3(problem: Problem, _path: str) -> object:
+def _v3(problem: Problem, path: str) -> object:
     """``errors[]``; ``code`` stays within the published enum."""
-    status = str(problem.status)
+    status = str(int(problem.status))
     if not problem.fields:
         code = _V3_CODES.get(problem.status, "non_field_errors")
         return {"errors": [{"status": status, "code": code, "detail": _clean(problem.detail)}]}
@@ -144,20 +149,40 @@ def _v3(problem: Problem, _path: str) -> object:
         "errors": [
             {
                 "status": status,
-                "code": "required" if "missing" in one.type else "invalid",
+                "code": _code(one.type),
                 "detail": _clean(one.msg),
-                "source": _source(one),
+                "source": _source(one, path),
             }
             for one in problem.fields
         ]
     }
 
 
-def _source(problem: FieldProblem) -> dict[str, str]:
+def _is_input(problem: Problem) -> bool:
+    """Whether body or query is at fault, for which the published status is 400, not 422."""
+    given = {one.loc[0] for one in problem.fields}
+    return problem.status == HTTPStatus.UNPROCESSABLE_ENTITY and given <= {"body", "query"}
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _code(kind: str) -> str:
+    if kind in _PUBLISHED_CODES:
+        return kind
+    return "required" if "missing" in kind else "invalid"
+
+
+def _source(problem: FieldProblem, path: str) -> dict[str, str]:
     where, rest = problem.loc[0], [str(_clean(part)) for part in problem.loc[1:]]
-    if where == "body":
+    if where != "body":
+        return {"header" if where == "header" else "parameter": ".".join(rest)}
+    if family_of(path) is not Family.EVENT_SUBSCRIPTIONS:
         return {"pointer": "/" + "/".join(rest)}
-    return {"header" if where == "header" else "parameter": ".".join(rest)}
+    # Where malformed JSON breaks off is a number of bytes, not a place in a document.
+    below = [] if problem.type == "json_invalid" else map(_escaped, rest)
+    return {"pointer": "/".join(("/data", *below))}
 
 
 def _v2(problem: Problem, path: str) -> object:
@@ -200,6 +225,7 @@ def problem_document(problem: Problem, _path: str = "") -> dict[str, object]:
 _FORMS: dict[Family, Callable[[Problem, str], object]] = {
     Family.V3_TRACKING: _v3_tracking,
     Family.V3: _v3,
+    Family.EVENT_SUBSCRIPTIONS: _v3,
     Family.V2: _v2,
     Family.V2_TRACKING: _v2,
     Family.OAUTH: _oauth,
@@ -212,6 +238,17 @@ _V3_CODES = {
     404: "not_found",
     409: "invalid",
     422: "validation_error",
+}
+_PUBLISHED_CODES = {
+    "unknown_field",
+    "invalid",
+    "invalid_choice",
+    "min_value",
+    "null",
+    "not_found",
+    "required",
+    "not_a_list",
+    "non_field_errors",
 }
 _OAUTH_ERRORS = {
     "invalid_request",

@@ -21,11 +21,17 @@ from milepost.errors import Conflict, InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write answers, as JSON. ``parcel_id``: the parcel it tells about, whose erasure takes
-    a kept answer along."""
+    """What a write answers, as JSON; nothing where ``body`` is empty. ``parcel_id``: the parcel it
+    tells about, whose erasure takes a kept answer along."""
 
     body: bytes
     parcel_id: int | None = None
+    status: int = 200
+
+    def kept(self) -> StoredAnswer:
+        """As it is given, and given again."""
+        headers = JSON_HEADERS if self.body else {}
+        return StoredAnswer(self.status, headers, self.body, self.parcel_id)
 
 
 Work = Callable[["Connection | None"], Awaitable[Written]]
@@ -49,7 +55,7 @@ async def write_once(
     """
     key = _key(request)
     if key is None:
-        return Response((await work(None)).body, headers=JSON_HEADERS)
+        return _given((await work(None)).kept())
     account_id = current_caller(request).account_id
     fingerprint = await _fingerprint(request)
 
@@ -65,7 +71,7 @@ async def write_once(
 
     answer = await retrying(attempt)
     failpoints.reach("api.after_commit_before_reply")
-    return Response(answer.body, answer.status, headers=dict(answer.headers))
+    return _given(answer)
 
 
 async def write_again(
@@ -82,7 +88,7 @@ async def write_again(
     """
     key = _key(request)
     if key is None:
-        return Response((await work()).body, headers=JSON_HEADERS)
+        return _given((await work()).kept())
     account_id = current_caller(request).account_id
     fingerprint = await _fingerprint(request)
 
@@ -95,10 +101,13 @@ async def write_again(
 
     held = await retrying(lambda: keep(None))
     if held is None:
-        written = await work()
-        answer = StoredAnswer(200, JSON_HEADERS, written.body, written.parcel_id)
+        answer = (await work()).kept()
         held = await retrying(lambda: keep(answer)) or answer
-    return Response(held.body, held.status, headers=dict(held.headers))
+    return _given(held)
+
+
+def _given(answer: StoredAnswer) -> Response:
+    return Response(answer.body, answer.status, headers=dict(answer.headers))
 
 
 async def _answer(
@@ -109,8 +118,7 @@ async def _answer(
     """What ``work`` answers; its conflict is undone without losing the key."""
     await connection.execute("SAVEPOINT work")
     try:
-        written = await work(connection)
-        return StoredAnswer(200, JSON_HEADERS, written.body, written.parcel_id)
+        return (await work(connection)).kept()
     except Conflict as conflict:
         await connection.execute("ROLLBACK TO SAVEPOINT work")
         refused = refusal(request.scope, conflict)

@@ -17,6 +17,7 @@ from milepost.api import (
     milepost_schemas,
     milepost_unmapped_schemas,
     v2_parcel_schemas,
+    v3_event_subscription_schemas,
     webhook_schemas,
 )
 from milepost.api.published_refusals import (
@@ -65,7 +66,7 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas |= milepost_parcel_schemas.COMPONENTS | milepost_change_schemas.COMPONENTS
     schemas |= milepost_carrier_schemas.COMPONENTS | milepost_recognise_schemas.COMPONENTS
     schemas |= milepost_unmapped_schemas.COMPONENTS | v2_parcel_schemas.COMPONENTS
-    schemas |= webhook_schemas.COMPONENTS
+    schemas |= webhook_schemas.COMPONENTS | v3_event_subscription_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
@@ -74,6 +75,7 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS, **json_schemas.PATHS}
     own |= milepost_carrier_schemas.PATHS | milepost_recognise_schemas.PATHS
     own |= milepost_unmapped_schemas.PATHS | v2_parcel_schemas.PATHS
+    own |= v3_event_subscription_schemas.PATHS
     for path, operations in milepost_change_schemas.PATHS.items():
         own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}

@@ -7,6 +7,7 @@ from milepost.accounts.credentials import WRONG_CREDENTIALS
 from milepost.errors import (
     Conflict,
     DatabaseUnavailable,
+    InvalidFields,
     InvalidInput,
     MilepostError,
     NotAuthenticated,
@@ -52,6 +53,9 @@ def problem_of(error: MilepostError) -> Problem:
             loc = _located(error.field)
             fields = (FieldProblem(loc, error.message, error.kind),)
             return Problem(error.http_status, error.kind, error.message, fields)
+        case InvalidFields():
+            every = (FieldProblem(_located(o.field), o.message, o.kind) for o in error.faults)
+            return invalid(*every, status=error.http_status)
         case TooManyRequests():
             headers = _over_budget(error)
             return Problem(

@@ -31,12 +31,28 @@ class Connected:
     former_key: bytes | None = field(repr=False)
     former_key_until: datetime | None
 
+    @classmethod
+    def of(cls, lane: Lane, row: Mapping[str, Any]) -> "Connected":
+        """As its row says."""
+        return cls(
+            lane,
+            Kind(row["kind"]),
+            Form(row["form"]),
+            row["url"],
+            row["settings"],
+            row["sealed"],
+            row["signing_key"],
+            row["former_key"],
+            row["former_key_until"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A message on its way. ``attempts`` were made before; ``sequence`` numbers a parcel's events.
 
-    ``event_id`` is the same for every attempt, replay and subscriber.
+    ``event_id`` is the same for every attempt, replay and subscriber. ``is_test``: nothing has
+    happened, somebody tries whether it arrives.
     """
 
     delivery_id: int
@@ -46,6 +62,7 @@ class Delivery:
     sequence: int
     action: str
     body: bytes
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Webhooks:
             "Milepost-Sequence": str(delivery.sequence),
             "Milepost-Attempt": str(delivery.attempts + 1),
         }
+        if delivery.is_test:
+            shown["Milepost-Test"] = "true"
         if keys is None:
             shown["webhook-id"] = delivery.event_id
         else:
