@@ -34,6 +34,7 @@ OVER_ACCOUNTS = {
     "0032_intake.sql: intake_ages": "what /metrics and doctor tell the operator, bounded",
     "notifications: due_lanes": "whose subscriber is to be told something: as whose turn it is",
     "notifications: telling": "what is kept of whom, page by page",
+    "notifications: accounts_connected": "whose deleted connections are gone through, page by page",
     "0046_notifications.sql: outbox_accounts": "who is to be told something: account ids alone",
     "0055_notifications.sql: feed_heads": "whose feed went on, of those that somebody waits for",
     "0054_notifications.sql: delivery_ages": "what /metrics and doctor tell the operator, bounded",

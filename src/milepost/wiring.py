@@ -34,7 +34,10 @@ from milepost.notifications.bodies import Bodies
 from milepost.notifications.connections import Connections
 from milepost.notifications.deliver import Deliverer, Terms
 from milepost.notifications.fan_out import FanOut
+from milepost.notifications.feed import Feed
 from milepost.notifications.forms import Kind
+from milepost.notifications.integrations import Integrations
+from milepost.notifications.mail import Letters, office_of
 from milepost.notifications.trial import Trials
 from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.change import Changer
@@ -79,7 +82,9 @@ class ApiParts:
     budgets: Budgets
     addresses: Addresses
     backlog: Backlog
+    feed: Feed
     connections: Connections
+    integrations: Integrations
     trials: Trials
 
 
@@ -164,8 +169,14 @@ async def api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
             budgets=Budgets(core.pool),
             addresses=Addresses(core.pool, core.secret_keys, core.catalogue),
             backlog=Backlog(core.pool, settings.max_waiting_push_bytes),
+            feed=Feed(core.pool),
             connections=Connections(core.secret_keys, client.policy),
-            trials=Trials(core.pool, {Kind.WEBHOOK: webhooks}, Bodies(settings.public_url)),
+            integrations=Integrations(core.secret_keys, client.policy),
+            trials=Trials(
+                core.pool,
+                {Kind.WEBHOOK: webhooks, Kind.INTEGRATION: webhooks},
+                Bodies(settings.public_url),
+            ),
         )
 
 
@@ -216,6 +227,8 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
         telling = await stack.enter_async_context(_telling_pool(settings))
         client = await stack.enter_async_context(GuardedClient.of(settings))
         webhooks = Webhooks(client, core.secret_keys)
+        office = await stack.enter_async_context(office_of(settings, core.secret_keys))
+        letters = Letters(telling, core.secret_keys, office)
         yield WorkerParts(
             settings=settings,
             pool=core.pool,
@@ -232,7 +245,7 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             fan_out=FanOut(telling, core.renderer, Bodies(settings.public_url)),
             deliverer=Deliverer(
                 telling,
-                {Kind.WEBHOOK: webhooks, Kind.INTEGRATION: webhooks},
+                {Kind.WEBHOOK: webhooks, Kind.INTEGRATION: webhooks, Kind.EMAIL: letters},
                 Terms.of(settings),
             ),
             unmapped=core.recorder.unmapped,

@@ -19,19 +19,28 @@ from milepost.api import (
     milepost_batch,
     milepost_carriers,
     milepost_changes,
+    milepost_deliveries,
+    milepost_emails,
+    milepost_events,
+    milepost_integrations,
     milepost_parcels,
     milepost_recognise,
     milepost_unmapped,
     milepost_v1,
     oauth2,
     statuses,
+    unsubscribe,
+    v2_integrations,
     v2_parcels,
     v3_event_connections,
     v3_event_subscriptions,
+    v3_integrations,
     v3_parcel_tracking,
 )
 from milepost.api.authentication import App, Door, Receive, Scope, Send
 from milepost.api.client_address import TrustedProxies
+from milepost.api.ending import told_to_end
+from milepost.api.event_readers import Readers
 from milepost.api.guard import Guard, refusal
 from milepost.api.hot_reads import HotReads
 from milepost.api.json_input import storable
@@ -79,6 +88,7 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             self._guard = Traced(inside) if tracing.on() else inside
+            stack.enter_context(told_to_end(parts.feed.watch.close))
             await send({"type": "lifespan.startup.complete"})
             await receive()
             tracing.stop()
@@ -127,6 +137,7 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
         strict_content_type=False,
     )
     api.state.parts = parts
+    api.state.readers = Readers(chosen)
     for kind in (MilepostError, HTTPException, RequestValidationError, Exception):
         api.add_exception_handler(kind, _refuse)
     # Reached with other methods only, to be told 405 and what is allowed.
@@ -135,6 +146,9 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
     api.include_router(v2_parcels.router)
+    api.include_router(v2_integrations.router)
+    api.include_router(v3_integrations.router)
+    api.include_router(milepost_integrations.router)
     api.include_router(v3_event_connections.router)
     api.include_router(v3_event_subscriptions.router)
     api.include_router(milepost_v1.router)
@@ -142,6 +156,10 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     api.include_router(milepost_carriers.router)
     api.include_router(carrier_pushes.router)
     api.include_router(milepost_changes.router)
+    api.include_router(milepost_deliveries.router)
+    api.include_router(milepost_emails.router)
+    api.include_router(unsubscribe.router)
+    api.include_router(milepost_events.router)
     api.include_router(milepost_parcels.router)
     api.include_router(milepost_recognise.router)
     api.include_router(milepost_unmapped.router)

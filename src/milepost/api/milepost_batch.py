@@ -199,7 +199,7 @@ class Batch:
         return {}
 
     async def _read(self, row: bytes) -> "_Row":
-        account_id = self._caller.account_id
+        account_id, integration_id = self._caller.account_id, self._caller.integration_id
         try:
             given = read_json(row, self._limits)
         except InvalidInput as wrong:
@@ -207,7 +207,7 @@ class Batch:
         named = await with_carrier(given, account_id, self._core.recognitions)
         if named.problem is not None:
             return _Row(named.problem, named)
-        registration = read_registration(named.document)
+        registration = read_registration(named.document, integration_id)
         if isinstance(registration, Problem):
             return _Row(registration, named)
         return _Row(await self._core.registrar.prepare(account_id, registration), named)

@@ -9,9 +9,13 @@ from typing import Any
 from fastapi import FastAPI
 
 from milepost.api import (
+    integration_schemas,
     json_schemas,
     milepost_carrier_schemas,
     milepost_change_schemas,
+    milepost_delivery_schemas,
+    milepost_email_schemas,
+    milepost_event_schemas,
     milepost_parcel_schemas,
     milepost_recognise_schemas,
     milepost_schemas,
@@ -67,6 +71,7 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas |= milepost_carrier_schemas.COMPONENTS | milepost_recognise_schemas.COMPONENTS
     schemas |= milepost_unmapped_schemas.COMPONENTS | v2_parcel_schemas.COMPONENTS
     schemas |= webhook_schemas.COMPONENTS | v3_event_subscription_schemas.COMPONENTS
+    schemas |= integration_schemas.COMPONENTS | milepost_delivery_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
@@ -75,7 +80,10 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     own = {**milepost_schemas.PATHS, **milepost_parcel_schemas.PATHS, **json_schemas.PATHS}
     own |= milepost_carrier_schemas.PATHS | milepost_recognise_schemas.PATHS
     own |= milepost_unmapped_schemas.PATHS | v2_parcel_schemas.PATHS
-    own |= v3_event_subscription_schemas.PATHS
+    own |= v3_event_subscription_schemas.PATHS | integration_schemas.PATHS
+    own |= milepost_event_schemas.PATHS
+    own |= milepost_email_schemas.PATHS
+    own |= milepost_delivery_schemas.PATHS
     for path, operations in milepost_change_schemas.PATHS.items():
         own[path] = own.get(path, {}) | operations
     document["paths"] = {**_PATHS, **own, **document["paths"]}

@@ -180,13 +180,18 @@ MOST_PROBLEMS = 100
 _OWN_COLUMNS = {"announced_at", "source_id", "carrier_code"}
 
 
-def read_registration(given: Any) -> Registration | Problem:
-    """The registration a client sent, or a 422 that names every wrong field."""
+def read_registration(given: Any, integration_id: int | None = None) -> Registration | Problem:
+    """The registration a client sent, or a 422 that names every wrong field.
+
+    One that names no integration is ``integration_id``'s, to which the client's key is bound.
+    """
     try:
         request = RegistrationRequest.model_validate(given)
     except ValidationError as refused:
         return refused_fields(refused, given)
     document = request.document()
+    if integration_id is not None:
+        document["details"] = {"integration_id": integration_id} | document.get("details", {})
     number = document["tracking_number"]
     return Registration(
         carrier_code=request.tracking_number.carrier_code,

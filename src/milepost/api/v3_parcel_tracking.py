@@ -20,12 +20,13 @@ PATH = "/api/v3/parcels/tracking"
 @router.post(PATH, include_in_schema=False)
 async def register_parcel(request: Request) -> Response:
     """Register a parcel that was shipped anywhere."""
-    registration = read_registration(await json_of(request))
+    caller = current_caller(request)
+    registration = read_registration(await json_of(request), caller.integration_id)
     if isinstance(registration, Problem):
         raise Refused(registration)
     failpoints.reach("api.after_validate")
     core = request.app.state.parts.core
-    account_id = current_caller(request).account_id
+    account_id = caller.account_id
     ready = await core.registrar.prepare(account_id, registration)
 
     async def register(connection: "Connection | None") -> Written:

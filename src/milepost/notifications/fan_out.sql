@@ -27,7 +27,8 @@ SELECT c.connection_id, c.kind, c.form, c.is_active, c.settings,
        (SELECT jsonb_agg(s.filters) FROM subscription s
         WHERE s.account_id = :account_id AND s.connection_id = c.connection_id AND s.is_active
        ) AS filters
-FROM connection c WHERE c.account_id = :account_id ORDER BY c.connection_id;
+FROM connection c
+WHERE c.account_id = :account_id AND c.deleted_at IS NULL ORDER BY c.connection_id;
 
 -- name: told_statuses(account_id, parcel_ids)
 -- The statuses that were told last.

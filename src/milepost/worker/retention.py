@@ -17,6 +17,7 @@ from milepost.db.jobs import Turn, only_one
 from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.intake import inbox
 from milepost.notifications import forget as told
+from milepost.notifications import integrations
 from milepost.parcels import retention as parcels
 from milepost.parcels.raw_payloads import drop_months
 from milepost.settings import Settings
@@ -102,6 +103,10 @@ async def retain(pool: Pool, settings: Settings, pace: Pace) -> dict[str, int]:
             work = _bound(told.forget, limits["events"])
             if await _all_of(pool, account_id, "events", work, gone, pace):
                 return dict(gone)
+    async for account_id in integrations.accounts(pool):
+        work = integrations.forget_deleted
+        if await _all_of(pool, account_id, "integrations", work, gone, pace):
+            return dict(gone)
     return dict(gone)
 
 
