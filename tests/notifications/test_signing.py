@@ -50,7 +50,7 @@ def test_standard_webhooks_published_vector() -> None:
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-@pytest.mark.parametrize("key", [OLD, MADE, "sixteen letters!", MADE[6:], new_key()])
+@pytest.mark.parametrize("key", [OLD, MADE, "sixteen letters!", MADE[6:], new_key()], ids=range(5))
 @pytest.mark.parametrize("body", [BODY, b"", b"\xf0\x9f\x93\xa6 raw"])
 def test_the_library_verifies_every_key(key: str, body: bytes) -> None:
     now = datetime.now(UTC)
@@ -94,7 +94,7 @@ def both_habits(secret: str, body: bytes, signature: str) -> tuple[bool, bool]:
     return made[0] == signature, made[1] == signature
 
 
-@pytest.mark.parametrize("key", [OLD, new_key()])
+@pytest.mark.parametrize("key", [OLD, new_key()], ids=["brought", "made"])
 def test_receivers_of_either_habit_verify(key: str) -> None:
     now = datetime.now(UTC)
     for body in (
@@ -158,7 +158,9 @@ def whsec(size: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "key", ["x" * 16, "x" * 256, OLD, whsec(24), whsec(64), whsec(25).rstrip("="), "whsec" * 4]
+    "key",
+    ["x" * 16, "x" * 256, OLD, whsec(24), whsec(64), whsec(25).rstrip("="), "whsec" * 4],
+    ids=range(7),
 )
 def test_a_key_that_may_be_brought(key: str) -> None:
     now = datetime.now(UTC)
