@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     subscriber_longest_rest_seconds: float = Field(default=300, gt=0)
     subscriber_give_up_days: float = Field(default=5, gt=0, le=365)
 
+    # Readers of the event feed that wait, or are being streamed to: in one API process, of one account
+    max_event_readers: int = Field(default=500, ge=0)
+    max_event_readers_per_account: int = Field(default=20, ge=0)
+
     # Keeping
     reregister_after_days: int = 120
     idempotency_hours: int = 48

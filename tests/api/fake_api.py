@@ -182,9 +182,11 @@ def application(parcels: Parcels, **settings: Any) -> Application:
         settings=chosen, pool=NoDatabase(), secret_keys=None, reader=parcels, registrar=parcels
     )
 
+    feed = SimpleNamespace(watch=SimpleNamespace(close=lambda: None))
+
     @asynccontextmanager
     async def parts_of(_: Settings) -> AsyncIterator[Any]:
-        yield cast(Any, SimpleNamespace(core=core, gatekeeper=Keys(), budgets=Keys()))
+        yield cast(Any, SimpleNamespace(core=core, gatekeeper=Keys(), budgets=Keys(), feed=feed))
 
     return Application(chosen, parts_of)
 

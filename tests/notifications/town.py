@@ -17,6 +17,7 @@ from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.tracking.events import Moment, Observation, Scan, ZoneSource
 from milepost.tracking.journey import Entry
+from milepost.tracking.parcel import Registration
 
 CARRIER = "dhl"
 
@@ -74,9 +75,13 @@ class Town:
         return connection_id
 
     async def register(self, **changes: Any) -> int:
-        changes.setdefault("announced_at", datetime.now(UTC) - timedelta(hours=100))
-        ready = await self.registrar.prepare(self.account, registration(**changes))
+        ready = await self.registrar.prepare(self.account, self.request(**changes))
         return (await self.registrar.store(self.account, ready)).parcel_id
+
+    def request(self, **changes: Any) -> Registration:
+        """A registration of four days ago, with a number of its own."""
+        changes.setdefault("announced_at", datetime.now(UTC) - timedelta(hours=100))
+        return registration(**changes)
 
     async def observe(self, parcel_id: int, *scans: Scan, quiet: bool = False) -> None:
         now = datetime.now(UTC)

@@ -10,6 +10,7 @@ import time
 from asyncio import Task
 from typing import Any
 
+from milepost.db import patience
 from milepost.db.patience import ANSWER_SECONDS, Patience
 
 PRECISION_SECONDS = 0.1
@@ -67,6 +68,11 @@ class Deadline(Patience):
         """From now on it is so many seconds ahead."""
         self._at = time.monotonic() + seconds
 
+    def take(self, seconds: float) -> None:
+        """The request goes on for so long, and each of its questions has a time of its own."""
+        self.answer_by = math.inf
+        self.move(seconds)
+
     def strike_if_late(self, now: float) -> None:
         """Cancel the task, once."""
         if now >= self._at and not self._struck:
@@ -79,3 +85,9 @@ class Deadline(Patience):
             return False
         self._struck = False
         return self.task.uncancel() <= self._cancelled_before
+
+
+def deadline_of_request() -> Deadline | None:
+    """Of the request that is being answered; None where no guard keeps its time."""
+    found = patience.of_request.get()
+    return found if isinstance(found, Deadline) else None

@@ -6,7 +6,6 @@ the deadline (503), and a last net for faults of ours (500). Every refusal has t
 """
 
 import asyncio
-import math
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -164,8 +163,7 @@ class Guard:
                 reply.headers.extend(admitted.headers)
             if scope["path"] in STREAMED:
                 # It asks for as long as its body comes: each question has a time of its own.
-                deadline.answer_by = math.inf
-                deadline.move(self._settings.batch_seconds)
+                deadline.take(self._settings.batch_seconds)
             answer = self._quick(scope)
             if answer is None:
                 await self._app(scope, Body(scope, receive, self._settings, deadline), reply)

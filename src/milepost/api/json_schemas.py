@@ -15,7 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from milepost.api import milepost_parcel_schemas, milepost_recognise_schemas, webhook_schemas
+from milepost.api import (
+    milepost_event_schemas,
+    milepost_parcel_schemas,
+    milepost_recognise_schemas,
+    webhook_schemas,
+)
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.v3_schemas import Schema
 from milepost.wire.own_schemas import COMPONENTS, DIALECT, FOLDER, file_of, path_of
@@ -27,11 +32,13 @@ _ABOUT = {
     "explanation": "Why a parcel has its status, and what was made of every event.",
     "recognition": "Whose a number may be: every candidate, how likely, and why.",
     "parcel_event": "`data` of `parcels.event.created`, in the v3 body and in a CloudEvent.",
+    "feed_event": "What happened, with its place in the account's event feed.",
 }
 SAID: Schema = {
     **milepost_parcel_schemas.COMPONENTS,
     **milepost_recognise_schemas.COMPONENTS,
     **webhook_schemas.COMPONENTS,
+    **milepost_event_schemas.COMPONENTS,
 }
 """The components that are published by themselves, and those that they refer to."""
 _LINKED = "#/components/schemas/"

@@ -21,6 +21,7 @@ ROOM_OF = {
     "register": "parcels",
     "track": "parcels",
     "parcels": "parcel_lists",
+    "events": "events",
     "mapping": "mappings",
     "import": "imports",
     "feed": "feeding",

@@ -18,6 +18,7 @@ COMPONENTS = {
     "explanation": "Explanation",
     "recognition": "Recognition",
     "parcel_event": "ParcelEvent",
+    "feed_event": "FeedEvent",
 }
 """Each published name, and what it is called in the OpenAPI document."""
 

@@ -19,12 +19,18 @@ from milepost.wire.v3 import location
 CREATED = "parcels.event.created"
 """The only event type of the published API."""
 
+_BEFORE_DATA = dumped({"event_type": CREATED, "data": 0})[:-2]
 _OFFERED = frozenset({Phase.ATTEMPTED, Phase.PUP, Phase.DELIVERED, Phase.DELIVERY_FORCED})
 
 
 def event_created(parcel: TrackedParcel, journey: Journey, entry: Entry) -> bytes:
     """The body that tells of one ``entry`` of ``journey``."""
     return dumped({"event_type": CREATED, "data": event_data(parcel, journey, entry)})
+
+
+def data_of(body: bytes) -> bytes:
+    """What stands below ``data`` in a body of ``event_created``, as it stands there."""
+    return body[len(_BEFORE_DATA) : -1]
 
 
 def event_data(parcel: TrackedParcel, journey: Journey, entry: Entry) -> dict[str, Any]:
