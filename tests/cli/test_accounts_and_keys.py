@@ -14,8 +14,12 @@ from milepost import settings as settings_module
 from milepost.accounts.gatekeeper import Gatekeeper, Limits
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.cli import accounts, keys
-from milepost.db.pool import Pool
+from milepost.db.pool import Pool, tenant
+from milepost.egress.policy import Policy
 from milepost.errors import ConfigurationError
+from milepost.notifications.integrations import Integrations
+from milepost.notifications.shop import Wanted
+from milepost.settings import Settings
 
 KEY = "k" * 32
 Run = Callable[..., Any]
@@ -81,6 +85,29 @@ async def test_keys_are_made_listed_set_and_revoked(run: Run, app_pool: Pool) ->
     assert [key["public_key"] for key in listed] == [account["public_key"], public]
     assert "secret" not in json.dumps(listed)
     assert public in (await run("key", "list")).replace("\n", "")
+
+
+async def test_a_key_is_bound_to_an_integration_of_its_account(run: Run, app_pool: Pool) -> None:
+    secret_keys = SecretKeys((KEY.encode(),))
+    made = {}
+    for name in ("acme", "other"):
+        account_id = (await run("account", "create", name, "--json"))["account_id"]
+        shops = Integrations(secret_keys, Policy.of(Settings()))
+        async with tenant(app_pool, account_id) as conn:
+            kept, _ = await shops.create(conn, account_id, Wanted(shop_name="x"), None, "test")
+        made[name] = str(kept.integration_id)
+    mine, theirs = made["acme"], made["other"]
+    bound = ("--integration", mine)
+    key = await run("key", "create", "--account", "acme", *bound, "--json")
+    public = key["public_key"]
+    caller = await Gatekeeper(app_pool, secret_keys).basic(public, key["secret_key"])
+    assert caller.integration_id == key["integration_id"] == int(mine)
+    for words in (("create", "--account", "acme"), ("set", public)):
+        with pytest.raises(ConfigurationError, match=f"the account has no integration {theirs}"):
+            await run("key", *words, "--integration", theirs)
+    for number, shown in (("0", None), (mine, int(mine))):
+        changed = await run("key", "set", public, "--integration", number, "--json")
+        assert changed["integration_id"] == shown
 
 
 @pytest.mark.parametrize(
