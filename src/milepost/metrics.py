@@ -53,6 +53,15 @@ event_lag_seconds = Histogram(
     ["carrier"],
     buckets=LAG_BUCKETS,
 )
+deliveries = Counter(
+    "milepost_deliveries", "What was to be told to subscribers, each try", ["form", "outcome"]
+)
+delivery_seconds = Histogram(
+    "milepost_delivery_seconds",
+    "Tries to tell a subscriber, from dialling to the end of its answer",
+    ["outcome"],
+    buckets=CARRIER_BUCKETS,
+)
 forgotten = Counter("milepost_forgotten", "Removed by retention", ["kind"])
 pool_connections = Gauge(
     "milepost_pool_connections",

@@ -35,6 +35,7 @@ FIELDS = frozenset(
         "account_id",
         "parcel_id",
         "push_id",
+        "connection_id",
         "key_id",
         "carrier_code",
         "state",

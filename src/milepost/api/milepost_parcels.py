@@ -37,7 +37,7 @@ async def list_of_parcels(request: Request) -> Response:
     try:
         page = await list_parcels(core.pool, account_id, asked.page)
     except ForeignCursor:
-        raise Refused(_FOREIGN_CURSOR) from None
+        raise Refused(FOREIGN_CURSOR) from None
     described = await core.documents.describe(account_id, page.parcel_ids)
     now = datetime.now(UTC)
     # One that was erased since the page was read is left out.
@@ -138,7 +138,7 @@ def _budget(per_minute: int, per_second: int, left: Spent) -> dict[str, int | No
     }
 
 
-_FOREIGN_CURSOR = Problem(
+FOREIGN_CURSOR = Problem(
     409,
     "foreign_cursor",
     "The cursor was given for another list: go on with the same filters and sort.",

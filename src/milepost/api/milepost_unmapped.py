@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from milepost.api.authentication import current_caller
-from milepost.api.query_string import check_storable, parameters
+from milepost.api.query_string import check_storable, named
 from milepost.errors import InvalidInput, NotFoundError
 from milepost.parcels.unmapped_inbox import MOST, State, Unmapped, UnmappedInbox
 from milepost.wire.moments import v3_moment
@@ -72,11 +72,7 @@ async def _told(
 
 
 def _filters(request: Request, *known: str) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for name, value in parameters(request.scope):
-        if name not in known or name in given:
-            raise InvalidInput("Unknown parameter, or given twice", ("query", name), "unknown")
-        given[name] = check_storable(name, value)
+    given = named(request.scope, *known)
     if given.get("state", "open") not in get_args(State):
         why = f"One of {', '.join(get_args(State))}"
         raise InvalidInput(why, ("query", "state"), "enum")

@@ -158,16 +158,26 @@ def _sort(asked: ListRequest, name: str, value: str) -> ListRequest:
     return replace(asked, page=page)
 
 
-def _size(asked: ListRequest, name: str, value: str) -> ListRequest:
+def size_of(name: str, value: str) -> int:
+    """How many a page is to have. Raises InvalidInput that names the parameter."""
     if not _SIZE.fullmatch(value) or not 1 <= int(value) <= MOST_ON_A_PAGE:
         raise _refused(name, f"Must be from 1 to {MOST_ON_A_PAGE}", "range")
-    return replace(asked, page=replace(asked.page, size=int(value)))
+    return int(value)
+
+
+def checked_cursor(name: str, value: str) -> str:
+    """A cursor that has the form of one. Raises InvalidInput that names the parameter."""
+    if not _CURSOR.fullmatch(value):
+        raise _refused(name, "Not a cursor of ours", "cursor_format")
+    return value
+
+
+def _size(asked: ListRequest, name: str, value: str) -> ListRequest:
+    return replace(asked, page=replace(asked.page, size=size_of(name, value)))
 
 
 def _cursor(asked: ListRequest, name: str, value: str) -> ListRequest:
-    if not _CURSOR.fullmatch(value):
-        raise _refused(name, "Not a cursor of ours", "cursor_format")
-    return replace(asked, page=replace(asked.page, cursor=value))
+    return replace(asked, page=replace(asked.page, cursor=checked_cursor(name, value)))
 
 
 def _include(asked: ListRequest, name: str, value: str) -> ListRequest:

@@ -18,6 +18,16 @@ def parameters(scope: Scope) -> list[tuple[str, str]]:
         raise InvalidInput("Query is not UTF-8", ("query",), "string_unicode") from broken
 
 
+def named(scope: Scope, *known: str) -> dict[str, str]:
+    """Values by name, of a query that may name these, each once. Raises InvalidInput."""
+    given: dict[str, str] = {}
+    for name, value in parameters(scope):
+        if name not in known or name in given:
+            raise InvalidInput("Unknown parameter, or given twice", ("query", name), "unknown")
+        given[name] = check_storable(name, value)
+    return given
+
+
 def check_storable(name: str, value: str) -> str:
     """``value``, unless PostgreSQL could not hold it. Raises InvalidInput."""
     if not storable(value):

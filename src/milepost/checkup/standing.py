@@ -14,6 +14,7 @@ from milepost.db.migration_files import migrations
 from milepost.db.pool import Connection, Role, load_queries, session_settings
 from milepost.db.vitals import Vitals, read_vitals
 from milepost.monitoring.queues import Queues, read_queues
+from milepost.notifications.waiting import Telling, read_telling
 from milepost.settings import Settings
 
 QUERIES: Any = load_queries(Path(__file__).with_name("standing.sql"))
@@ -63,6 +64,7 @@ class Contents:
 
     fingerprint: str
     queues: Queues
+    telling: Telling
     unmapped: tuple[Unmapped, ...]
     routes: tuple[Route, ...]
     in_force: tuple[InForce, ...]
@@ -134,8 +136,9 @@ async def _contents(connection: Connection, dsn: str, settings: Settings) -> Con
     async with connection.transaction(readonly=True):
         await connection.execute("SET LOCAL ROLE milepost_admin")
         queues = await read_queues(connection, Catalogue.load().asked_code)
+        telling = await read_telling(connection)
     in_force = [await _in_force(dsn, role, settings) for role in ROLES]
-    return Contents(fingerprint, queues, tuple(unmapped), tuple(routes), tuple(in_force))
+    return Contents(fingerprint, queues, telling, tuple(unmapped), tuple(routes), tuple(in_force))
 
 
 async def _in_force(dsn: str, role: Role, settings: Settings) -> InForce:

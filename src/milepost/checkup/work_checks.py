@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from milepost.checkup.standing import Contents, Route, Unmapped
 from milepost.checkup.verdict import Verdict, fault, graded, warning, well
 from milepost.monitoring.queues import WAITS, Job, Queues, Waiting
+from milepost.notifications.waiting import WAITS as TELLING_WAITS
+from milepost.notifications.waiting import Telling
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -13,6 +15,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def judge_work(contents: Contents) -> Iterator[Verdict]:
     """Every check of the work."""
     yield from lanes(contents.queues)
+    yield from subscribers(contents.queues, contents.telling)
     yield from jobs(contents.queues.jobs)
     yield unmapped(contents.unmapped)
     yield from routes(contents.routes)
@@ -52,6 +55,27 @@ def _held(what: str, waits: Waiting) -> Verdict:
             return graded(
                 "lanes", text, todo, waits.oldest_due_seconds, warn_over=3600, fault_over=86400
             )
+
+
+def subscribers(queues: Queues, telling: Telling) -> Iterator[Verdict]:
+    """What happened is told on, and subscribers take it."""
+    text = f"the first event that nobody was told has waited {queues.outbox_seconds:.0f} s"
+    todo = "see that a worker runs, and what its log says"
+    yield graded("subscribers", text, todo, queues.outbox_seconds, warn_over=60, fault_over=600)
+    turn = telling.waiting["turn"]
+    text = f"the first delivery due has waited {turn.due_seconds:.0f} s for a worker"
+    todo = "see that a worker runs; if it does, run more of them"
+    yield graded("subscribers", text, todo, turn.due_seconds, warn_over=120, fault_over=600)
+    for what, backlog in telling.waiting.items():
+        if backlog.connections and what in ("resting", "paused"):
+            hours = backlog.due_seconds / 3600
+            connections = backlog.connections
+            text = f"{connections} hold back, the longest for {hours:.1f} h: {TELLING_WAITS[what]}"
+            yield well("subscribers", text)
+    if disabled := telling.connections["disabled"]:
+        text = f"{disabled} disabled: {TELLING_WAITS['disabled']}"
+        todo = "milepost webhook list --account NAME says which and why; resume sends what waits"
+        yield warning("subscribers", text, todo)
 
 
 def jobs(found: tuple[Job, ...]) -> Iterator[Verdict]:

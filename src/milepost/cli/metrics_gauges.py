@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from milepost.db.vitals import HOT_TABLES, Vitals
 from milepost.monitoring.queues import Queues
+from milepost.notifications.waiting import Telling
 
 GAUGES = {
     "milepost_build_info": ("The version that runs", ("version",)),
@@ -34,6 +35,12 @@ GAUGES = {
         ("waits_for",),
     ),
     "milepost_outbox_oldest_seconds": ("Age of the oldest event nobody was told", ()),
+    "milepost_connections": ("Subscribers' connections", ("state",)),
+    "milepost_connections_waiting": ("Connections with deliveries due", ("waits_for",)),
+    "milepost_delivery_oldest_seconds": (
+        "How long the first delivery due has been due",
+        ("waits_for",),
+    ),
     "milepost_deadline_oldest_due_seconds": ("How long the first deadline has been over", ()),
     "milepost_pushes_kept": ("What carriers pushed and nobody has told on", ("state",)),
     "milepost_push_oldest_due_seconds": (
@@ -69,6 +76,7 @@ class Look:
     disk_total: int
     vitals: Vitals | None = None
     queues: Queues | None = None
+    telling: Telling | None = None
 
 
 class Gauges:
@@ -94,6 +102,8 @@ class Gauges:
             self._database(look.vitals)
         if look.queues is not None:
             self._queues(look.queues)
+        if look.telling is not None:
+            self._telling(look.telling)
         yield from self._families.values()
 
     def _set(self, name: str, value: float, *labels: str) -> None:
@@ -141,3 +151,10 @@ class Gauges:
             if job.success_seconds is not None:
                 self._set("milepost_job_success_age_seconds", job.success_seconds, job.name)
             self._set("milepost_job_failed", job.failed, job.name)
+
+    def _telling(self, telling: Telling) -> None:
+        for state, connections in telling.connections.items():
+            self._set("milepost_connections", connections, state)
+        for what, backlog in telling.waiting.items():
+            self._set("milepost_connections_waiting", backlog.connections, what)
+            self._set("milepost_delivery_oldest_seconds", backlog.due_seconds, what)

@@ -23,6 +23,7 @@ from milepost.db.pool import DRIVER_ERRORS, milliseconds
 from milepost.db.vitals import Vitals, read_vitals
 from milepost.errors import ConfigurationError
 from milepost.monitoring.queues import Queues, read_queues
+from milepost.notifications.waiting import Telling, read_telling
 from milepost.settings import Settings
 
 DEADLINE_SECONDS = 3.0
@@ -32,6 +33,9 @@ KEPT_SECONDS = 5.0
 ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
 
 log = structlog.get_logger()
+
+Found = tuple[Vitals, Queues, Telling]
+"""What the database says."""
 
 
 @asynccontextmanager
@@ -75,7 +79,7 @@ class Scraper:
         self._folder = folder
         self._asked_code = Catalogue.load().asked_code
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        self._asking: asyncio.Task[tuple[Vitals, Queues] | None] | None = None
+        self._asking: asyncio.Task[Found | None] | None = None
         self._asked_at = 0.0
         # Two at once would fold the same dead process twice.
         self._rendering = asyncio.Lock()
@@ -94,20 +98,21 @@ class Scraper:
             await asyncio.wait({self._asking})
         self._leave()
 
-    async def _database(self) -> tuple[Vitals, Queues] | None:
+    async def _database(self) -> Found | None:
         now = asyncio.get_running_loop().time()
         if self._asking is None or (self._asking.done() and now - self._asked_at > KEPT_SECONDS):
             self._asking, self._asked_at = asyncio.create_task(self._ask()), now
         return await asyncio.shield(self._asking)
 
-    async def _ask(self) -> tuple[Vitals, Queues] | None:
+    async def _ask(self) -> Found | None:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 connection = await self._connected()
                 vitals = await read_vitals(connection)
                 async with connection.transaction(readonly=True):
                     await connection.execute("SET LOCAL ROLE milepost_admin")
-                    return vitals, await read_queues(connection, self._asked_code)
+                    queues = await read_queues(connection, self._asked_code)
+                    return vitals, queues, await read_telling(connection)
         except (*DRIVER_ERRORS, TimeoutError) as error:
             log.warning("metrics of the database could not be read", exc_info=error)
             self._leave()
@@ -133,14 +138,16 @@ class Scraper:
             self._connection.terminate()
             self._connection = None
 
-    def _rendered(self, found: tuple[Vitals, Queues] | None) -> bytes:
+    def _rendered(self, found: Found | None) -> bytes:
         fold_the_dead(self._folder)
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]
-        vitals, queues = found or (None, None)
+        vitals, queues, telling = found or (None, None, None)
         disk = read_disk(self._settings.state_dir)
         processes = tuple([state_of(child) for child in list(self._children)])
-        look = Look(version("milepost"), processes, disk.free, disk.total, vitals, queues)
+        look = Look(
+            version("milepost"), processes, disk.free, disk.total, vitals, queues, telling
+        )
         registry.register(Gauges(look))
         return generate_latest(registry)
 

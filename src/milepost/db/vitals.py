@@ -13,7 +13,10 @@ from milepost.db.pool import Connection, load_queries
 
 QUERIES: Any = load_queries(Path(__file__).with_name("vitals.sql"))
 
-HOT_TABLES = ("watch", "lane", "rate_window", "parcel", "outbox", "event")
+HOT_TABLES = (
+    *("watch", "lane", "rate_window", "parcel", "outbox", "event"),
+    *("delivery", "delivery_lane", "feed_head"),
+)
 """Those whose rows are rewritten or removed all the time."""
 
 
