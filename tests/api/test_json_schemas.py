@@ -1,6 +1,7 @@
 """The published schemas: files that follow the code, served to anybody, in the OpenAPI document."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -50,3 +51,11 @@ async def test_they_are_served_without_credentials_and_described(parcels: Parcel
             if docs:
                 paths = (await nobody.get("/openapi.json")).document["paths"]
                 assert all(paths[path_of(name)]["get"]["security"] == [] for name in COMPONENTS)
+
+
+async def test_every_reference_in_the_openapi_document_leads_somewhere(parcels: Parcels) -> None:
+    async with started(application(parcels)) as app:
+        document = (await Client(app, None).get("/openapi.json")).document
+    meant = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert meant - set(document["components"]["schemas"]) == set()
+    assert len(meant) > 10

@@ -72,6 +72,7 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     schemas |= milepost_unmapped_schemas.COMPONENTS | v2_parcel_schemas.COMPONENTS
     schemas |= webhook_schemas.COMPONENTS | v3_event_subscription_schemas.COMPONENTS
     schemas |= integration_schemas.COMPONENTS | milepost_delivery_schemas.COMPONENTS
+    schemas |= milepost_event_schemas.COMPONENTS
     document["components"]["securitySchemes"] = _SCHEMES
     document["info"]["description"] = _ABOUT
     document["security"] = _SECURITY
