@@ -25,6 +25,10 @@ HEADERS_OF_THE_MOMENT = {
     "ratelimit-remaining",
     "ratelimit-reset",
 }
+SUBSCRIBED: Mapping[str, dict[str, object]] = {
+    "connection": {"type": "webhook", "configuration": {"url": "https://hook.example/"}},
+    "subscription": {"event_type": "parcels.event.created"},
+}
 NO_IDS: Mapping[str, str] = {}
 TENANT_TABLES = """
 SELECT table_name FROM information_schema.columns
@@ -37,7 +41,8 @@ pytestmark = [pytest.mark.promise, pytest.mark.beside]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two accounts, each with a parcel; ``mine`` asks. ``ids`` are the parcels' ids by number."""
+    """Two accounts, each with a parcel; ``mine`` asks. ``ids`` are the parcels' ids by number, and
+    those of the connection and the subscription that go with it, by its number too."""
 
     mine: Client
     theirs: Client
@@ -58,6 +63,17 @@ def pair(server: Server) -> Pair:
     assert theirs.post(TRACKING, document(OTHERS, "slowpost")).status == 200
     (listed,) = theirs.get(f"/api/milepost/v1/parcels?q={OTHERS}").document["data"]
     ids = {OTHERS: listed["parcel_id"], ABSENT: "9" * len(listed["parcel_id"]) + "99"}
+    for what, given in SUBSCRIBED.items():
+        named = (
+            {"connection_id": int(ids[f"connection {OTHERS}"])} if what == "subscription" else {}
+        )
+        made = theirs.post(f"/api/v3/event-subscriptions/{what}s", given | named)
+        assert made.status == 201, made.body
+        ids[f"{what} {OTHERS}"] = str(made.document["data"]["id"])
+        ids[f"{what} {ABSENT}"] = "9" * 12
+    made = theirs.post("/api/milepost/v1/integrations", {"shop_name": "theirs"})
+    assert made.status == 200, made.body
+    ids[f"integration {OTHERS}"], ids[f"integration {ABSENT}"] = str(made.document["id"]), "9" * 12
     return Pair(mine, theirs, mine.get("/openapi.json").document, ids)
 
 
@@ -73,6 +89,8 @@ def ask(
 ) -> Answer:
     """An operation with ``number``, or the id behind it, wherever it takes a parcel."""
     real = path.replace("{parcel_id}", ids.get(number, number))
+    for what in (*SUBSCRIBED, "integration"):
+        real = real.replace(f"{{{what}_id}}", ids.get(f"{what} {number}", number))
     real = re.sub(r"\{[^}]*\}", number, real)
     if verb in ("get", "head"):
         return client.ask(verb.upper(), real)
@@ -115,6 +133,12 @@ def test_anothers_parcel_looks_like_none(pair: Pair) -> None:
             )
             assert not leaks(others, absent), (verb, path)
     assert OTHERS in pair.theirs.get(f"{TRACKING}/{OTHERS}").body.decode()
+    subscription = pair.ids[f"subscription {OTHERS}"]
+    assert (
+        pair.theirs.get(f"/api/v3/event-subscriptions/subscriptions/{subscription}").status == 200
+    )
+    shop = pair.ids[f"integration {OTHERS}"]
+    assert pair.theirs.get(f"/api/v3/integrations/{shop}").status == 200
     theirs = f"/api/milepost/v1/parcels/{pair.ids[OTHERS]}"
     assert OTHERS in pair.theirs.get(theirs).body.decode(), "untouched by all that was tried"
     keep("P11 matrix", operations=len(tried), leaks=0)
@@ -159,9 +183,10 @@ async def fill(connection: "asyncpg.Connection[asyncpg.Record] | Connection", ta
     values = {"bytea": "'\\x00'", "jsonb": "'{}'", "timestamp with time zone": "now()"}
     values |= {"text": "'number'", "boolean": "true", "tsvector": "''", "date": "now()"}
     names = ", ".join(row["attname"] for row in columns)
+    chosen = {"account_id": "77"} | ({"kind": "'webhook'"} if table == "connection" else {})
     filled = ", ".join(
-        "77"
-        if row["attname"] == "account_id"
+        chosen[row["attname"]]
+        if row["attname"] in chosen
         else values.get(row["type"], "'{}'" if row["type"].endswith("[]") else "1")
         for row in columns
     )
