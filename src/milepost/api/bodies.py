@@ -16,6 +16,7 @@ from milepost.api.error_bodies import Family, family_of
 from milepost.api.json_input import JsonLimits, read_json
 from milepost.api.problems import Problem, problem_of, status_problem
 from milepost.errors import InvalidInput
+from milepost.notifications.unsubscribing import PATH as UNSUBSCRIBE
 from milepost.settings import Settings
 
 STREAMED = frozenset({"/api/milepost/v1/parcels/batch"})
@@ -93,8 +94,10 @@ class Body:
 
     def _takes_json(self) -> bool:
         """Whether the body is JSON; 415 where it should be and says that it is not."""
-        if family_of(self._scope["path"]) is Family.OAUTH or is_push(self._scope["path"]):
-            # What a carrier says is judged less strictly than what a client does.
+        path = self._scope["path"]
+        if family_of(path) is Family.OAUTH or is_push(path) or path.startswith(UNSUBSCRIBE):
+            # What a carrier says is judged less strictly than what a client does, and a mail
+            # program says it as a form.
             return False
         said = header(self._scope, b"content-type") or b"application/json"
         main, _, subtype = said.split(b";")[0].strip().lower().partition(b"/")

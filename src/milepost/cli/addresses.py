@@ -6,6 +6,7 @@ import ssl
 from milepost.api.client_address import TrustedProxies
 from milepost.egress.policy import Policy
 from milepost.errors import ConfigurationError
+from milepost.notifications.mail_server import MailServer
 from milepost.settings import Settings
 
 
@@ -31,9 +32,10 @@ def claim_port(settings: Settings) -> socket.socket:
 
 def check_door(settings: Settings) -> None:
     """Refuses half a TLS configuration, files that are no certificate and key, odd proxies, odd
-    exceptions of what customers may make us call."""
+    exceptions of what customers may make us call, a mail server that can't be one."""
     TrustedProxies(settings.trusted_proxies)
     Policy.of(settings)
+    MailServer.of(settings)
     if settings.tls_cert is None and settings.tls_key is None:
         return
     if settings.tls_cert is None or settings.tls_key is None:

@@ -27,6 +27,7 @@ ROOM_OF = {
     "feed": "feeding",
     "export": "exports",
     "erase": "erasing",
+    "email": "emails",
     "sandbox": "sandbox",
     "demo": "demo",
     "doctor": "doctor",

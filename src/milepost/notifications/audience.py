@@ -10,6 +10,7 @@ from milepost.tracking.events import Event
 from milepost.tracking.journey import Entry, Journey, Verdict
 from milepost.tracking.parcel import TrackedParcel, told_event_id
 from milepost.tracking.timeline import place_of
+from milepost.tracking.vocabulary import Phase
 from milepost.wire.classic import STATUS_CHANGED
 from milepost.wire.v3_event import CREATED
 
@@ -18,6 +19,8 @@ LETTER = "letter"
 
 STALE = timedelta(hours=48)
 """No recipient is written to about a scan that is older."""
+UNDER_WAY = frozenset({Phase.DROPPED, Phase.ACCEPTED, Phase.SORTED, Phase.IN_TRANSIT})
+"""Phases that change to and fro from hub to hub: a recipient is told of each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,11 @@ class Plan:
         moving = [entry for entry in news if entry.moves and entry.effective_at > now - STALE]
         if not moving or moving[-1].shown != subject.journey.reading:
             return
+        if _is_repetition(subject.journey, moving[-1], news):
+            return
         for one in self._recipients:
-            if one.kind is Kind.EMAIL and moving[-1].shown.phase in one.phases:
+            is_asked = one.kind is Kind.EMAIL and one.active
+            if is_asked and moving[-1].shown.phase in one.phases:
                 self._send(one, LETTER, subject, moving[-1])
 
     def _is_its(self, integration: Recipient, subject: Subject) -> bool:
@@ -214,6 +220,19 @@ def _changing(journey: Journey) -> frozenset[int]:
             found.add(entry.event.sequence)
             before = entry.status
     return frozenset(found)
+
+
+def _is_repetition(journey: Journey, entry: Entry, news: Sequence[Entry]) -> bool:
+    """Whether a recipient was told as much before: from hub to hub a parcel is on its way once."""
+    before = [
+        one
+        for one in journey.entries
+        if one.moves and one.leg == entry.leg and one not in news and one is not entry
+    ]
+    said = [(one.shown.phase, one.shown.exception) for one in before]
+    if entry.shown.phase in UNDER_WAY:
+        return (entry.shown.phase, entry.shown.exception) in said
+    return said[-1:] == [(entry.shown.phase, entry.shown.exception)]
 
 
 def _suffix(action: str, journey: Journey) -> str:

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from milepost.notifications.audience import Subject
 from milepost.notifications.forms import Form
+from milepost.notifications.letter import letter_about
 from milepost.tracking.journey import Entry
 from milepost.wire.classic import parcel_status_changed
 from milepost.wire.cloud_event import cloud_event
@@ -27,6 +28,6 @@ class Bodies:
             case Form.CLOUD_EVENT:
                 return cloud_event(parcel, journey, entry, self._public_url)
             case Form.EMAIL:
-                return None
+                return letter_about(subject, entry)
             case _:
                 assert_never(form)

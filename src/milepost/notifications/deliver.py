@@ -18,11 +18,13 @@ import structlog
 from milepost import failpoints
 from milepost.accounts.secret_keys import CannotOpen
 from milepost.db.pool import Pool, all_rows, retrying
+from milepost.errors import DatabaseUnavailable
 from milepost.notifications import schedule
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.held import Connected, Delivery, Lane, Send, Sender, Sent
 from milepost.notifications.patience import Health, Rules, after
 from milepost.notifications.statements import DELIVER
+from milepost.notifications.tally import tally
 from milepost.notifications.verdict import Judged, Verdict
 from milepost.settings import Settings
 
@@ -30,6 +32,8 @@ AT_ONCE = 4
 """Deliveries under way to one connection: as many as it gets connections."""
 READY = 16
 """Deliveries that are fetched together."""
+LOOK_AGAIN_SECONDS = 0.5
+"""While some requests take their time, how often more is looked for."""
 HOLD_SECONDS = 5.0
 """After so long a lane is left, that others have their turn."""
 
@@ -110,6 +114,12 @@ class Deliverer:
                 await turn.cannot(f"its secrets can't be read: {error}")
                 return 0
             return await turn.take(send, stop or asyncio.Event())
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # What was sent and can't be noted would be sent again at once, and again.
+            await turn.cannot("a fault of Milepost's own, see its log")
+            raise
         finally:
             await turn.leave()
 
@@ -148,7 +158,7 @@ class _Turn:
                 self._note(0 if ending else READY - len(self._ready))
                 if self._noting is None and not self._under_way:
                     break
-                made += await self._hear()
+                made += await self._hear(ending)
         finally:
             left = [*self._under_way, *([self._noting] if self._noting else [])]
             for task in left:
@@ -163,16 +173,19 @@ class _Turn:
             came, self._came = self._came, []
             self._noting = asyncio.create_task(self._write(came, wanted))
 
-    async def _hear(self) -> int:
+    async def _hear(self, ending: bool) -> int:
         """Wait until something came back or was written; how many attempts came back."""
         waited = [*self._under_way, *([self._noting] if self._noting else [])]
-        quarter = self._terms.lease.total_seconds() / 4
-        done, _ = await asyncio.wait(waited, timeout=quarter, return_when=asyncio.FIRST_COMPLETED)
+        has_room = len(self._under_way) < self._room
+        seconds = LOOK_AGAIN_SECONDS if has_room else self._terms.lease.total_seconds() / 4
+        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if self._noting in done:
             noted, self._noting = self._noting, None
             self._dry = await noted == 0
         elif not done and self._noting is None:
-            self._noting = asyncio.create_task(self._see(0))
+            # Something may be due by now beside what takes its time; the lease is renewed too.
+            wanted = READY - len(self._ready) if has_room and not ending else 0
+            self._noting = asyncio.create_task(self._see(wanted))
         new = [
             (self._under_way.pop(task), task.result())
             for task in list(self._under_way)
@@ -228,6 +241,8 @@ class _Turn:
         return len(found)
 
     def _learn(self, results: Sequence[tuple[Delivery, Sent]]) -> None:
+        for _, sent in results:
+            tally(self.connected.form, sent)
         judged = [sent.judged for _, sent in results]
         self._health = after(self._health, judged, self._clock(), self._terms.patience)
 
@@ -237,7 +252,10 @@ class _Turn:
             return await self._see(wanted)
         failpoints.reach("deliver.after_send_before_record")
         pauses = self._terms.pauses(self.connected.form)
-        states = [_state(delivery, sent, pauses) for delivery, sent in results]
+        states = [
+            schedule.after(sent.judged, delivery.attempts + 1, pauses, random.random())  # noqa: S311
+            for delivery, sent in results
+        ]
         found = await self._finish(results, states, wanted)
         if self._health.given_up:
             self._held = False
@@ -304,18 +322,3 @@ class _Turn:
                 fence=self._fence,
             )
         )
-
-
-def _state(delivery: Delivery, sent: Sent, pauses: Sequence[float]) -> tuple[str, float | None]:
-    """What a delivery is now, and in how many seconds it is due again."""
-    match sent.judged.verdict:
-        case Verdict.DELIVERED:
-            return "delivered", None
-        case Verdict.GONE:
-            return "failed", None
-        case Verdict.FORBIDDEN:
-            return "pending", 0.0
-        case Verdict.REFUSED | Verdict.FAILED:
-            chance = random.random()  # noqa: S311 only jitter
-            pause = schedule.next_try(pauses, delivery.attempts + 1, sent.judged.wished, chance)
-            return ("failed", None) if pause is None else ("pending", pause)

@@ -46,6 +46,10 @@ def after(health: Health, judged: Iterable[Judged], now: datetime, rules: Rules)
 def _after(health: Health, one: Judged, now: datetime, rules: Rules) -> Health:
     if one.verdict is Verdict.DELIVERED:
         return Health(succeeded=True)
+    if one.verdict is Verdict.PUT_OFF:
+        return replace(health, rest=max(health.rest, one.wished or 0.0), reason=one.reason)
+    if not one.is_about_subscriber:
+        return health
     failures = health.failures + 1
     since = health.failing_since or now
     given_up = one.verdict is Verdict.GONE or now - since >= rules.give_up

@@ -1,8 +1,10 @@
 """When a delivery is tried again. Pure; seconds everywhere."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from milepost.errors import ConfigurationError
+from milepost.notifications.verdict import Judged, Verdict
 
 CLASSIC = (300.0, 600.0, 1200.0, 2400.0, *(3600.0,) * 6)
 """Sendcloud: ten retries with growing pauses, the first after 5 minutes, at most an hour apart."""
@@ -39,3 +41,25 @@ def next_try(
         return None
     pause = pauses[max(0, tried - 1)] * (1 + JITTER * (2 * chance - 1))
     return max(pause, min(wished or 0, LONGEST_WAIT))
+
+
+def after(
+    judged: Judged, tried: int, pauses: Sequence[float], chance: float
+) -> tuple[str, float | None]:
+    """What a delivery is after this verdict, and in how many seconds it is due again."""
+    match judged.verdict:
+        case Verdict.DELIVERED:
+            return "delivered", None
+        case Verdict.GONE | Verdict.REJECTED:
+            return "failed", None
+        case Verdict.WITHHELD:
+            return "cancelled", None
+        case Verdict.FORBIDDEN:
+            return "pending", 0.0
+        case Verdict.PUT_OFF:
+            return "pending", judged.wished or 0.0
+        case Verdict.REFUSED | Verdict.FAILED:
+            pause = next_try(pauses, tried, judged.wished, chance)
+            return ("failed", None) if pause is None else ("pending", pause)
+        case _:
+            assert_never(judged.verdict)

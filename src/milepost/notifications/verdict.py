@@ -12,27 +12,46 @@ GONE = 410
 
 
 class Verdict(StrEnum):
-    """``FORBIDDEN``: nothing was sent, so it was no attempt. ``GONE``: never again."""
+    """``FORBIDDEN``: nothing was sent, so it was no attempt. ``GONE``: never again.
+
+    Of one message, and not of the subscriber: ``REJECTED`` is refused for good, ``WITHHELD`` is not
+    to be sent at all, ``PUT_OFF`` not now (and what follows it neither): no attempt.
+    """
 
     DELIVERED = "delivered"
     REFUSED = "refused"
     GONE = "gone"
     FAILED = "failed"
     FORBIDDEN = "forbidden"
+    REJECTED = "rejected"
+    WITHHELD = "withheld"
+    PUT_OFF = "put_off"
+
+
+OF_MESSAGE = frozenset({Verdict.REJECTED, Verdict.WITHHELD, Verdict.PUT_OFF})
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict, why, and for how many seconds the subscriber asks to be left alone."""
+    """A verdict, why, and for how many seconds the subscriber asks to be left alone.
+
+    ``of_message``: another message may fare better, so it says nothing of the subscriber.
+    """
 
     verdict: Verdict
     reason: str = ""
     wished: float | None = None
+    of_message: bool = False
 
     @property
     def was_sent(self) -> bool:
-        """Whether it counts as an attempt."""
-        return self.verdict is not Verdict.FORBIDDEN
+        """Whether it is written down as an attempt; what is withheld is, for its reason."""
+        return self.verdict not in (Verdict.FORBIDDEN, Verdict.PUT_OFF)
+
+    @property
+    def is_about_subscriber(self) -> bool:
+        """Whether it counts for or against the subscriber."""
+        return not self.of_message and self.verdict not in OF_MESSAGE
 
 
 def judge(outcome: Outcome, now: datetime) -> Judged:

@@ -1,0 +1,101 @@
+"""``milepost email``: whether an account's recipients are written to."""
+
+from typing import Annotated
+
+import typer
+
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.cli.administer import (
+    AccountOption,
+    AsJson,
+    administer,
+    chosen_account,
+    print_facts,
+    print_json,
+)
+from milepost.db.pool import Pool, retrying, tenant
+from milepost.errors import ConfigurationError
+from milepost.notifications import emails
+from milepost.notifications.emails import PHASES, Emails
+from milepost.settings import load
+
+ACTOR = "cli"
+email_commands = typer.Typer(no_args_is_help=True, help="E-mails to an account's recipients.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make ``email`` a command of ``app``."""
+    app.add_typer(email_commands, name="email")
+
+
+@email_commands.command()
+def show(account: AccountOption = "", as_json: AsJson = False) -> None:
+    """Show what recipients are written to about."""
+
+    async def work(pool: Pool, _keys: SecretKeys) -> Emails | None:
+        account_id = (await chosen_account(pool, account)).account_id
+
+        async def once() -> Emails | None:
+            async with tenant(pool, account_id) as conn:
+                return await emails.found(conn, account_id)
+
+        return await retrying(once)
+
+    _print(administer(work), as_json)
+
+
+@email_commands.command("set")
+def set_(
+    phase: Annotated[list[str], typer.Option(help=f"Write about it: {', '.join(PHASES)}.")],
+    sender_name: Annotated[str, typer.Option(help="The shop; else the account's name.")] = "",
+    reply_to: Annotated[str, typer.Option(help="Where answers go.")] = "",
+    account: AccountOption = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write to recipients about these phases from now on, and no others."""
+    if load().smtp_url is None:
+        raise ConfigurationError("no mail server is set: MILEPOST_SMTP_URL")
+    choice = emails.choice_of(phase, sender_name, reply_to)
+
+    async def work(pool: Pool, _keys: SecretKeys) -> Emails:
+        account_id = (await chosen_account(pool, account)).account_id
+
+        async def once() -> Emails:
+            async with tenant(pool, account_id) as conn:
+                return await emails.choose(conn, account_id, choice, ACTOR)
+
+        return await retrying(once)
+
+    _print(administer(work), as_json)
+
+
+@email_commands.command()
+def off(account: AccountOption = "") -> None:
+    """Write to nobody any more."""
+
+    async def work(pool: Pool, _keys: SecretKeys) -> None:
+        account_id = (await chosen_account(pool, account)).account_id
+
+        async def once() -> None:
+            async with tenant(pool, account_id) as conn:
+                await emails.end(conn, account_id, ACTOR)
+
+        await retrying(once)
+
+    administer(work)
+
+
+def _print(there: Emails | None, as_json: bool) -> None:
+    facts: dict[str, object] = {"is_active": there is not None and there.is_active}
+    if there is not None:
+        facts |= {
+            "phases": list(there.choice.phases),
+            "sender_name": there.choice.sender_name,
+            "reply_to": there.choice.reply_to,
+            "state": there.state,
+            "reason": there.reason,
+        }
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts | {"phases": ", ".join(there.choice.phases) if there else ""})
