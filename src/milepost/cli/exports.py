@@ -83,9 +83,9 @@ def export(
     wanted = Wanted(
         carrier_code=carrier.strip().lower() if carrier else None,
         status=status,
-        created_from=_moment("--created-from", created_from),
-        created_before=_moment("--created-before", created_before),
-        updated_from=_moment("--updated-from", updated_from),
+        created_from=moment_of("--created-from", created_from),
+        created_before=moment_of("--created-before", created_before),
+        updated_from=moment_of("--updated-from", updated_from),
     )
     if everything_held != bool(number or parcel):
         raise ConfigurationError("--everything goes with --number or --parcel")
@@ -196,7 +196,8 @@ def _text(value: Any) -> str:
             return str(value)
 
 
-def _moment(option: str, given: str | None) -> datetime | None:
+def moment_of(option: str, given: str | None) -> datetime | None:
+    """The time (UTC) that an option states. Raises ConfigurationError that names it."""
     if given is None:
         return None
     try:

@@ -28,6 +28,7 @@ ROOM_OF = {
     "export": "exports",
     "erase": "erasing",
     "email": "emails",
+    "webhook": "webhooks",
     "sandbox": "sandbox",
     "demo": "demo",
     "doctor": "doctor",

@@ -145,9 +145,7 @@ class Scraper:
         vitals, queues, telling = found or (None, None, None)
         disk = read_disk(self._settings.state_dir)
         processes = tuple([state_of(child) for child in list(self._children)])
-        look = Look(
-            version("milepost"), processes, disk.free, disk.total, vitals, queues, telling
-        )
+        look = Look(version("milepost"), processes, disk.free, disk.total, vitals, queues, telling)
         registry.register(Gauges(look))
         return generate_latest(registry)
 

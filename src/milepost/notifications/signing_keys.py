@@ -38,6 +38,23 @@ def first_key(brought: str | None) -> ShownKey:
     return ShownKey(new_key() if brought is None else brought_key(brought))
 
 
+async def made_key(
+    conn: Connection, keys: SecretKeys, account_id: int, connection_id: int
+) -> ShownKey:
+    """The key of a connection that is made in this transaction: it is shown to nobody later.
+
+    Raises NotFoundError, CannotOpen.
+    """
+    row = await INTEGRATIONS.keys(
+        conn, account_id=account_id, connection_id=connection_id, kinds=list(SIGNED)
+    )
+    seals = Seals(keys, account_id, connection_id)
+    made = None if row is None else seals.open_keys(row["signing_key"], None, None)
+    if made is None:
+        raise NotFoundError
+    return ShownKey(made.current)
+
+
 async def set_key(
     conn: Connection,
     keys: SecretKeys,
