@@ -3,11 +3,13 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 from standardwebhooks import Webhook
+from tests.api.event_subscriptions import connect
 from tests.api.fake_api import Client
 from tests.api.own_api import own_api
 from tests.api.samples import POST, V2, registration
@@ -25,12 +27,15 @@ from tests.api.shops import (
 from tests.notifications.receiver import Receiver, receiving
 
 from milepost.accounts.gatekeeper import Caller
+from milepost.accounts.secret_keys import SecretKeys
 from milepost.api.webhook_schemas import INTEGRATION
 from milepost.db.pool import Pool, tenant
 from milepost.notifications import integrations
+from milepost.notifications.sealing import Seals
 from milepost.notifications.signing import sendcloud_signature
 from milepost.wiring import ApiParts
 
+OWN = "/api/milepost/v1"
 OLD_SECRET = "0123456789abcdef"
 
 
@@ -217,3 +222,35 @@ async def test_a_parcel_is_of_the_integration_it_names_else_of_its_keys_else_of_
         # Whoever is switched off hears nothing of its own, and nobody else does.
         await patch(client, f"{V2_PATH}/{other}", webhook_active=False)
         assert await register("SBX8") == (0, 0)
+
+
+async def test_a_webhooks_key_is_rotated_under_its_own_path_only(
+    api: tuple[Client, ApiParts], account: int
+) -> None:
+    client, parts = api
+    hook, mine = await connect(client), (await made(client))["id"]
+    rotated = await client.post(f"{OWN}/connections/{hook}/signing-key", {"key": OLD_SECRET})
+    assert (rotated.status, rotated.document["key"]) == (200, OLD_SECRET)
+    async with tenant(parts.core.pool, account) as conn:
+        row = await conn.fetchrow(
+            "SELECT signing_key, former_key, former_key_until FROM connection"
+            " WHERE connection_id = $1",
+            hook,
+        )
+    keys = Seals(parts.core.secret_keys, account, hook).open_keys(*row)
+    assert keys is not None
+    assert (keys.current, len(keys.in_force(datetime.now(UTC)))) == (OLD_SECRET, 2)
+    for path in (f"connections/{mine}", f"integrations/{hook}", "connections/x"):
+        assert (await client.post(f"{OWN}/{path}/signing-key", {})).status == 404, path
+
+
+async def test_a_key_that_cannot_be_opened_any_more_is_replaced(
+    api: tuple[Client, ApiParts], account: int
+) -> None:
+    client, parts = api
+    which = (await made(client))["id"]
+    sealed = Seals(SecretKeys((b"another" * 8,)), account, which).seal_key(OLD_SECRET)
+    async with tenant(parts.core.pool, account) as conn:
+        await conn.execute("UPDATE connection SET signing_key = $1", sealed)
+    rotated = await client.ask("POST", f"{OWN_PATH}/{which}/signing-key")
+    assert (rotated.status, rotated.document["former_key_until"]) == (200, None)

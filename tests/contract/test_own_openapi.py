@@ -44,6 +44,21 @@ enabled = false
 [phases.stateful]
 max-steps = 4
 
+# The first that fits an operation counts, and a method alone fits: this has to come before others.
+# No schema can say which URLs may be called, what a login needs for its type, or which connections
+# and carriers there are; one call has to be refused where there is no Klaviyo. Value by value in
+# the long form.
+[[operations]]
+include-path-regex = "^/api/v3/event-subscriptions/"
+phases.coverage.enabled = {IN_FULL}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "429"]
+
+# Nor can it of an integration's, or say what hangs together in one and which keys can sign.
+[[operations]]
+include-path-regex = "^/api/(v2|v3|milepost/v1)/(integrations|connections)"
+phases.coverage.enabled = {IN_FULL}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422", "429"]
+
 # Lists have 22 parameters, and one wrong value at a time is what tests/api tries of each: here
 # they alone would take longer than all the rest. They are fuzzed and walked to like the others.
 [[operations]]
@@ -71,6 +86,12 @@ phases.coverage.enabled = {IN_FULL}
 include-path = "/api/milepost/v1/parcels/{{parcel_id}}/events"
 phases.coverage.enabled = {IN_FULL}
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422", "429"]
+
+# Whoever waits for an event waits; and no schema can say which cursors were given.
+[[operations]]
+include-path = "/api/milepost/v1/events"
+parameters = {{ "query.wait" = 0 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "410", "422", "429"]
 """
 
 

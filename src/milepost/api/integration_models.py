@@ -1,7 +1,7 @@
 """What the integrations calls take. The published ones pass over fields they don't know."""
 
 from dataclasses import fields, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -12,13 +12,20 @@ from milepost.api.v3_fields import limited
 from milepost.api.v3_models import MOST_PROBLEMS, refused_fields
 from milepost.api.v3_parts import Part
 from milepost.egress.targets import LONGEST
-from milepost.notifications.shop import Wanted
+from milepost.notifications.shop import FeedbackType, Wanted
+from milepost.notifications.signing import LONGEST_KEY, SHORTEST_KEY
 
 MOST_CARRIERS = 100
 _CLEARED = ("shop_url", "webhook_url")
 _Name = Annotated[str, limited(250, 1)]
-_Address = Annotated[str, limited(LONGEST)]
+_URL = "^([Hh][Tt][Tt][Pp][Ss]?://[^\\u0000]+)?$"
+_Address = Annotated[str, Field(max_length=LONGEST, json_schema_extra={"pattern": _URL})]
 _Carriers = Annotated[list[Annotated[str, limited(64, 1)]], Field(max_length=MOST_CARRIERS)]
+# The room judges keys, wherever they come from; it is only published here.
+_Key = Annotated[
+    str,
+    Field(json_schema_extra={"minLength": SHORTEST_KEY, "maxLength": LONGEST_KEY}),
+]
 P = TypeVar("P", bound=Part)
 
 
@@ -31,7 +38,7 @@ class ShopChange(Part):
     service_point_carriers: _Carriers | None = None
     webhook_active: bool | None = None
     webhook_url: _Address | None = None
-    feedback_type: Literal["eager", "delayed", "none"] | None = None
+    feedback_type: FeedbackType | None = None
 
     def wanted(self) -> Wanted:
         """What of it was given."""
@@ -67,7 +74,7 @@ class NewShop(OwnChange):
     """A new one. With a webhook's address it is active, if nothing else is said."""
 
     shop_name: _Name
-    signing_key: str | None = Field(default=None, repr=False)
+    signing_key: _Key | None = Field(default=None, repr=False)
 
     def wanted(self) -> Wanted:
         """What of it was given."""
@@ -80,7 +87,7 @@ class NewShop(OwnChange):
 class KeyGiven(Part):
     """A key that its owner brings."""
 
-    key: str | None = Field(default=None, repr=False)
+    key: _Key | None = Field(default=None, repr=False)
 
 
 def read(model: type[P], given: Any) -> P:

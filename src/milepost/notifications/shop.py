@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from milepost.egress.outcomes import Forbidden
 from milepost.egress.policy import Policy
 from milepost.egress.targets import LONGEST, target_of
 from milepost.notifications.faults import BAD_URL, Fault
 
-FEEDBACK_TYPES = ("none", "eager", "delayed")
+FeedbackType = Literal["eager", "delayed", "none"]
+FEEDBACK_TYPES: tuple[str, ...] = get_args(FeedbackType)
 """When a shop hears that its order was sent. We feed nothing back into shops: it is kept only."""
 _ADDRESS = re.compile(r"https?://[^\s/?#\\]+[^\s\\]*", re.IGNORECASE)
 
