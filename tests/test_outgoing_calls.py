@@ -8,11 +8,15 @@ from tests.sql_reading import SOURCE
 DIALS = {
     "egress": "what customers name",
     "carriers/fetcher.py": "what manifests and the operator's routes name",
+    "notifications/mail_client.py": "the operator's mail server",
     "mcp/api_client.py": "our own API",
     "cli/demo_parcels.py": "our own API",
     "cli/run.py": "our own API",
 }
-MODULES = {"requests", "httpx", "httpx2", "urllib.request", "urllib3", "http.client"}
+MODULES = {
+    *("requests", "httpx", "httpx2", "urllib.request", "urllib3", "http.client"),
+    *("smtplib", "aiosmtplib"),
+}
 CALLS = {"ClientSession", "TCPConnector", "open_connection", "create_connection", "sock_connect"}
 
 
@@ -54,6 +58,7 @@ def test_only_known_places_open_connections() -> None:
         "aiohttp.ClientSession()",
         "await asyncio.open_connection('a', 1)",
         "socket.create_connection(('a', 1))",
+        "from aiosmtplib import send",
     ],
 )
 def test_another_way_out_is_noticed(source: str) -> None:

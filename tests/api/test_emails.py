@@ -66,6 +66,7 @@ async def test_a_choice_from_beginning_to_end(
 
 async def test_what_is_no_choice_changes_nothing(api: tuple[Client, ApiParts]) -> None:
     client, _ = api
+    wrong: Any
     for wrong in (
         *([], {}, {"phases": []}, {"phases": "delivered"}, {"phases": ["sent"]}),
         {"phases": [{}]},

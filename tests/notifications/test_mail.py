@@ -67,7 +67,7 @@ async def delivered(town: Town, *, to: Any = ADA, **more: Any) -> int:
 
 
 def text_of(letter: EmailMessage, kind: str = "plain") -> str:
-    part = letter.get_body((kind,))  # type: ignore[arg-type]
+    part = letter.get_body((kind,))
     assert part is not None
     text: str = part.get_content()
     return text
