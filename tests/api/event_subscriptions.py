@@ -28,9 +28,13 @@ async def connect(client: Client, **configuration: Any) -> int:
     return int(made.document["data"]["id"])
 
 
+def of(connection_id: int) -> dict[str, object]:
+    """A subscription that leads to a connection."""
+    return {"connection_id": connection_id, "event_type": "parcels.event.created"}
+
+
 async def subscribe(client: Client, connection_id: int, **more: Any) -> int:
-    given = {"connection_id": connection_id, "event_type": "parcels.event.created", **more}
-    made = await client.post(SUBSCRIPTIONS, given)
+    made = await client.post(SUBSCRIPTIONS, {**of(connection_id), **more})
     assert made.status == 201, made.body
     return int(made.document["data"]["id"])
 

@@ -191,6 +191,27 @@ def test_v3_codes_stay_in_the_published_enum() -> None:
     assert second["source"] == {"parameter": "q"}
 
 
+def test_event_subscriptions_say_400_and_where_below_data() -> None:
+    path = "/api/v3/event-subscriptions/connections"
+    assert family_of(path) is Family.EVENT_SUBSCRIPTIONS
+    wrong = invalid(
+        FieldProblem(("body", "configuration", "a/b"), "m", "unknown_field"),
+        FieldProblem(("body", 17), "m", "json_invalid"),
+        FieldProblem(("query", "q"), "m", "invalid_choice"),
+    )
+    answer = render(Family.EVENT_SUBSCRIPTIONS, wrong, path)
+    errors = json.loads(answer.body)["errors"]
+    assert answer.status == 400
+    assert {one["status"] for one in errors} == {"400"}
+    assert [(one["source"], one["code"]) for one in errors] == [
+        ({"pointer": "/data/configuration/a~1b"}, "unknown_field"),
+        ({"pointer": "/data"}, "invalid"),
+        ({"parameter": "q"}, "invalid_choice"),
+    ]
+    key = invalid(FieldProblem(("header", "Idempotency-Key"), "m", "idempotency_key_reuse"))
+    assert render(Family.EVENT_SUBSCRIPTIONS, key, path).status == 422, "as everywhere"
+
+
 def test_oauth_errors_follow_the_rfc_and_are_never_stored() -> None:
     answer = render(Family.OAUTH, NotAuthenticated("x"), "/oauth2/token")
     body = json.loads(answer.body)
@@ -213,7 +234,7 @@ def test_ours_are_problem_details() -> None:
 @pytest.mark.parametrize("family", list(Family))
 def test_a_lone_surrogate_in_the_path_does_not_break_the_answer(family: Family) -> None:
     for error in (404, 401, 422, invalid(FieldProblem(("body", "\ud800"), "\udfff"))):
-        assert render(family, error, "/api/v2/tracking/\ud800").status in (404, 401, 422)
+        assert render(family, error, "/api/v2/tracking/\ud800").status in (400, 401, 404, 422)
 
 
 def test_a_fault_of_ours_names_the_request_and_other_answers_never_do() -> None:

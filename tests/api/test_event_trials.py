@@ -86,3 +86,14 @@ async def test_a_test_that_fails_is_told_with_200(
         path = f"{ROOT}/broadcast/test/{await subscribe(client, klaviyo)}"
         nothing = (await client.ask("POST", path)).document["data"]
         assert (nothing["success"], nothing["status_code"]) == (False, 0)
+
+
+async def test_a_test_may_take_longer_than_a_request_of_ours(dsn: str, account: int) -> None:
+    async with receiving() as receiver:
+        async with own_api(dsn, account, egress_allow=LOOPBACK) as (client, _):
+            subscription = await subscribe(client, await connect(client, url=receiver.url))
+        receiver.delay = 0.6
+        hurried = own_api(dsn, account, egress_allow=LOOPBACK, request_seconds=0.2)
+        async with hurried as (client, _):
+            answer = await client.ask("POST", f"{ROOT}/broadcast/test/{subscription}")
+        assert (answer.status, answer.document["data"]["success"]) == (200, True)

@@ -12,6 +12,7 @@ from tests.api.event_subscriptions import (
     ROOT,
     SUBSCRIPTIONS,
     connect,
+    of,
     patch,
     subscribe,
     told,
@@ -182,8 +183,7 @@ async def test_what_is_wrong_is_named_where_it_is(
             ({"filters": {"carriers": ["nobody"]}}, [("filters/carriers", "invalid_choice")]),
             ({"filters": {"colour": "red"}}, [("filters/colour", "unknown_field")]),
         ):
-            whole = {"connection_id": made, "event_type": "parcels.event.created"} | wanted
-            answer = await client.post(SUBSCRIPTIONS, whole)
+            answer = await client.post(SUBSCRIPTIONS, {**of(made), **wanted})
             found = [(f"/data/{where}", code) for where, code in expected]
             assert (answer.status, told(answer)) == (400, found), wanted
 
@@ -192,7 +192,7 @@ async def test_what_is_wrong_is_named_where_it_is(
         await subscribe(client, made)
         for path, given in (
             (CONNECTIONS, {"type": "klaviyo", "configuration": {}}),
-            (SUBSCRIPTIONS, {"connection_id": made, "event_type": "parcels.event.created"}),
+            (SUBSCRIPTIONS, of(made)),
         ):
             answer = await client.post(path, given)
             assert (answer.status, told(answer)) == (400, [("/data", "non_field_errors")])
@@ -226,8 +226,7 @@ async def test_a_subscription_lives(dsn: str, account: int) -> None:
         assert (now["connection_id"], now["is_active"]) == (other, False)
         assert now["filters"] == got["filters"], "what is not given stays"
         key = {"idempotency-key": "once"}
-        given = {"connection_id": one, "event_type": "parcels.event.created"}
-        body = json.dumps(given).encode()
+        body = json.dumps(of(one)).encode()
         twice = [await client.ask("POST", SUBSCRIPTIONS, body, key) for _ in range(2)]
         assert [(each.status, each.body) for each in twice] == [(201, twice[0].body)] * 2
         # Both go with the connection.
@@ -264,10 +263,7 @@ async def test_nothing_of_another_account_is_there(
         own = await connect(mine)
         ours = await subscribe(mine, own)
         for answer in (
-            await mine.post(
-                SUBSCRIPTIONS,
-                {"connection_id": connection, "event_type": "parcels.event.created"},
-            ),
+            await mine.post(SUBSCRIPTIONS, of(connection)),
             await patch(mine, f"{SUBSCRIPTIONS}/{ours}", {"connection_id": connection}),
         ):
             assert (answer.status, told(answer)) == (400, [("/data/connection_id", "not_found")])

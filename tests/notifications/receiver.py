@@ -1,5 +1,6 @@
 """A receiver of webhooks on loopback."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ class Receiver:
     url: str = ""
     status: int = 200
     answer: str = "thanks"
+    delay: float = 0.0
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
         self.got.append((dict(request.headers), await request.read()))
+        await asyncio.sleep(self.delay)
         return web.Response(status=self.status, text=self.answer)
 
 

@@ -161,7 +161,8 @@ def _v3(problem: Problem, path: str) -> object:
 def _is_input(problem: Problem) -> bool:
     """Whether body or query is at fault, for which the published status is 400, not 422."""
     given = {one.loc[0] for one in problem.fields}
-    return problem.status == HTTPStatus.UNPROCESSABLE_ENTITY and given <= {"body", "query"}
+    wrong = problem.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    return wrong and bool(given) and given <= {"body", "query"}
 
 
 def _escaped(part: str) -> str:

@@ -152,6 +152,13 @@ def _path(name: str) -> Schema:
     return {"parameters": [{"name": name, "in": "path", "required": True, "schema": _ID}]}
 
 
+def _made(schema: Schema, what: str, *next_calls: str) -> Schema:
+    """201, and what a client does with the id; tools that follow links test calls in this order."""
+    given = {f"{what}_id": "$response.body#/data/id"}
+    links = {call: {"operationId": call, "parameters": given} for call in next_calls}
+    return {"201": {**_data(schema), "links": links}}
+
+
 def _query(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
@@ -164,7 +171,14 @@ PATHS: Schema = {
         "post": _operation(
             "create_connection",
             "Create a connection",
-            {"201": _data(_ONE_CONNECTION)},
+            _made(
+                _ONE_CONNECTION,
+                "connection",
+                "get_connection",
+                "update_connection",
+                "start_authorization",
+                "delete_connection",
+            ),
             takes=ConnectionGiven,
             example=_CONNECTION_EXAMPLE,
         ),
@@ -207,7 +221,13 @@ PATHS: Schema = {
         "post": _operation(
             "create_subscription",
             "Create a subscription",
-            {"201": _data(_ONE_SUBSCRIPTION)},
+            _made(
+                _ONE_SUBSCRIPTION,
+                "subscription",
+                "get_subscription",
+                "update_subscription",
+                "delete_subscription",
+            ),
             takes=SubscriptionGiven,
         ),
         "get": _operation(

@@ -1,11 +1,9 @@
 """What is wrong with what a client wants, in the words of the published v3 errors."""
 
-from milepost.errors import InvalidFields, InvalidInput
+from milepost.errors import InvalidInput
 
 REQUIRED = "This field is required."
 BAD_URL = "Enter a valid URL."
-
-Refused = InvalidFields
 
 
 class Fault(InvalidInput):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+import asyncpg
+
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.verdict import Judged
 
@@ -32,7 +34,7 @@ class Connected:
     former_key_until: datetime | None
 
     @classmethod
-    def of(cls, lane: Lane, row: Mapping[str, Any]) -> "Connected":
+    def of(cls, lane: Lane, row: "Mapping[str, Any] | asyncpg.Record") -> "Connected":
         """As its row says."""
         return cls(
             lane,

@@ -1,0 +1,121 @@
+"""Connections that change or go while something waits for them."""
+
+from datetime import timedelta
+
+import pytest
+from tests.notifications.subscriber import Subscriber, broken
+from tests.notifications.test_deliver import ALL, deliverer, drain, journeys, states
+from tests.notifications.town import Town, scan
+
+from milepost.accounts.secret_keys import SecretKeys
+from milepost.db.pool import tenant
+from milepost.egress.policy import Policy
+from milepost.errors import NotFoundError
+from milepost.notifications import connections, subscriptions
+from milepost.notifications.configuration import Change
+from milepost.notifications.connections import Connections
+from milepost.notifications.deliver import Terms
+from milepost.notifications.forms import Form
+from milepost.notifications.patience import Rules
+from milepost.settings import Settings
+
+ACTOR = "key:7"
+OF_CONNECTION = ("subscription", "delivery", "delivery_attempt", "delivery_lane", "connection")
+GIVING_UP = Terms(event_pauses=(), patience=Rules(failures=1000, give_up=timedelta(0)))
+
+
+async def change(town: Town, keys: SecretKeys, connection: int, wanted: Change) -> None:
+    room = Connections(keys, Policy.of(Settings(egress_allow="127.0.0.0/8:*")))
+    async with tenant(town.pool, town.account) as conn:
+        await room.change(conn, town.account, connection, wanted, ACTOR)
+
+
+async def lane_of(town: Town, connection: int) -> tuple[str, int]:
+    ((state, failures),) = await town.rows(
+        "SELECT state, failures FROM delivery_lane WHERE account_id = $1 AND connection_id = $2",
+        connection,
+    )
+    return state, failures
+
+
+async def test_all_of_a_connection_goes_and_nothing_of_another(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "FORGOTTEN_AT_ONCE", 3)
+    gone = await town.connect("webhook", Form.CLOUD_EVENT, ALL)
+    both = await town.connect("webhook", Form.EVENT, ALL)
+    alone = await town.connect("webhook", Form.EVENT, ALL)
+    await journeys(town, 2)
+    await drain(town, deliverer(town, Subscriber()))
+    before = await states(town, both)
+    for connection in (gone, alone):
+        await connections.delete(town.pool, town.account, connection, ACTOR)
+        for table in OF_CONNECTION:
+            left = await town.rows(
+                f"SELECT connection_id FROM {table} WHERE account_id = $1 AND connection_id = $2",
+                connection,
+            )
+            assert left == [], table
+    assert await states(town, both) == before
+    forms = await town.rows("SELECT form, count(*) FROM message WHERE account_id = $1 GROUP BY 1")
+    assert forms == [(Form.EVENT, 8)], "what only the first was sent is gone; the feed's is not"
+    with pytest.raises(NotFoundError):
+        await connections.delete(town.pool, town.account, gone, ACTOR)
+    await town.register()
+    assert await town.tell() == 1
+
+
+async def test_a_subscription_that_ends_takes_along_what_waits_for_nobody_else(
+    town: Town,
+) -> None:
+    connection = await town.connect("webhook", Form.EVENT, ALL, ALL)
+    await journeys(town, 1)
+    ids = [
+        row[0]
+        for row in await town.rows("SELECT subscription_id FROM subscription WHERE account_id = $1")
+    ]
+    for which, expected in zip(ids, ("pending", "cancelled"), strict=True):
+        async with tenant(town.pool, town.account) as conn:
+            await subscriptions.delete(conn, town.account, which)
+        assert {state for state, _ in await states(town, connection)} == {expected}
+    subscriber = Subscriber()
+    await drain(town, deliverer(town, subscriber))
+    assert subscriber.told == []
+
+
+async def test_a_new_address_opens_what_was_given_up_and_everything_follows_in_order(
+    town: Town, secret_keys: SecretKeys
+) -> None:
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    (parcel,) = await journeys(town, 1)
+    await drain(town, deliverer(town, Subscriber(broken), GIVING_UP))
+    assert (await lane_of(town, connection))[0] == "disabled"
+    await town.observe(parcel, scan(1, "delivered"))
+    await town.tell()
+    subscriber = Subscriber()
+    await drain(town, deliverer(town, subscriber))
+    assert subscriber.told == [], "nothing is sent there, and nothing is forgotten"
+
+    await change(town, secret_keys, connection, Change(form=Form.CLOUD_EVENT))
+    assert (await lane_of(town, connection))[0] == "disabled", "it still leads where it led"
+    await change(town, secret_keys, connection, Change(url="http://127.0.0.1:8/"))
+    assert await lane_of(town, connection) == ("open", 0)
+    await drain(town, deliverer(town, subscriber))
+    told = subscriber.of(parcel)
+    assert told == sorted(set(told))
+    assert len(told) == len(await states(town, connection))
+
+
+@pytest.mark.parametrize(("state", "expected"), [("paused", "paused"), ("open", "open")])
+async def test_a_new_address_does_not_undo_a_pause(
+    town: Town, secret_keys: SecretKeys, state: str, expected: str
+) -> None:
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    await town.run(
+        "UPDATE delivery_lane SET state = $3, failures = 7, failing_since = now(),"
+        " rests_until = now() + interval '1 hour' WHERE account_id = $1 AND connection_id = $2"
+        " RETURNING 1",
+        *(connection, state),
+    )
+    await change(town, secret_keys, connection, Change(url="http://127.0.0.1:8/"))
+    assert await lane_of(town, connection) == (expected, 7 if state == "paused" else 0)
