@@ -268,7 +268,7 @@ async def _way(run: Run, port: int) -> list[Row]:
     place = await _place(run, "way", port)
     await place.database.login("dhl")
     template = await make_template(place.database, place.account_id, SCANS)
-    count = run.scale.events
+    count = run.scale.events + 1
     await copy(place.database, Copies(place.account_id, template, count, due="'infinity'"))
     await _connect(place, ["/hook"])
     due = WatchPlan(1, 3600.0, 0, "00")
@@ -277,13 +277,16 @@ async def _way(run: Run, port: int) -> list[Row]:
         worker_process(place.database, _allowed(place)),
         wiring.core_parts(place.database.settings, "milepost_worker") as core,
     ):
+        ask(port, "/count")
         for parcel_id in range(template + 1, template + 1 + count):
             seen = observation(SCANS, SCANS)
             await core.recorder.record(
                 place.account_id, parcel_id, seen, datetime.now(UTC), lambda *_: due
             )
             ways.append(await _came(port, parcel_id, time.time()))
-    told = f"of {count}, the slowest {1000 * max(ways):.0f} ms"
+    # The worker was still coming up during the first.
+    ways = ways[1:]
+    told = f"of {len(ways)}, the slowest {1000 * max(ways):.0f} ms"
     return [
         Row("commit to first byte, p50", 1000 * median(ways), 50, "ms", True, told),
         Row("commit to first byte, p99", 1000 * quantiles(ways, n=100)[98], 500, "ms", True, told),
@@ -292,7 +295,7 @@ async def _way(run: Run, port: int) -> list[Row]:
 
 async def _came(port: int, parcel_id: int, since: float) -> float:
     """Seconds until the first event of a parcel began to come."""
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 30
     while time.monotonic() < ends:
         await asyncio.sleep(0.02)
         for name, at in ask(port, "/told")["at"].items():

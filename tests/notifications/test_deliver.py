@@ -231,3 +231,38 @@ async def test_what_a_frozen_worker_brings_late_is_not_written(town: Town) -> No
     await drain(town, deliverer(town, Subscriber()))
     await bring
     assert await states(town, connection) == [("delivered", 1)]
+
+
+async def test_a_fault_of_ours_rests_the_lane(town: Town) -> None:
+    """What was sent could not be noted: without a rest it would be sent for ever."""
+    await town.connect("webhook", Form.EVENT, ALL)
+    await journeys(town, 3)
+
+    def fault(_: Delivery) -> Outcome:
+        raise TypeError("a bug")
+
+    subscriber = Subscriber(fault)
+    worker = deliverer(town, subscriber)
+    for lane in await worker.due(10):
+        with pytest.raises(TypeError):
+            await worker.work(lane)
+    assert await worker.due(10) == []
+    assert len(subscriber.told) <= AT_ONCE
+
+
+async def test_what_comes_beside_a_slow_request_does_not_wait_for_it(town: Town) -> None:
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    first = await town.register()
+    await town.tell()
+    slow = Subscriber(delay=60)
+    worker = asyncio.create_task(deliverer(town, slow).work(Lane(town.account, connection)))
+    while not slow.told:
+        await asyncio.sleep(0.01)
+    other = await town.register()
+    await town.tell()
+    async with asyncio.timeout(20):
+        while len(slow.told) < 2:
+            await asyncio.sleep(0.05)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    assert [parcel for parcel, _, _ in slow.told] == [first, other]

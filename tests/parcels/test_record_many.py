@@ -7,7 +7,7 @@ from typing import Any
 from tests.parcels.conftest import registration
 from tests.tracking.order_free import START, scan_at
 
-from milepost.db.pool import Pool, tenant
+from milepost.db.pool import Pool, retrying, tenant
 from milepost.parcels import record_many as many
 from milepost.parcels.apply import News
 from milepost.parcels.record import Recorder
@@ -47,7 +47,7 @@ async def test_each_is_as_if_recorded_by_itself_and_none_is_written_twice(
     readies = [await registrar.prepare(account, registration(announced_at=START)) for _ in range(6)]
     await registrar.register_many(account, readies)
     alone, overtaken, *others = [row["parcel_id"] for row in await rows(app_pool, account)]
-    stored = await load(app_pool, account, [overtaken, *others])
+    stored = await retrying(lambda: load(app_pool, account, [overtaken, *others]))
     told = [Told(parcel, PAST, SIGNED) for _, parcel in sorted(stored.items())]
 
     def plan(*_: object) -> None:
@@ -67,7 +67,7 @@ async def test_each_is_as_if_recorded_by_itself_and_none_is_written_twice(
         assert {name: one[name] for name in same} == same
 
     before = await rows(app_pool, account)
-    again = await load(app_pool, account, others)
+    again = await retrying(lambda: load(app_pool, account, others))
     later = replace(PAST, observed_at=NOW)
     told = [Told(parcel, later, SIGNED) for parcel in again.values()]
     await record_many(app_pool, recorder, account, told, NOW, plan)
