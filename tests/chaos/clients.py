@@ -33,6 +33,8 @@ class Load:
     asked_every: int = 5
     """Every n-th parcel travels with the carrier that is asked, the others with one nobody asks."""
     most_on_the_way: int = MOST_ON_THE_WAY
+    pause: float = 0
+    """Seconds between two registrations of a client."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     watched: int = 0
     acknowledged: list[tuple[float, float]] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Client:
         while not self.load.stop.is_set():
             number, carrier = self.load.next_parcel()
             await self.register(number, carrier)
+            await asyncio.sleep(self.load.pause)
 
     async def register(self, number: str, carrier: str) -> None:
         """One operation until it is answered; the same key each time."""

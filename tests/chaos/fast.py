@@ -9,8 +9,10 @@ from pathlib import Path
 from tests.chaos.carrier import FakeCarrier, fake_carrier
 from tests.chaos.checker import drain, read, verdict
 from tests.chaos.clients import MOST_ON_THE_WAY, Load, run_clients
+from tests.chaos.deliveries import read_told, verdict_on_told
 from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger
+from tests.chaos.subscribers import IN_TIME, Subscribers, subscribers
 from tests.live_server import free_port
 
 CLIENTS = 8
@@ -25,15 +27,24 @@ class Run:
     house: Installation
     load: Load
     clients: "asyncio.Task[None]"
+    subscribers: Subscribers
     drain_seconds: float = 0
     wrong: list[str] = field(default_factory=list)
 
     async def finish(self, patience: float = 60) -> list[str]:
         """Stop the clients when each has its answer, let the carrier's news in, and judge."""
         await self.pause()
+        self.subscribers.calm = True
         self.drain_seconds = await drain(self.house, patience)
-        self.wrong = verdict(self.load.ledger.path, await read(self.house))
+        self.wrong = [
+            *verdict(self.load.ledger.path, await read(self.house)),
+            *await self.wrong_of_told(),
+        ]
         return self.wrong
+
+    async def wrong_of_told(self) -> list[str]:
+        """What of all that is recorded is not told as it should be, by now."""
+        return verdict_on_told(self.subscribers.ledger.path, await read_told(self.house))
 
     async def pause(self) -> None:
         """Have the clients stop, each when it has its answer."""
@@ -70,16 +81,18 @@ async def running_fast(
     asked_every: int = 5,
     most_on_the_way: int = MOST_ON_THE_WAY,
     kind: type[FakeCarrier] = FakeCarrier,
+    subscribed: int = 0,
     disk: Callable[[Path], AbstractContextManager[object]] = nullcontext,
     **more: str,
 ) -> AsyncIterator[Run]:
     """``milepost run`` with two processes of each kind, eight accounts and a load on it.
 
-    ``kind`` is which carrier answers, ``disk`` makes room for the database in the state directory,
-    ``more`` are further variables of the environment.
+    ``subscribed`` accounts have subscribers, ``kind`` is which carrier answers, ``disk`` makes room
+    for the database in the state directory, ``more`` are further variables of the environment.
     """
     variables = {
         **fast_settings(lease),
+        **IN_TIME,
         "MILEPOST_API_PROCESSES": "2",
         "MILEPOST_WORKER_PROCESSES": "2",
         **more,
@@ -89,12 +102,17 @@ async def running_fast(
         await house.prepare(CLIENTS, port)
         ledger = Ledger(house.state_dir / "clients.ledger")
         asked = house.state_dir / "carrier.ledger"
-        async with fake_carrier(
-            asked, port, slow_every=slow_every, slow_seconds=slow_seconds, kind=kind
-        ) as carrier:
+        told = house.state_dir / "subscribers.ledger"
+        async with (
+            fake_carrier(
+                asked, port, slow_every=slow_every, slow_seconds=slow_seconds, kind=kind
+            ) as carrier,
+            subscribers(told) as listening,
+        ):
             await asyncio.to_thread(house.start)
+            await listening.connect(house, house.keys[:subscribed])
             load = Load([house.port], house.keys, carrier, ledger, asked_every, most_on_the_way)
-            run = Run(house, load, asyncio.create_task(run_clients(load)))
+            run = Run(house, load, asyncio.create_task(run_clients(load)), listening)
             try:
                 yield run
             finally:

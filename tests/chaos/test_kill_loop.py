@@ -16,15 +16,17 @@ from itertools import pairwise
 
 import pytest
 from tests.chaos.clients import Load
+from tests.chaos.deliveries import MOST_EXTRA, extra_deliveries, heard
 from tests.chaos.fast import Run, running_fast
 from tests.chaos.housekeeping import die_in_housekeeping
-from tests.chaos.ledger import operations
+from tests.chaos.ledger import lines, operations
 from tests.chaos.supervisor import Supervisor
 from tests.live_server import free_port
 from tests.promises.figures import keep
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "50"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or int(time.time())
+SUBSCRIBED = int(os.environ.get("CHAOS_SUBSCRIBED", "2"))
 DEATHS = max(1, KILLS // 50)
 """At each named point."""
 WARM_SECONDS = 4.0
@@ -44,15 +46,21 @@ POINTS: Mapping[str, tuple[str, int]] = {
     "poll.before_commit": ("worker", 3),
     "poll.after_commit": ("worker", 3),
     "lease.renew": ("worker", 1),
+    "fanout.mid_batch": ("worker", 3),
+    "deliver.after_lease": ("worker", 3),
+    "deliver.after_send_before_record": ("worker", 3),
+    "deliver.mid_record": ("worker", 3),
 }
 """Which command gets there, and which pass is its last."""
-AT_ONCE = 5
+AT_ONCE = 7
 pytestmark = [pytest.mark.promise, pytest.mark.slow]
 
 
 @pytest.mark.timeout(200 + 6 * KILLS)
 async def test_nothing_acknowledged_is_lost_whatever_dies() -> None:
-    async with running_fast(LEASE, slow_every=60, slow_seconds=1.2 * LEASE) as run:
+    async with running_fast(
+        LEASE, slow_every=60, slow_seconds=1.2 * LEASE, subscribed=SUBSCRIBED
+    ) as run:
         await asyncio.sleep(WARM_SECONDS)
         warm = rate(run.load)
         phases = [time.monotonic()]
@@ -69,17 +77,23 @@ async def test_nothing_acknowledged_is_lost_whatever_dies() -> None:
         await run.pause()
         deaths |= await die_in_housekeeping(run.house, DEATHS)
         wrong = await run.finish()
-        figures = told(run, last_kill) | {
-            "kills": dict(supervisor.kills),
-            "deaths_at_points": deaths,
-            "seconds_of_kills_and_of_deaths_at_points": [
-                round(end - start, 1) for start, end in pairwise(phases)
-            ],
-            "rate_before": warm,
-            "rate_after": recovered,
-        }
+        figures = (
+            told(run, last_kill)
+            | {
+                "kills": dict(supervisor.kills),
+                "deaths_at_points": deaths,
+                "seconds_of_kills_and_of_deaths_at_points": [
+                    round(end - start, 1) for start, end in pairwise(phases)
+                ],
+                "rate_before": warm,
+                "rate_after": recovered,
+            }
+            | arrived(run)
+        )
         keep("P1 kill loop", **figures)
-        assert wrong == [], figures
+        assert wrong == [], [*wrong[:8], figures]
+        extra = extra_deliveries(run.subscribers.ledger.path)
+        assert extra <= MOST_EXTRA * (KILLS + sum(deaths.values())), figures
     assert run.house.process is not None
     assert run.house.process.returncode == 0, "after all that it still stops in order"
     assert all(count >= DEATHS for count in deaths.values()), deaths
@@ -122,6 +136,18 @@ def rate(load: Load) -> float:
     """Acknowledged registrations a second, lately."""
     now = time.monotonic()
     return sum(at > now - RATE_SECONDS for at, _ in load.acknowledged) / RATE_SECONDS
+
+
+def arrived(run: Run) -> dict[str, object]:
+    """What the subscribers say about a run."""
+    path = run.subscribers.ledger.path
+    got = heard(path)
+    return {
+        "subscribers": len(run.subscribers.names),
+        "deliveries": sum(len(one.taken) for one in got.values()),
+        "requests_to_subscribers": sum(1 for _ in lines(path)),
+        "extra_deliveries": extra_deliveries(path),
+    }
 
 
 def told(run: Run, last_kill: float) -> dict[str, object]:
