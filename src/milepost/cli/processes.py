@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from milepost.settings import Settings
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
+MOST_FILES = 8192
 # One that lived so long was no crash loop.
 STEADY_SECONDS = 10.0
 WATCH_SECONDS = 1.0
@@ -123,6 +125,17 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def open_many_files() -> None:
+    """As many as the system lets us: the usual bound of 1,024 is that of programs with ``select``.
+
+    Every request to a subscriber is one, and those that hang must not keep others from theirs.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def run_child(name: str, run: Callable[[Settings], None]) -> int:

@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from milepost import tracing
-from milepost.cli.processes import collect_rarely, run_child
+from milepost.cli.processes import collect_rarely, open_many_files, run_child
 from milepost.settings import Settings
 from milepost.worker.main import run_worker
 
@@ -26,6 +26,7 @@ def work(settings: Settings) -> None:
             tracing.stop()
 
     collect_rarely()
+    open_many_files()
     uvloop.run(until_stopped())
 
 

@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from time import monotonic
 
 from milepost.notifications.deliver import Deliverer
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.held import Lane
 
 ACCOUNTS_AT_ONCE = 4
-LANES_AT_ONCE = 64
+LANES_AT_ONCE = 512
+"""A lane whose subscriber hangs is in hand for as long as an attempt may take, and costs next to
+nothing meanwhile: were there few, those that hang would keep the others waiting. One that is dead
+is tried for 15 s in 5 minutes, so this is enough for 10,000 of them."""
 LOOK_SECONDS = 0.05
 """How long what happened waits for somebody to look: most of the way of a quiet delivery."""
 FAULT_SECONDS = 0.5
+"""For how long what could not be told, or not even read, is left alone."""
 
 Survived = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -32,20 +37,29 @@ async def _fan_out(
 ) -> None:
     """An account after the other, a few side by side, so that a busy one holds up nobody."""
     beyond = 0
+    rests: dict[int, float] = {}
     while not stop.is_set():
         told = 0
         pause = FAULT_SECONDS
         with survived("what happened could not be told"):
             accounts = await fan_out.waiting(beyond, ACCOUNTS_AT_ONCE)
-            counts = await asyncio.gather(*map(fan_out.tell, accounts), return_exceptions=True)
+            rests = {one: until for one, until in rests.items() if until > monotonic()}
+            ready = [one for one in accounts if one not in rests]
+            counts = await asyncio.gather(*map(fan_out.tell, ready), return_exceptions=True)
             told = sum(count for count in counts if isinstance(count, int))
             if told:
                 hint.set()
             pause = 0 if told or beyond else LOOK_SECONDS
             beyond = accounts[-1] if len(accounts) == ACCOUNTS_AT_ONCE else 0
-            for fault in counts:
-                if isinstance(fault, BaseException):
-                    raise fault
+            faults = {
+                one: fault
+                for one, fault in zip(ready, counts, strict=True)
+                if isinstance(fault, BaseException)
+            }
+            # Its own fault must not slow the others down, nor fill the log.
+            rests |= dict.fromkeys(faults, monotonic() + FAULT_SECONDS)
+            for fault in faults.values():
+                raise fault
         if not told or pause:
             await _pause(pause, stop)
 
