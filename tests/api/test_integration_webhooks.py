@@ -89,6 +89,8 @@ async def test_a_shop_hears_what_is_done_with_it_and_of_its_end(
         assert (await client.get(f"{gone}/{one['id']}")).status == 404
         assert (await client.get(gone)).document in ([], {"data": []})
     assert (await client.ask("DELETE", path)).status == 404
+    for action in ("test", "signing-key"):
+        assert (await client.post(f"{OWN_PATH}/{one['id']}/{action}", {})).status == 404
     await client.post(POST, registration("SBX2", source_id="2"))
     assert await integrations.forget_deleted(worker_pool, account) == 0, "it is not told yet"
     await deliver(worker_pool, parts, account)
