@@ -16,6 +16,13 @@ def ok(_: Delivery) -> Outcome:
     return Answered(200)
 
 
+def opened() -> asyncio.Event:
+    """A gate that stands open."""
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
 def broken(_: Delivery) -> Outcome:
     return Answered(500)
 
@@ -24,11 +31,12 @@ def broken(_: Delivery) -> Outcome:
 class Subscriber:
     """A sender without a network: ``told`` has (parcel, sequence, attempt) as they came.
 
-    ``delay`` seconds pass before an answer; ``at_once`` is the most that were under way.
+    ``delay`` seconds pass before an answer, and it waits for the ``gate``; ``at_once`` is the most that were under way.
     """
 
     answer: Answer = ok
     delay: float = 0.0
+    gate: asyncio.Event = field(default_factory=opened)
     told: list[tuple[int, int, int]] = field(default_factory=list)
     under_way: int = 0
     at_once: int = 0
@@ -40,6 +48,7 @@ class Subscriber:
             self.told.append((delivery.parcel_id, delivery.sequence, delivery.attempts + 1))
             try:
                 await asyncio.sleep(self.delay)
+                await self.gate.wait()
             finally:
                 self.under_way -= 1
             now = datetime.now(UTC)

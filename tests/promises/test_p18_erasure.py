@@ -17,12 +17,14 @@ from tests.chaos.clients import TRACKING, document
 from tests.chaos.installation import Installation, installation
 from tests.live_server import MILEPOST, Client, environment, free_port
 from tests.promises.figures import keep
+from tests.promises.listening import HEADER, SIGNING, TOKEN, delivered, listening, subscribe
 
 V2 = "/api/v2/tracking"
 OWN = "/api/milepost/v1"
 INPUTS = (
     *("number", "source", "identifier", "name", "company", "street", "house", "postal", "city"),
     *("phone", "email", "order", "item", "event", "place", "patched", "raw", "key", "pushed"),
+    "answered",
 )
 pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -165,14 +167,21 @@ async def test_erased_and_expired_parcels_are_nowhere() -> None:
     port = free_port()
     erased, expired, kept = Person("era"), Person("exp"), Person("kep")
     told = {"MILEPOST_METRICS_PORT": str(port), "MILEPOST_LOG_LEVEL": "debug"}
-    with installation(MILEPOST_ACCESS_LOG="true", MILEPOST_API_PROCESSES="2", **told) as house:
+    told |= {"MILEPOST_EGRESS_ALLOW": "127.0.0.0/8:*", "MILEPOST_ACCESS_LOG": "true"}
+    with listening() as heard, installation(MILEPOST_API_PROCESSES="2", **told) as house:
         await house.prepare(1, free_port())
         await asyncio.to_thread(house.start)
         client = Client(house.port, house.keys[0].user)
+        connection_id = subscribe(client, heard)
         ids = {
             person.tag: await put_in(house, client, person) for person in (erased, expired, kept)
         }
         wrong_requests(house, client, erased)
+        log = await asyncio.to_thread(delivered, client, connection_id, heard)
+        assert {f"Bearer {TOKEN}", HEADER} <= heard.logins
+        assert "zqeraanswered" in log
+        sealed = [TOKEN, HEADER, SIGNING]
+        assert found(sealed, await dump(house.dsn) + exported(house) + log) == []
         seen = found(erased.canaries + expired.canaries, await dump(house.dsn) + exported(house))
         assert sorted(seen) == sorted(erased.canaries + expired.canaries), "the check can see them"
         before = client.get(f"{OWN}/usage").document["registered"]["parcels"]
@@ -189,12 +198,13 @@ async def test_erased_and_expired_parcels_are_nowhere() -> None:
         assert found(kept.canaries, await dump(house.dsn)) == kept.canaries, "others stay whole"
         assert client.get(f"{OWN}/erasures/{ids[erased.tag]}").document["parcel_id"]
         house.stop()
-        secrets = [key.secret for key in house.keys]
+        secrets = [*(key.secret for key in house.keys), *sealed]
         left["logs"] = found([*gone, *kept.canaries, *secrets], logs(house))
     keep("P18", canaries=len(gone), left={name: len(words) for name, words in left.items()})
     assert {name: words for name, words in left.items() if words} == {}
     assert receipt["counts"]["raw_payloads"] == 1
     assert receipt["counts"]["kept_answers"] >= 1
+    assert receipt["counts"]["told"] >= 3
     assert after == before == 3
 
 
@@ -236,6 +246,9 @@ async def rows_of(house: Installation, parcel_id: int) -> int:
             "SELECT (SELECT count(*) FROM parcel WHERE parcel_id = $1)"
             " + (SELECT count(*) FROM event WHERE parcel_id = $1)"
             " + (SELECT count(*) FROM raw_payload WHERE parcel_id = $1)"
+            " + (SELECT count(*) FROM message WHERE parcel_id = $1)"
+            " + (SELECT count(*) FROM delivery WHERE parcel_id = $1)"
+            " + (SELECT count(*) FROM delivery_attempt WHERE parcel_id = $1)"
         )
         return int(await connection.fetchval(statement, parcel_id))
     finally:
