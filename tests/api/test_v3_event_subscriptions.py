@@ -98,6 +98,8 @@ async def _lives(client: Client, parts: ApiParts, account: int) -> None:
         answers.append(await client.get(CONNECTIONS + query))
         assert [one["type"] for one in answers[-1].document["data"]] == types
     answers.append(await client.get(path))
+    answers.append(await patch(client, path, {"type": "klaviyo"}))
+    assert told(answers[-1]) == [("/data/type", "invalid")]
     answers.append(await patch(client, path, {"configuration": {"auth_config": {"tokne": CANARY}}}))
     assert told(answers[-1]) == [("/data/configuration/auth_config/tokne", "unknown_field")]
     assert CANARY not in str([(one.headers, one.body) for one in answers])

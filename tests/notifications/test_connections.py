@@ -1,5 +1,6 @@
 """Connections that change or go while something waits for them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,13 @@ from tests.notifications.town import Town, scan
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.db.pool import tenant
 from milepost.egress.policy import Policy
-from milepost.errors import NotFoundError
+from milepost.errors import InvalidInput, NotFoundError
 from milepost.notifications import connections, subscriptions
 from milepost.notifications.configuration import Change
 from milepost.notifications.connections import Connections
 from milepost.notifications.deliver import Terms
-from milepost.notifications.forms import Form
+from milepost.notifications.forms import Form, Kind
+from milepost.notifications.integrations import forget_deleted
 from milepost.notifications.patience import Rules
 from milepost.settings import Settings
 
@@ -24,10 +26,13 @@ OF_CONNECTION = ("subscription", "delivery", "delivery_attempt", "delivery_lane"
 GIVING_UP = Terms(event_pauses=(), patience=Rules(failures=1000, give_up=timedelta(0)))
 
 
+def room_of(keys: SecretKeys) -> Connections:
+    return Connections(keys, Policy.of(Settings(egress_allow="127.0.0.0/8:*")))
+
+
 async def change(town: Town, keys: SecretKeys, connection: int, wanted: Change) -> None:
-    room = Connections(keys, Policy.of(Settings(egress_allow="127.0.0.0/8:*")))
     async with tenant(town.pool, town.account) as conn:
-        await room.change(conn, town.account, connection, wanted, ACTOR)
+        await room_of(keys).change(conn, town.account, connection, wanted, ACTOR)
 
 
 async def lane_of(town: Town, connection: int) -> tuple[str, int]:
@@ -63,6 +68,19 @@ async def test_all_of_a_connection_goes_and_nothing_of_another(
         await connections.delete(town.pool, town.account, gone, ACTOR)
     await town.register()
     assert await town.tell() == 1
+
+    # One with very much to forget is gone for everybody at once, and its secrets are.
+    monkeypatch.setattr(connections, "FORGETTING_SECONDS", 0)
+    await connections.delete(town.pool, town.account, both, ACTOR)
+    assert 0 < len(await states(town, both)) < len(before)
+    async with tenant(town.pool, town.account) as conn:
+        assert await connections.listed(conn, town.account) == []
+    ((*secrets, shown),) = await town.rows(
+        "SELECT sealed, signing_key, deleted_at IS NULL FROM connection WHERE account_id = $1"
+    )
+    assert (secrets, shown) == ([None, None], False)
+    assert await forget_deleted(town.pool, town.account) == 1
+    assert await states(town, both) == []
 
 
 async def test_a_subscription_that_ends_takes_along_what_waits_for_nobody_else(
@@ -119,3 +137,19 @@ async def test_a_new_address_does_not_undo_a_pause(
     )
     await change(town, secret_keys, connection, Change(url="http://127.0.0.1:8/"))
     assert await lane_of(town, connection) == (expected, 7 if state == "paused" else 0)
+
+
+async def test_the_limit_holds_for_those_that_come_at_once(
+    town: Town, secret_keys: SecretKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST", 2)
+
+    async def create() -> None:
+        async with tenant(town.pool, town.account) as conn:
+            wanted = Change(url="http://127.0.0.1:8/")
+            await room_of(secret_keys).create(conn, town.account, Kind.WEBHOOK, wanted, ACTOR)
+            await asyncio.sleep(0.05)
+
+    made = await asyncio.gather(*(create() for _ in range(4)), return_exceptions=True)
+    assert made.count(None) == 2
+    assert all(isinstance(one, InvalidInput) for one in made if one is not None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -23,7 +24,8 @@ from milepost.parcels.statements import CHANGES
 KINDS = (Kind.WEBHOOK, Kind.KLAVIYO)
 MOST = 100
 """Connections of an account; integrations and e-mail are counted by themselves."""
-FORGOTTEN_AT_ONCE = 2000
+FORGOTTEN_AT_ONCE = 1000
+FORGETTING_SECONDS = 1.0
 _NO_CONFIGURATION = "A klaviyo connection is configured by its authorization."
 
 
@@ -133,36 +135,33 @@ async def found(conn: Connection, account_id: int, connection_id: int) -> Destin
 async def delete(pool: Pool, account_id: int, connection_id: int, actor: str) -> None:
     """A connection and all that was for it alone. Raises NotFoundError.
 
-    1. Nothing more is sent there, and nobody asks for it. 2. Its deliveries go, some at a time:
-    there may be very many. 3. It goes itself. Given up in between, another call goes on.
+    1. It is shown to nobody, and nothing more is sent there. 2. What was for it goes, as far as it
+    does in a moment: there may be very many deliveries, and the worker removes what is left.
     """
 
-    async def shut() -> None:
+    async def end() -> None:
         async with tenant(pool, account_id) as conn:
             await hold_account(conn, account_id)
             await found(conn, account_id, connection_id)
-            await shut_down(conn, account_id, connection_id)
+            which = {"account_id": account_id, "connection_id": connection_id}
+            await CONNECTIONS.shut_lane(conn, **which)
+            await CONNECTIONS.forget_subscriptions(conn, **which)
+            await CONNECTIONS.strike(conn, **which)
             await note(conn, account_id, actor, "connection.deleted", connection_id)
 
     async def portion() -> bool:
         async with tenant(pool, account_id) as conn:
             return await forget_some(conn, account_id, connection_id)
 
-    await retrying(shut)
+    await retrying(end)
+    until = monotonic() + FORGETTING_SECONDS
     while await retrying(portion):
-        pass
-
-
-async def shut_down(conn: Connection, account_id: int, connection_id: int) -> None:
-    """Nothing more is sent to a connection that is to be deleted."""
-    which = {"account_id": account_id, "connection_id": connection_id}
-    await CONNECTIONS.shut_lane(conn, **which)
-    await CONNECTIONS.stop_telling(conn, **which)
-    await CONNECTIONS.forget_subscriptions(conn, **which)
+        if monotonic() > until:
+            break
 
 
 async def forget_some(conn: Connection, account_id: int, connection_id: int) -> bool:
-    """Some of the deliveries of a connection that was shut down, or at last the connection itself.
+    """Some of the deliveries of a connection whose lane is shut, or at last the connection itself.
 
     Whether anything is left.
     """
@@ -174,8 +173,6 @@ async def forget_some(conn: Connection, account_id: int, connection_id: int) -> 
         await CONNECTIONS.forget_messages(conn, account_id=account_id, message_ids=messages)
         return True
     await CONNECTIONS.forget_attempts(conn, **which)
-    # One may have come since it was shut down.
-    await CONNECTIONS.forget_subscriptions(conn, **which)
     await CONNECTIONS.forget_lane(conn, **which)
     await CONNECTIONS.forget(conn, **which)
     return False

@@ -12,7 +12,8 @@ SELECT nextval('connection_connection_id_seq');
 
 -- name: count_connections(account_id, kinds)$
 -- How many there are of these kinds.
-SELECT count(*) FROM connection WHERE account_id = :account_id AND kind = ANY (:kinds::text[]);
+SELECT count(*) FROM connection
+WHERE account_id = :account_id AND kind = ANY (:kinds::text[]) AND deleted_at IS NULL;
 
 -- name: add(account_id, connection_id, kind, form, url, settings, sealed, signing_key)^
 -- A connection; its lane is made beside it.
@@ -27,20 +28,23 @@ INSERT INTO delivery_lane (account_id, connection_id) VALUES (:account_id, :conn
 -- name: listed(account_id, kinds)
 -- Those of these kinds, the oldest first.
 SELECT connection_id, kind, form, url, settings, created_at, updated_at
-FROM connection WHERE account_id = :account_id AND kind = ANY (:kinds::text[])
+FROM connection
+WHERE account_id = :account_id AND kind = ANY (:kinds::text[]) AND deleted_at IS NULL
 ORDER BY connection_id;
 
 -- name: found(account_id, connection_id, kinds)^
 -- One of these kinds.
 SELECT connection_id, kind, form, url, settings, created_at, updated_at
 FROM connection
-WHERE account_id = :account_id AND connection_id = :connection_id AND kind = ANY (:kinds::text[]);
+WHERE account_id = :account_id AND connection_id = :connection_id AND kind = ANY (:kinds::text[])
+  AND deleted_at IS NULL;
 
 -- name: held(account_id, connection_id, kinds)^
 -- One of these kinds, with its secrets, kept from changing until the transaction ends.
 SELECT connection_id, kind, form, url, settings, sealed, created_at, updated_at
 FROM connection
 WHERE account_id = :account_id AND connection_id = :connection_id AND kind = ANY (:kinds::text[])
+  AND deleted_at IS NULL
 FOR NO KEY UPDATE;
 
 -- name: change(account_id, connection_id, form, url, settings, sealed)^
@@ -69,21 +73,30 @@ ORDER BY audit_id DESC LIMIT 1;
 SELECT state, failing_since FROM delivery_lane
 WHERE account_id = :account_id AND connection_id = :connection_id FOR UPDATE;
 
--- name: take_up(account_id, connection_id, since)!
--- What failed for good since then is to be tried again.
+-- name: make_due(account_id, connection_id)!
+-- Each parcel's first is due, the oldest the longest, with all its attempts before it.
+UPDATE delivery SET due_at = least(created_at, now()), attempts = 0
+WHERE account_id = :account_id AND connection_id = :connection_id AND state = 'pending'
+  AND due_at < 'infinity';
+
+-- name: take_up(account_id, connection_id, since)
+-- What failed for good since then is to be tried again; of which parcels it is.
 UPDATE delivery SET state = 'pending', attempts = 0, finished_at = NULL, due_at = 'infinity'
 WHERE account_id = :account_id AND connection_id = :connection_id
-  AND state = 'failed' AND finished_at >= :since;
+  AND state = 'failed' AND finished_at >= :since
+RETURNING parcel_id;
 
--- name: make_due(account_id, connection_id)!
--- Each parcel's first is due, the oldest the longest; those behind it wait for it.
+-- name: put_in_order(account_id, connection_id, parcel_ids)!
+-- The first of each of these parcels is due; those behind it wait for it.
 UPDATE delivery d
 SET due_at = CASE WHEN o.nth = 1 THEN least(d.created_at, now()) ELSE 'infinity' END
 FROM (
     SELECT delivery_id, row_number() OVER (PARTITION BY parcel_id ORDER BY delivery_id) AS nth
     FROM delivery
-    WHERE account_id = :account_id AND connection_id = :connection_id AND state = 'pending') AS o
-WHERE d.account_id = :account_id AND d.delivery_id = o.delivery_id;
+    WHERE account_id = :account_id AND connection_id = :connection_id AND state = 'pending'
+      AND parcel_id = ANY (:parcel_ids::bigint[])) AS o
+WHERE d.account_id = :account_id AND d.delivery_id = o.delivery_id
+  AND (o.nth = 1 OR d.due_at < 'infinity');
 
 -- name: open_lane(account_id, connection_id)!
 -- It delivers from now on, as if it had never failed.
@@ -100,12 +113,14 @@ WHERE account_id = :account_id AND connection_id = :connection_id;
 
 -- name: shut_lane(account_id, connection_id)!
 -- Whoever delivers here writes nothing more.
-UPDATE delivery_lane SET state = 'disabled', reason = 'it is being deleted', fence = fence + 1
+UPDATE delivery_lane SET
+    state = 'disabled', reason = 'it is being deleted', fence = fence + 1, turn_at = 'infinity'
 WHERE account_id = :account_id AND connection_id = :connection_id;
 
--- name: stop_telling(account_id, connection_id)!
--- An integration asks for nothing more.
-UPDATE connection SET is_active = false
+-- name: strike(account_id, connection_id)!
+-- Nobody is shown it any more, and its secrets are gone; the rest of it goes later.
+UPDATE connection SET
+    is_active = false, deleted_at = now(), sealed = NULL, signing_key = NULL, former_key = NULL
 WHERE account_id = :account_id AND connection_id = :connection_id;
 
 -- name: forget_subscriptions(account_id, connection_id)!

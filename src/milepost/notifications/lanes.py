@@ -15,9 +15,11 @@ async def resume(conn: Connection, account_id: int, connection_id: int) -> None:
     lane = await CONNECTIONS.hold_lane(conn, **which)
     if lane is None:
         raise NotFoundError
-    if lane["state"] == "disabled" and lane["failing_since"] is not None:
-        await CONNECTIONS.take_up(conn, **which, since=lane["failing_since"])
     await CONNECTIONS.make_due(conn, **which)
+    if lane["state"] == "disabled" and lane["failing_since"] is not None:
+        failed = CONNECTIONS.take_up(conn, **which, since=lane["failing_since"])
+        parcel_ids = sorted({row["parcel_id"] async for row in failed})
+        await CONNECTIONS.put_in_order(conn, **which, parcel_ids=parcel_ids)
     await CONNECTIONS.open_lane(conn, **which)
 
 
