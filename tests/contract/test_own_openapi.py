@@ -92,6 +92,12 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422",
 include-path = "/api/milepost/v1/events"
 parameters = {{ "query.wait" = 0 }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", "410", "422", "429"]
+
+# Only a mail server's idea of an address is finer than the format's.
+[[operations]]
+include-path = "/api/milepost/v1/emails"
+include-method = "PUT"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422", "429"]
 """
 
 

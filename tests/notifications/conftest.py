@@ -1,9 +1,20 @@
 """The notifications room on a real database."""
 
+import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from tests.notifications.mail_town import (
+    SOON,
+    Mailing,
+    Post,
+    PostOffice,
+    post_office,
+    server_of,
+    settings_for,
+)
 from tests.notifications.receiver import Receiver, receiving
 from tests.notifications.town import Town, say
 
@@ -12,6 +23,7 @@ from milepost.accounts.vault import CredentialStore
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.notifications.fan_out import FanOut
+from milepost.notifications.mail_client import MailClient
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar
 from milepost.parcels.render import Renderer
@@ -42,3 +54,27 @@ def town(worker_pool: Pool, renderer: Renderer, account: int) -> Town:
         Recorder(worker_pool, renderer),
         FanOut(worker_pool, renderer, say),
     )
+
+
+@pytest.fixture
+async def office() -> AsyncIterator[PostOffice]:
+    async with post_office(PostOffice()) as listening:
+        yield listening
+
+
+@pytest.fixture
+async def mailing(
+    town: Town, secret_keys: SecretKeys, office: PostOffice
+) -> AsyncIterator[Mailing]:
+    """The worker's half, with settings of a test's own."""
+    clients = []
+
+    def made(context: ssl.SSLContext | None = None, seconds: float = 5.0, **more: Any) -> Post:
+        terms = more.pop("terms", SOON)
+        server = server_of(office, **more)
+        clients.append(MailClient(server, context, seconds=seconds, rest=0.0))
+        return Post(town, secret_keys, clients[-1], settings_for(office, **more), terms)
+
+    yield made
+    for client in clients:
+        client._hang_up()

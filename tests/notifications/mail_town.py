@@ -7,12 +7,13 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
-from tests.notifications.town import Town
+from tests.notifications.town import Town, scan
 
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.notifications.bodies import Bodies
@@ -22,6 +23,7 @@ from milepost.notifications.forms import Form, Kind
 from milepost.notifications.mail import Letters, Limits, Office
 from milepost.notifications.mail_client import MailClient
 from milepost.notifications.mail_server import MailServer
+from milepost.notifications.patience import Rules
 from milepost.notifications.unsubscribing import Links
 from milepost.settings import Settings
 
@@ -153,3 +155,22 @@ def server_of(office: PostOffice, **more: Any) -> MailServer:
     made = MailServer.of(settings_for(office, **more))
     assert made is not None
     return made
+
+
+Mailing = Callable[..., "Post"]
+ADA = {"name": "Ada", "country_code": "NL", "email": "ada@recipient.example"}
+SOON = Terms(event_pauses=(0.0,) * 5, patience=Rules(failures=1000), lease=timedelta(seconds=5))
+
+
+async def delivered(town: Town, *, to: Any = ADA, **more: Any) -> int:
+    """A parcel that has arrived."""
+    parcel = await town.register(to_address=to, **more)
+    await town.observe(parcel, scan(2, "delivered"))
+    return parcel
+
+
+def text_of(letter: EmailMessage, kind: str = "plain") -> str:
+    part = letter.get_body((kind,))
+    assert part is not None
+    text: str = part.get_content()
+    return text

@@ -4,8 +4,10 @@ from milepost.api.milepost_emails import PATH
 from milepost.api.milepost_parcel_schemas import reading
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.unsubscribe import PATH as UNSUBSCRIBE
+from milepost.api.v3_fields import NO_NUL
 from milepost.api.v3_schemas import MOMENT, TEXT, TEXT_OR_NULL, Schema, closed, listed, one_of_words
 from milepost.notifications.emails import LONGEST_NAME, PHASES
+from milepost.notifications.mail_address import LONGEST
 
 _PHASES = listed(one_of_words(PHASES))
 _EMAILS = closed(
@@ -27,19 +29,24 @@ _CHOICE = closed(
         "sender_name": {
             "type": "string",
             "maxLength": LONGEST_NAME,
-            "pattern": r"^([!-~]([ -~]*[!-~])?)?$",
-            "description": "In whose name; the account's where empty. Any script, no controls.",
+            "pattern": NO_NUL,
+            "description": "In whose name; the account's where empty. Controls are left out.",
         },
         "reply_to": {
-            "type": "string",
-            "pattern": r"^([a-z0-9]{1,30}@[a-z]{1,30}\.[a-z]{2,10})?$",
-            "description": "Where answers go. Any address that is ASCII before its @.",
+            "anyOf": [
+                {"type": "string", "format": "email", "maxLength": LONGEST},
+                {"type": "string", "const": ""},
+            ],
+            "description": "Where answers go: an address in ASCII before its @, with a domain.",
         },
     },
 )
 _OVER: Schema = {"429": {"description": "Over the account's budget; empty, with Retry-After"}}
 _PAGE: Schema = {"text/html": {"schema": TEXT}}
-_NO_LINK: Schema = {"404": {"description": "No link of ours", "content": _PAGE}}
+_PROBLEM: Schema = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+}
+_NO_LINK: Schema = {"404": {"description": "No link of ours", "content": {**_PAGE, **_PROBLEM}}}
 _TOKEN: Schema = {
     "name": "token",
     "in": "path",

@@ -52,14 +52,14 @@ def choice_of(phases: Sequence[object], sender_name: str = "", reply_to: str = "
     for place, phase in enumerate(phases):
         if phase not in PHASES:
             raise InvalidInput(f"One of {', '.join(PHASES)}.", ("body", "phases", place), "enum")
-    if readable(sender_name, LONGEST_NAME) != sender_name:
-        why = f"At most {LONGEST_NAME} printable characters, without blanks around them."
+    if len(sender_name) > LONGEST_NAME:
+        why = f"At most {LONGEST_NAME} characters."
         raise InvalidInput(why, ("body", "sender_name"), "value_error")
     answers = mail_address(reply_to)
     if reply_to and (answers is None or answers.needs_utf8):
         raise InvalidInput("No e-mail address.", ("body", "reply_to"), "value_error")
     chosen = tuple(phase for phase in PHASES if phase in phases)
-    return Choice(chosen, sender_name, reply_to)
+    return Choice(chosen, readable(sender_name, LONGEST_NAME), reply_to)
 
 
 async def choose(conn: Connection, account_id: int, choice: Choice, actor: str) -> Emails:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from milepost.db.accounts import account_by_account
-from milepost.db.pool import Pool, retrying
+from milepost.db.pool import Pool, retrying, tenant
 from milepost.notifications.statements import FORGET
 
 MONTHS_AHEAD = 3
@@ -21,6 +21,12 @@ async def forget(pool: Pool, account_id: int, before: datetime, most: int) -> in
     How many there were: fewer than ``most`` means that nothing is left to do. What is pending by
     then is given up.
     """
+
+    async def forget_counts() -> None:
+        async with tenant(pool, account_id) as conn:
+            await FORGET.forget_mail_counts(conn, account_id=account_id)
+
+    await retrying(forget_counts, seconds=None)
     gone = await retrying(
         lambda: pool.fetchval("SELECT forget_old_told($1, $2, $3)", account_id, before, most),
         seconds=None,

@@ -151,7 +151,8 @@ class Letters:
                 connected.settings.get("sender_name") or sender.display_name,
                 mail_address(connected.settings.get("reply_to")),
             ),
-            f"<{lane.account_id}.{delivery.event_id}@{sender.domain}>",
+            # The delivery's too: an event that is told anew, corrected, is another letter.
+            f"<{lane.account_id}.{delivery.event_id}.{delivery.delivery_id}@{sender.domain}>",
             office.links.to(lane.account_id, to),
             now,
         )
