@@ -239,6 +239,7 @@ async def test_a_webhooks_key_is_rotated_under_its_own_path_only(
             " WHERE connection_id = $1",
             hook,
         )
+    assert row is not None
     keys = Seals(parts.core.secret_keys, account, hook).open_keys(*row)
     assert keys is not None
     assert (keys.current, len(keys.in_force(datetime.now(UTC)))) == (OLD_SECRET, 2)

@@ -24,7 +24,11 @@ async def listed(request: Request) -> list[KeptIntegration]:
 async def found(request: Request, integration_id: str) -> KeptIntegration:
     """One of them. Raises NotFoundError."""
     which = id_of(integration_id)
-    return await read_in_account(request, lambda *at: integrations.found(*at, which))
+
+    async def find(conn: Connection, account_id: int) -> KeptIntegration:
+        return await integrations.found(conn, account_id, which)
+
+    return await read_in_account(request, find)
 
 
 async def changed(request: Request, integration_id: str, given: ShopChange, told: Told) -> Response:

@@ -68,7 +68,7 @@ class Trials:
         """
 
         async def find(conn: Connection) -> asyncpg.Record | None:
-            row = await INTEGRATIONS.to_send(
+            row: asyncpg.Record | None = await INTEGRATIONS.to_send(
                 conn, account_id=account_id, connection_id=integration_id
             )
             if row is not None and not row["url"]:
