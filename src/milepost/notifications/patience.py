@@ -50,7 +50,8 @@ def _after(health: Health, one: Judged, now: datetime, rules: Rules) -> Health:
         return replace(health, rest=max(health.rest, one.wished or 0.0), reason=one.reason)
     if not one.is_about_subscriber:
         return health
-    failures = health.failures + 1
+    # What was under way when the rest began says nothing new, and would double it at once.
+    failures = health.failures + (health.rest == 0)
     since = health.failing_since or now
     given_up = one.verdict is Verdict.GONE or now - since >= rules.give_up
     rest = rest_after(failures, rules)
