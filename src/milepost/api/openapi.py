@@ -41,7 +41,8 @@ _ABOUT = """Parcel tracking that speaks Sendcloud's Parcel Tracking API.
 
 Every request below `/api` takes HTTP Basic (public key, secret key) or a bearer token from
 `/oauth2/token`. Writes take an `Idempotency-Key` header (1 to 255 printable ASCII characters): the
-same key and request get the first answer byte for byte for 48 hours, another request 422.
+same key and request get the first answer byte for byte for 48 hours, another request 422. Batches
+and what answers with a secret take none.
 Look-ups carry an `ETag` and answer `If-None-Match` with 304. Budgets are told in `RateLimit-*`
 headers; over them 429 has no body and a `Retry-After` in seconds.
 """
