@@ -31,10 +31,16 @@ class House:
     numbers: Iterator[int]
 
     async def happen(self, events: int = 1) -> None:
+        await self.register(events)
+        await self.tell()
+
+    async def register(self, events: int = 1) -> None:
         for _ in range(events):
             number = f"FEED{next(self.numbers):06d}"
             body = registration(number) | {"source_id": number}
             assert (await self.client.post(POST, body)).status == 200
+
+    async def tell(self) -> None:
         while await self.fan_out.tell(self.account):
             pass
 

@@ -119,8 +119,9 @@ async def test_who_waits_is_answered_when_the_server_is_to_stop(house: House) ->
 async def test_a_credential_that_ended_meanwhile_is_told_nothing(house: House) -> None:
     asking = asyncio.create_task(house.client.get(f"{EVENTS}?after=latest&wait=30"))
     await until(lambda: waiting(house) == 1)
-    await house.happen()
+    await house.register()
     revoke(house)
+    await house.tell()
     assert (await asking).status == 401
 
 

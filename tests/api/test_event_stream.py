@@ -79,8 +79,9 @@ async def test_a_stream_ends_when_its_credential_does(
 async def test_nothing_is_told_to_a_credential_that_ended(house: House) -> None:
     async with streaming(house, "after=latest") as stream:
         await until(lambda: stream.text)
-        await house.happen()
+        await house.register()
         revoke(house)
+        await house.tell()
         await until(lambda: stream.ended)
     assert stream.events == []
 
