@@ -31,7 +31,8 @@ def broken(_: Delivery) -> Outcome:
 class Subscriber:
     """A sender without a network: ``told`` has (parcel, sequence, attempt) as they came.
 
-    ``delay`` seconds pass before an answer, and it waits for the ``gate``; ``at_once`` is the most that were under way.
+    ``delay`` seconds pass before an answer, which waits for the ``gate``; ``at_once`` is the most
+    that were under way.
     """
 
     answer: Answer = ok

@@ -23,7 +23,8 @@ async def test_pages_are_stable_while_more_comes(town: Town) -> None:
     assert [one.delivery_id for one in whole] == sorted(
         (one.delivery_id for one in whole), reverse=True
     )
-    read, cursor = [], ""
+    read: list[log.Logged] = []
+    cursor = ""
     while True:
         wanted = Wanted(size=5, cursor=cursor)
         page = await log.page(town.pool, town.account, connection, wanted)
