@@ -18,10 +18,12 @@ import pytest
 from tests.chaos.carrier import FakeCarrier, fake_carrier
 from tests.chaos.checker import drain, read, verdict
 from tests.chaos.clients import Load, run_clients
+from tests.chaos.deliveries import extra_deliveries, read_told, verdict_on_told
 from tests.chaos.fast import fast_settings
 from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger, operations
 from tests.chaos.questions import asked, asked_at_once, over_quota
+from tests.chaos.subscribers import IN_TIME, Subscribers, subscribers
 from tests.chaos.supervisor import kill
 from tests.chaos.test_broken_twins import break_function
 from tests.live_server import free_port, wait_until_ready
@@ -38,6 +40,8 @@ WINDOW = 5.0
 SOON = 0.5
 """Nothing is planned again for the second after an answer."""
 CLIENTS = 6
+SUBSCRIBED = 2
+"""Accounts that have subscribers, whose lanes all workers share."""
 pytestmark = [pytest.mark.promise, pytest.mark.slow]
 
 
@@ -48,6 +52,7 @@ class Cluster:
     house: Installation
     carrier: FakeCarrier
     load: Load
+    subscribers: Subscribers
     apis: list[subprocess.Popen[bytes]] = field(default_factory=list)
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -67,7 +72,7 @@ class Cluster:
 @asynccontextmanager
 async def cluster() -> AsyncIterator[Cluster]:
     port = free_port()
-    with installation(**fast_settings(LEASE)) as house:
+    with installation(**fast_settings(LEASE), **IN_TIME) as house:
         server = EmbeddedPostgres(house.settings)
         ledger = Ledger(house.state_dir / "clients.ledger")
         try:
@@ -77,10 +82,15 @@ async def cluster() -> AsyncIterator[Cluster]:
                 "MILEPOST_SECRET_KEY_FILE": str(house.state_dir / "secret.key"),
             }
             asked_of = house.state_dir / "carrier.ledger"
-            async with fake_carrier(asked_of, port, slow_every=4, slow_seconds=0.3) as carrier:
+            told = house.state_dir / "subscribers.ledger"
+            async with (
+                fake_carrier(asked_of, port, slow_every=4, slow_seconds=0.3) as carrier,
+                subscribers(told) as listening,
+            ):
+                await listening.connect(house, house.keys[:SUBSCRIBED])
                 ports = [free_port(), free_port()]
                 load = Load(ports, house.keys, carrier, ledger, asked_every=5, most_on_the_way=15)
-                made = Cluster(house, carrier, load)
+                made = Cluster(house, carrier, load, listening)
                 await asyncio.to_thread(made.start)
                 yield made
                 await asyncio.to_thread(house.stop)
@@ -101,8 +111,10 @@ async def test_a_dead_and_a_sleeping_process_lose_and_double_nothing() -> None:
         finally:
             made.load.stop.set()
             await clients
+        made.subscribers.calm = True
         drained = await drain(made.house, 60)
         wrong = verdict(made.load.ledger.path, await read(made.house))
+        wrong += verdict_on_told(made.subscribers.ledger.path, await read_told(made.house))
         questions = asked(made.carrier.ledger.path)
         known = operations(made.load.ledger.path).values()
         keep(
@@ -112,6 +124,7 @@ async def test_a_dead_and_a_sleeping_process_lose_and_double_nothing() -> None:
             watched=made.load.watched,
             questions=len(questions),
             drain_seconds=round(drained, 1),
+            extra_deliveries=extra_deliveries(made.subscribers.ledger.path),
             violations=len(wrong),
         )
         assert wrong == [], "\n".join(wrong[:8])
