@@ -66,8 +66,8 @@ class Subject:
 class Message:
     """Something to say in one form about a parcel; ``sequence`` is that of the event.
 
-    ``name`` is the id under which it is told. What is said of a status has another one than its
-    event, which may have given another status before a correction.
+    ``name`` is the id under which it is told. What is said of a status has one that no other
+    change has: the same event may give the same status once more, after a correction.
     """
 
     name: str
@@ -112,20 +112,27 @@ class Plan:
         entry = Entry(event, place_of(event)[0], 0, Verdict.WITHDRAWN, reading, journey.status)
         self.feed.append((happening, self._say(EVENT_WITHDRAWN, Form.EVENT, subject, entry)))
 
-    def tell_status(self, subject: Subject) -> None:
-        """A parcel's status, where another was told before: once for all that came together."""
+    def tell_status(self, subject: Subject, happened: Sequence[Happening]) -> None:
+        """A parcel's status, where another was told before: once for all that came together.
+
+        It is numbered as the newest of that: the event that is the last on the timeline may be
+        older than what was told before.
+        """
         journey = subject.journey
         if not journey.entries or journey.status == subject.told_status:
             return
         self.statuses[subject.parcel.parcel_id] = journey.status
         entry = journey.entries[-1]
+        newest = max(one.sequence for one in happened)
+        event_id = told_event_id(subject.parcel.parcel_id, newest)
+        name = f"{event_id}-{happened[-1].outbox_id}-{journey.status.lower()}"
         for one in self._recipients:
             if _is_integration(one):
                 wanted = one.active and self._is_its(one, subject)
             else:
                 wanted = one.form is Form.CLASSIC and one.wants(entry, True)
             if wanted:
-                self._send(one, STATUS_CHANGED, subject, entry)
+                self._send(one, STATUS_CHANGED, subject, entry, (name, newest))
 
     def write(self, subject: Subject, news: Sequence[Entry], now: datetime) -> None:
         """At most one letter: about the last thing that moved the parcel, unless it is stale."""
@@ -144,20 +151,40 @@ class Plan:
         named = (subject.parcel.document.get("details") or {}).get("integration_id")
         return named not in self._integrations or named == integration.connection_id
 
-    def _send(self, to: Recipient, action: str, subject: Subject, entry: Entry) -> None:
-        place = self._say(action, to.form, subject, entry)
+    def _send(
+        self,
+        to: Recipient,
+        action: str,
+        subject: Subject,
+        entry: Entry,
+        under: tuple[str, int] | None = None,
+    ) -> None:
+        place = self._say(action, to.form, subject, entry, under)
         if place:
             self.deliveries.append((to.connection_id, place))
 
-    def _say(self, action: str, form: Form, subject: Subject, entry: Entry) -> int:
-        """The place of the message, which is made once; 0 where there is nothing to say."""
+    def _say(
+        self,
+        action: str,
+        form: Form,
+        subject: Subject,
+        entry: Entry,
+        under: tuple[str, int] | None = None,
+    ) -> int:
+        """The place of the message, which is made once; 0 where there is nothing to say.
+
+        ``under`` are its name and its number where they are not the event's.
+        """
         parcel_id, sequence = subject.parcel.parcel_id, entry.event.sequence
         which = (parcel_id, sequence, action, form)
         if which not in self._places:
             body = self._body(form, subject, entry)
             if body is not None:
-                name = told_event_id(parcel_id, sequence) + _suffix(action, subject.journey)
-                self.messages.append(Message(name, parcel_id, sequence, action, form, body))
+                name, number = under or (
+                    told_event_id(parcel_id, sequence) + _suffix(action),
+                    sequence,
+                )
+                self.messages.append(Message(name, parcel_id, number, action, form, body))
             self._places[which] = 0 if body is None else len(self.messages)
         return self._places[which]
 
@@ -176,39 +203,55 @@ def plan(
     2. each parcel's status, and a letter about it, once for all of its events.
     """
     made = Plan(body, recipients)
-    known = {parcel_id: _Known(subject) for parcel_id, subject in subjects.items()}
-    news: dict[int, list[Entry]] = {}
+    happened: dict[int, list[Happening]] = {}
     for happening in happenings:
-        subject = subjects.get(happening.parcel_id)
-        if subject is None:
+        happened.setdefault(happening.parcel_id, []).append(happening)
+    known = {
+        parcel_id: _Known(subject, happened.get(parcel_id, ()))
+        for parcel_id, subject in subjects.items()
+    }
+    for happening in happenings:
+        of_parcel = known.get(happening.parcel_id)
+        if of_parcel is not None:
+            _tell(made, happening, of_parcel)
+    for parcel_id, together in happened.items():
+        if (of_parcel := known.get(parcel_id)) is None:
             continue
-        of_parcel = known[happening.parcel_id]
-        told = news.setdefault(happening.parcel_id, [])
-        if happening.kind == Told.WITHDRAWN:
-            withdrawn = of_parcel.withdrawn.get(happening.sequence)
-            if withdrawn is not None:
-                made.tell_withdrawal(happening, subject, withdrawn)
-            continue
-        entry = of_parcel.entries.get(happening.sequence)
-        if entry is not None and entry not in told:
-            told.append(entry)
-            changes = happening.sequence in of_parcel.changing
-            made.tell_event(happening, subject, entry, changes)
-    for parcel_id, entries in news.items():
-        if entries or subjects[parcel_id].told_status is not None:
-            made.tell_status(subjects[parcel_id])
-        made.write(subjects[parcel_id], sorted(entries, key=lambda e: e.effective_at), now)
+        subject, news = of_parcel.subject, list(of_parcel.told.values())
+        if news or subject.told_status is not None:
+            made.tell_status(subject, together)
+        made.write(subject, sorted(news, key=lambda e: e.effective_at), now)
     return made
 
 
-class _Known:
-    """A journey by its events' sequence numbers."""
+def _tell(made: Plan, happening: Happening, known: "_Known") -> None:
+    sequence = happening.sequence
+    if happening.kind == Told.WITHDRAWN:
+        withdrawn = known.withdrawn.get(sequence)
+        if withdrawn is not None and sequence not in known.untold:
+            made.tell_withdrawal(happening, known.subject, withdrawn)
+        return
+    entry = known.entries.get(sequence)
+    if entry is None:
+        known.untold.add(sequence)
+    elif sequence not in known.told:
+        known.told[sequence] = entry
+        made.tell_event(happening, known.subject, entry, sequence in known.changing)
 
-    def __init__(self, subject: Subject) -> None:
+
+class _Known:
+    """A journey by its events' sequence numbers, and what of it is told: ``told`` are its events,
+    ``untold`` those that stand no more before anybody was told."""
+
+    def __init__(self, subject: Subject, happened: Sequence[Happening]) -> None:
         journey = subject.journey
+        self.subject = subject
         self.entries = {entry.event.sequence: entry for entry in journey.entries}
         self.withdrawn = {event.sequence: event for event in journey.withdrawn}
-        self.changing = _changing(journey)
+        changing = _changing(journey)
+        self.changing = changing | _bringing_back(subject, happened, changing)
+        self.told: dict[int, Entry] = {}
+        self.untold: set[int] = set()
 
 
 def _changing(journey: Journey) -> frozenset[int]:
@@ -220,6 +263,20 @@ def _changing(journey: Journey) -> frozenset[int]:
             found.add(entry.event.sequence)
             before = entry.status
     return frozenset(found)
+
+
+def _bringing_back(
+    subject: Subject, happened: Sequence[Happening], changing: frozenset[int]
+) -> frozenset[int]:
+    """The event that disproves a status which was told: on the timeline, where that stands no more,
+    it changes nothing, but to who asks for changes alone it is one."""
+    journey = subject.journey
+    recorded = {one.sequence for one in happened if one.kind == Told.EVENT}
+    news = [entry for entry in journey.entries if entry.event.sequence in recorded]
+    if subject.told_status in (None, journey.status) or not news:
+        return frozenset()
+    giving = [entry.event.sequence for entry in news if entry.status == journey.status]
+    return frozenset(giving[-1:] if changing.isdisjoint(giving) else ())
 
 
 def _is_repetition(journey: Journey, entry: Entry, news: Sequence[Entry]) -> bool:
@@ -235,14 +292,8 @@ def _is_repetition(journey: Journey, entry: Entry, news: Sequence[Entry]) -> boo
     return said[-1:] == [(entry.shown.phase, entry.shown.exception)]
 
 
-def _suffix(action: str, journey: Journey) -> str:
-    match action:
-        case "parcels.event.created":
-            return ""
-        case "parcel_status_changed":
-            return f"-{journey.status.lower()}"
-        case _:
-            return f"-{action.rpartition('.')[2]}"
+def _suffix(action: str) -> str:
+    return "" if action == CREATED else f"-{action.rpartition('.')[2]}"
 
 
 def _is_integration(one: Recipient) -> bool:
