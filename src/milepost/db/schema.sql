@@ -628,7 +628,8 @@ BEGIN
     held := FOUND;
     RETURN NEXT;
     IF held AND leased_until < now() + p_lease / 2 THEN
-        UPDATE delivery_lane l SET lease_until = now() + p_lease, turn_at = now() + p_lease
+        UPDATE delivery_lane l SET
+            lease_until = now() + p_lease, turn_at = greatest(now() + p_lease, l.rests_until)
         WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
     END IF;
     IF NOT held THEN
@@ -709,28 +710,32 @@ CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, 
     AS $$
 #variable_conflict use_column
 DECLARE
-    is_disabled boolean;
+    rest_over timestamptz := CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END;
+    was_open boolean;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT l.state = 'open' INTO was_open FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        held := false;
+        RETURN NEXT;
+        RETURN;
+    END IF;
     UPDATE delivery_lane l SET
         failures = p_failures,
-        rests_until = CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END,
+        rests_until = rest_over,
+        turn_at = greatest(l.turn_at, rest_over),
         failing_since = CASE
             WHEN p_failures = 0 THEN NULL
             WHEN p_succeeded THEN now()
             ELSE coalesce(l.failing_since, now()) END,
         last_success_at = CASE WHEN p_succeeded THEN now() ELSE l.last_success_at END,
         last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
-        state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
-        reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
-    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
-    RETURNING p_disable AND l.state = 'disabled' INTO is_disabled;
-    IF NOT FOUND THEN
-        held := false;
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    IF is_disabled THEN
+        state = CASE WHEN p_disable AND was_open THEN 'disabled' ELSE l.state END,
+        reason = CASE WHEN was_open THEN p_reason ELSE l.reason END
+    WHERE l.account_id = p_account AND l.connection_id = p_connection;
+    IF p_disable AND was_open THEN
         INSERT INTO audit (account_id, actor, action, detail)
         VALUES (p_account, 'milepost', 'connection.disabled',
                 jsonb_build_object('connection_id', p_connection, 'reason', p_reason));
@@ -798,6 +803,8 @@ CREATE FUNCTION public.forget_old_told(p_account bigint, p_before timestamp with
 DECLARE
     last_seq bigint;
     old_messages bigint[];
+    behind bigint[];
+    of_parcels bigint[];
     gone bigint := 0;
     there bigint;
 BEGIN
@@ -818,7 +825,35 @@ BEGIN
           ORDER BY m.created_at LIMIT p_most) AS old
     WHERE NOT EXISTS (
         SELECT FROM feed_event f WHERE f.account_id = p_account AND f.message_id = old.message_id);
-    DELETE FROM delivery d WHERE d.account_id = p_account AND d.message_id = ANY (old_messages);
+    PERFORM FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id IN (
+        SELECT d.connection_id FROM delivery d
+        WHERE d.account_id = p_account AND d.message_id = ANY (old_messages)
+          AND d.state = 'pending')
+    ORDER BY l.connection_id FOR UPDATE;
+    WITH given_up AS (
+        DELETE FROM delivery d WHERE d.account_id = p_account AND d.message_id = ANY (old_messages)
+        RETURNING d.connection_id, d.parcel_id, d.state, d.due_at
+    )
+    SELECT array_agg(g.connection_id), array_agg(g.parcel_id) INTO behind, of_parcels
+    FROM given_up g WHERE g.state = 'pending' AND g.due_at < 'infinity';
+    -- What waited behind one that is given up is due; it is a new snapshot that looks for it.
+    WITH released AS (
+        UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
+        FROM unnest(behind, of_parcels) AS b (connection_id, parcel_id),
+        LATERAL (
+            SELECT n.delivery_id FROM delivery n
+            WHERE n.account_id = p_account AND n.connection_id = b.connection_id
+              AND n.parcel_id = b.parcel_id AND n.state = 'pending'
+            ORDER BY n.delivery_id LIMIT 1) AS next
+        WHERE d.account_id = p_account AND d.delivery_id = next.delivery_id
+          AND d.due_at = 'infinity'
+        RETURNING d.connection_id, d.due_at
+    )
+    UPDATE delivery_lane l
+    SET turn_at = greatest(least(l.turn_at, r.due_at), l.rests_until, l.lease_until)
+    FROM (SELECT connection_id, min(due_at) AS due_at FROM released GROUP BY connection_id) AS r
+    WHERE l.account_id = p_account AND l.connection_id = r.connection_id;
     DELETE FROM message m WHERE m.account_id = p_account AND m.message_id = ANY (old_messages);
     GET DIAGNOSTICS there = ROW_COUNT;
     RETURN greatest(gone, there);
@@ -836,12 +871,13 @@ BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     UPDATE feed_event f SET kind = 'erased', message_id = NULL
     WHERE f.account_id = p_account AND f.parcel_id = p_parcel;
-    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.parcel_id = p_parcel;
-    GET DIAGNOSTICS there = ROW_COUNT;
-    gone := gone + there;
     DELETE FROM delivery d USING message m
     WHERE d.account_id = p_account AND m.account_id = p_account
       AND m.message_id = d.message_id AND m.parcel_id = p_parcel;
+    GET DIAGNOSTICS there = ROW_COUNT;
+    gone := gone + there;
+    -- After its deliveries: who writes down what came back holds those, and adds to these.
+    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.parcel_id = p_parcel;
     GET DIAGNOSTICS there = ROW_COUNT;
     gone := gone + there;
     DELETE FROM message m WHERE m.account_id = p_account AND m.parcel_id = p_parcel;

@@ -7,7 +7,7 @@ know nothing of each other, so a subscriber that is slow or gone holds up nobody
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -121,11 +121,16 @@ class Deliverer:
             await turn.cannot("a fault of Milepost's own, see its log")
             raise
         finally:
-            await turn.leave()
+            if not turn.owes:
+                await turn.leave()
 
 
 class _Turn:
-    """One lane in hand: what is ready, under way, and not written down yet."""
+    """One lane in hand: what is ready, under way, and not written down yet.
+
+    ``owes``: something was sent of which nothing could be written, so that it will be sent again.
+    The lane is not let go then, for it would be at once; its lease ends.
+    """
 
     def __init__(
         self, pool: Pool, lane: Lane, row: Any, terms: Terms, clock: Callable[[], datetime]
@@ -142,6 +147,7 @@ class _Turn:
         self._came: list[tuple[Delivery, Sent]] = []
         self._noting: asyncio.Task[int] | None = None
         self._dry = False
+        self.owes = False
         self.connected = Connected.of(lane, row)
 
     async def take(self, send: Send, stop: asyncio.Event) -> int:
@@ -160,6 +166,7 @@ class _Turn:
                     break
                 made += await self._hear(ending)
         finally:
+            self.owes = self.owes or bool(self._under_way or self._came)
             left = [*self._under_way, *([self._noting] if self._noting else [])]
             for task in left:
                 task.cancel()
@@ -244,12 +251,15 @@ class _Turn:
         for _, sent in results:
             tally(self.connected.form, sent)
         judged = [sent.judged for _, sent in results]
-        self._health = after(self._health, judged, self._clock(), self._terms.patience)
+        unwritten = self._health.succeeded
+        health = after(self._health, judged, self._clock(), self._terms.patience)
+        self._health = replace(health, succeeded=health.succeeded or unwritten)
 
     async def _write(self, results: Sequence[tuple[Delivery, Sent]], wanted: int) -> int:
         """Write down what came back, and fetch what is due; how many that were."""
         if not results:
             return await self._see(wanted)
+        self.owes = True
         failpoints.reach("deliver.after_send_before_record")
         pauses = self._terms.pauses(self.connected.form)
         states = [
@@ -280,6 +290,7 @@ class _Turn:
         wanted: int,
     ) -> int:
         health = self._health
+        self._health = replace(health, succeeded=False)
         lane = self.connected.lane
         failpoints.reach("deliver.mid_record")
         rows = await retrying(
@@ -310,6 +321,7 @@ class _Turn:
                 wanted,
             )
         )
+        self.owes = False
         return self._take_up(rows)
 
     async def leave(self) -> None:
