@@ -8,43 +8,28 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median, quantiles
 from typing import Any
 
 import orjson
 
-from bench.checking import PATIENCE_SECONDS, ask, worker_process
+from bench.checking import ask, worker_process
 from bench.clones import Copies, copy, make_template, observation
 from bench.cpu import cpu_seconds
-from bench.house import Database, running
+from bench.house import running
 from bench.rows import Row, paired
 from bench.run import SCANS, Run
+from bench.subscribers import BODY, Place, allowed, connect, delivered, fill, new_place
 from milepost import wiring
-from milepost.accounts.secret_keys import SecretKeys
 from milepost.notifications.bodies import Bodies
 from milepost.notifications.deliver import AT_ONCE
 from milepost.notifications.fan_out import FanOut
-from milepost.notifications.sealing import Seals
-from milepost.notifications.signing import new_key
 from milepost.parcels.record import WatchPlan
 from milepost.tracking.parcel import EVENT_ID_STRIDE
 
 CONNECTIONS = 8
 SUBSCRIPTIONS = 5
-BODY = b"x" * 700
-"""As long as an event's body is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A database with an account, and the subscriber's port."""
-
-    database: Database
-    account_id: int
-    port: int
 
 
 async def rows(run: Run) -> list[Row]:
@@ -58,77 +43,18 @@ async def rows(run: Run) -> list[Row]:
         ]
 
 
-async def _place(run: Run, name: str, port: int) -> Place:
-    database = await run.house.database(name)
-    merchant = await database.merchant("merchant")
-    return Place(database, merchant.account_id, port)
-
-
-async def _connect(place: Place, paths: Sequence[str], subscriptions: int = 1) -> list[int]:
-    """A webhook connection for each path, with so many subscriptions to everything."""
-    connection = await place.database.connect()
-    keys = SecretKeys.load(place.database.settings, embedded=False)
-    made = []
-    try:
-        for path in paths:
-            connection_id = await connection.fetchval(_CONNECTION_ID)
-            seals = Seals(keys, place.account_id, connection_id)
-            url = f"http://127.0.0.1:{place.port}{path}"
-            key = seals.seal_key(new_key())
-            await connection.execute(_CONNECT, place.account_id, connection_id, url, key)
-            await connection.execute(_LANE, place.account_id, connection_id)
-            for _ in range(subscriptions):
-                await connection.execute(_SUBSCRIBE, place.account_id, connection_id)
-            made.append(connection_id)
-    finally:
-        await connection.close()
-    return made
-
-
-async def _fill(place: Place, connections: Sequence[int], each: int) -> None:
-    """Deliveries for each connection, about parcels of their own; their turn has not come yet."""
-    connection = await place.database.connect()
-    try:
-        await connection.execute(_MESSAGES, place.account_id, len(connections) * each, BODY)
-        await connection.execute(_DELIVERIES, place.account_id, list(connections))
-        for table in ("message", "delivery", "delivery_lane"):
-            await connection.execute(f"ANALYZE {table}")
-    finally:
-        await connection.close()
-
-
-async def _delivered(place: Place, count: int, needed: Sequence[int]) -> float:
-    """Let all lanes have their turn; seconds until ``needed`` connections have nothing left."""
-    connection = await place.database.connect()
-    try:
-        started = time.monotonic()
-        await connection.execute(_TURNS_COME, place.account_id)
-        while await connection.fetchval(_LEFT, place.account_id, list(needed)):
-            await asyncio.sleep(0.02)
-            if time.monotonic() - started > PATIENCE_SECONDS:
-                told = ask(place.port, "/told")["count"]
-                raise RuntimeError(f"{told} of {count} deliveries came")
-        return time.monotonic() - started
-    finally:
-        await connection.close()
-
-
-def _allowed(place: Place) -> dict[str, str]:
-    return {"MILEPOST_EGRESS_ALLOW": f"127.0.0.1:{place.port}"}
-
-
 async def _deliveries(run: Run, port: int) -> Row:
     run.say("deliveries beside a bare loop")
-    place = await _place(run, "delivering", port)
-    connections = await _connect(place, [f"/hook/{nth}" for nth in range(CONNECTIONS)])
+    place = await new_place(run, "delivering", port)
+    connections = await connect(place, [f"/hook/{nth}" for nth in range(CONNECTIONS)])
     each = run.scale.deliveries // CONNECTIONS
     count = each * CONNECTIONS
     ours, bare, cpu, postgres, bare_cpu = [], [], [], [], []
-    async with worker_process(place.database, _allowed(place)) as worker:
+    async with worker_process(place.database, allowed(place)) as worker:
         for _ in range(run.scale.pairs):
-            await _fill(place, connections, each)
+            await fill(place, connections, each)
             before = cpu_seconds(worker), cpu_seconds(run.house.postgres)
-            ours.append(await _delivered(place, count, connections) / count)
+            ours.append(await delivered(place, count, connections) / count)
             cpu.append((cpu_seconds(worker) - before[0]) / count)
             postgres.append((cpu_seconds(run.house.postgres) - before[1]) / count)
             spent = await _bare(port, count)
@@ -160,14 +86,14 @@ async def _one_dead(run: Run, port: int) -> Row:
     beside: list[float] = []
     for turn in range(2):
         for path, seconds in (("/hook", alive), ("/hang", beside)):
-            place = await _place(run, f"many_{path[1:]}_{turn}", port)
+            place = await new_place(run, f"many_{path[1:]}_{turn}", port)
             paths = [path, *(f"/hook/{nth}" for nth in range(1, many))]
-            connections = await _connect(place, paths)
-            await _fill(place, connections, run.scale.each)
-            async with worker_process(place.database, _allowed(place)):
+            connections = await connect(place, paths)
+            await fill(place, connections, run.scale.each)
+            async with worker_process(place.database, allowed(place)):
                 await asyncio.sleep(1)
                 count = (many - 1) * run.scale.each
-                seconds.append(await _delivered(place, count, connections[1:]))
+                seconds.append(await delivered(place, count, connections[1:]))
     told = f"{many * run.scale.each / median(alive):,.0f}/s without it"
     return Row("deliveries to others beside a dead one", paired(alive, beside), 0.95, told=told)
 
@@ -180,11 +106,11 @@ async def _subscribed(run: Run, port: int) -> list[Row]:
     spread, inserts = [], []
     for turn in range(2):
         for wanted, cost in costs.items():
-            place = await _place(run, f"subscribed_{wanted}_{turn}", port)
+            place = await new_place(run, f"subscribed_{wanted}_{turn}", port)
             await place.database.login("dhl")
             template = await make_template(place.database, place.account_id, SCANS)
             await copy(place.database, Copies(place.account_id, template, count))
-            await _connect(place, [f"/hook/{nth}" for nth in range(wanted)])
+            await connect(place, [f"/hook/{nth}" for nth in range(wanted)])
             async with wiring.core_parts(place.database.settings, "milepost_worker") as core:
                 fan_out = FanOut(core.pool, core.renderer, Bodies())
                 while await fan_out.tell(place.account_id):
@@ -265,16 +191,16 @@ async def _cost(run: Run, work: Any) -> float:
 async def _way(run: Run, port: int) -> list[Row]:
     """From the commit of a record to its first byte at the subscriber, all else being quiet."""
     run.say("the way of a single event")
-    place = await _place(run, "way", port)
+    place = await new_place(run, "way", port)
     await place.database.login("dhl")
     template = await make_template(place.database, place.account_id, SCANS)
     count = run.scale.events + 1
     await copy(place.database, Copies(place.account_id, template, count, due="'infinity'"))
-    await _connect(place, ["/hook"])
+    await connect(place, ["/hook"])
     due = WatchPlan(1, 3600.0, 0, "00")
     ways = []
     async with (
-        worker_process(place.database, _allowed(place)),
+        worker_process(place.database, allowed(place)),
         wiring.core_parts(place.database.settings, "milepost_worker") as core,
     ):
         ask(port, "/count")
@@ -304,33 +230,6 @@ async def _came(port: int, parcel_id: int, since: float) -> float:
     raise RuntimeError("an event did not come")
 
 
-_CONNECTION_ID = "SELECT nextval('connection_connection_id_seq')"
-_CONNECT = """
-INSERT INTO connection (account_id, connection_id, kind, form, url, signing_key)
-VALUES ($1, $2, 'webhook', 'sendcloud_v3', $3, $4)
-"""
-_LANE = "INSERT INTO delivery_lane (account_id, connection_id) VALUES ($1, $2)"
-_SUBSCRIBE = """
-INSERT INTO subscription (account_id, connection_id, event_type)
-VALUES ($1, $2, 'parcels.event.created')
-"""
-_MESSAGES = """
-INSERT INTO message (account_id, parcel_id, sequence, event_id, action, form, body)
-SELECT $1, n, 1, 'event-' || n, 'parcels.event.created', 'sendcloud_v3', $3
-FROM generate_series(1, $2) AS n
-"""
-_DELIVERIES = """
-INSERT INTO delivery (account_id, connection_id, message_id, parcel_id, due_at)
-SELECT $1, ($2::bigint[])[1 + m.parcel_id % cardinality($2::bigint[])], m.message_id, m.parcel_id,
-       now()
-FROM message m WHERE m.account_id = $1
-  AND NOT EXISTS (SELECT FROM delivery d WHERE d.account_id = $1 AND d.message_id = m.message_id)
-"""
-_TURNS_COME = "UPDATE delivery_lane SET turn_at = now() WHERE account_id = $1"
-_LEFT = """
-SELECT EXISTS (SELECT FROM delivery
-               WHERE account_id = $1 AND state = 'pending' AND connection_id = ANY ($2::bigint[]))
-"""
 _INSERT = """
 INSERT INTO message (account_id, parcel_id, event_id, action, form, body)
 VALUES ($1, $2, 'x', 'x', 'x', $3)

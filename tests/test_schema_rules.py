@@ -36,7 +36,6 @@ OVER_ACCOUNTS = {
     "notifications: telling": "what is kept of whom, page by page",
     "notifications: accounts_connected": "whose deleted connections are gone through, page by page",
     "0046_notifications.sql: outbox_accounts": "who is to be told something: account ids alone",
-    "0055_notifications.sql: feed_heads": "whose feed went on, of those that somebody waits for",
     "notifications: connection_states": "what /metrics and doctor tell the operator",
     "0054_notifications.sql: delivery_ages": "what /metrics and doctor tell the operator, bounded",
     "parcels: all-hours": "the operator sees how a carrier does for all",
