@@ -23,8 +23,8 @@ from bench.run import SCANS, Run
 from bench.subscribers import BODY, Place, allowed, connect, delivered, fill, new_place
 from milepost import wiring
 from milepost.notifications.bodies import Bodies
-from milepost.notifications.deliver import AT_ONCE
 from milepost.notifications.fan_out import FanOut
+from milepost.notifications.turn import AT_ONCE
 from milepost.parcels.record import WatchPlan
 from milepost.tracking.parcel import EVENT_ID_STRIDE
 

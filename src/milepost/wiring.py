@@ -32,12 +32,13 @@ from milepost.monitoring.deadlines import Deadlines
 from milepost.monitoring.plan import Planning, thresholds_of
 from milepost.notifications.bodies import Bodies
 from milepost.notifications.connections import Connections
-from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.feed import Feed
 from milepost.notifications.forms import Kind
 from milepost.notifications.integrations import Integrations
 from milepost.notifications.mail import Letters, office_of
+from milepost.notifications.terms import Terms
 from milepost.notifications.trial import Trials
 from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.change import Changer

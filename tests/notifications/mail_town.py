@@ -17,13 +17,14 @@ from tests.notifications.town import Town, scan
 
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.notifications.bodies import Bodies
-from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.mail import Letters, Limits, Office
 from milepost.notifications.mail_client import MailClient
 from milepost.notifications.mail_server import MailServer
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
 from milepost.notifications.unsubscribing import Links
 from milepost.settings import Settings
 

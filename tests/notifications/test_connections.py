@@ -15,10 +15,10 @@ from milepost.errors import InvalidInput, NotFoundError
 from milepost.notifications import connections, subscriptions
 from milepost.notifications.configuration import Change
 from milepost.notifications.connections import Connections
-from milepost.notifications.deliver import Terms
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.integrations import forget_deleted
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
 from milepost.settings import Settings
 
 ACTOR = "key:7"

@@ -8,10 +8,12 @@ from tests.notifications.subscriber import Subscriber, broken, ok
 from tests.notifications.town import Town, scan
 
 from milepost.egress.outcomes import Answered, Failed, Forbidden, Outcome
-from milepost.notifications.deliver import AT_ONCE, Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.held import Delivery, Lane
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
+from milepost.notifications.turn import AT_ONCE
 
 ALL: dict[str, object] = {}
 SOON = Terms(

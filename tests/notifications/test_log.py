@@ -9,10 +9,10 @@ from tests.notifications.town import Town
 
 from milepost.egress.outcomes import Answered
 from milepost.notifications import health, log
-from milepost.notifications.deliver import Terms
 from milepost.notifications.forms import Form
 from milepost.notifications.log import Wanted
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
 from milepost.parcels.listing import ForeignCursor
 
 

@@ -21,10 +21,11 @@ from tests.notifications.mail_town import (
 from tests.notifications.town import Town
 
 from milepost.accounts.secret_keys import SecretKeys
-from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.forms import Kind
 from milepost.notifications.mail import Letters
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
 
 
 async def test_later_means_again_and_no_means_no(

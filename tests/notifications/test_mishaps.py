@@ -13,11 +13,12 @@ from tests.notifications.town import Town, scan
 from milepost.db.pool import Connection, Pool, tenant
 from milepost.egress.outcomes import Answered
 from milepost.errors import DatabaseUnavailable
-from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.forget import forget
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.held import Connected, Delivery, Lane, Send, Sent
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
 from milepost.notifications.verdict import judge
 from milepost.parcels.erase import erase
 

@@ -13,10 +13,10 @@ from milepost.egress.outcomes import Answered, Outcome
 from milepost.errors import NotFoundError
 from milepost.notifications import health, log
 from milepost.notifications import replay as replaying
-from milepost.notifications.deliver import Terms
 from milepost.notifications.forms import Form
 from milepost.notifications.held import Delivery, Lane
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
 from milepost.parcels.listing import ForeignCursor
 
 ACTOR = "key:7"

@@ -10,11 +10,12 @@ from milepost.accounts.secret_keys import SecretKeys
 from milepost.egress.client import GuardedClient
 from milepost.egress.policy import Policy
 from milepost.notifications.bodies import Bodies
-from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.sealing import Seals, Secrets
 from milepost.notifications.signing import new_key, sendcloud_signature
+from milepost.notifications.terms import Terms
 from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.render import Renderer
 from milepost.settings import Settings

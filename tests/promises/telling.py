@@ -17,9 +17,10 @@ from milepost.db.pool import Pool, open_pool
 from milepost.egress.client import Bounds, GuardedClient
 from milepost.errors import DatabaseUnavailable
 from milepost.notifications.bodies import Bodies
-from milepost.notifications.deliver import Deliverer, Terms
+from milepost.notifications.deliver import Deliverer
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.forms import Kind
+from milepost.notifications.terms import Terms
 from milepost.notifications.webhooks import Webhooks
 from milepost.parcels.record import Recorder
 from milepost.parcels.register import Registrar

@@ -37,12 +37,12 @@ from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.egress.client import Bounds
 from milepost.notifications import schedule
-from milepost.notifications.deliver import Terms
 from milepost.notifications.forms import Form
 from milepost.notifications.patience import Rules
 from milepost.notifications.replay import replay
 from milepost.notifications.sealing import Seals
 from milepost.notifications.signing import library_key, new_key
+from milepost.notifications.terms import Terms
 
 MINUTE = float(os.environ.get("P4_MINUTE", "0.01"))
 LONG = MINUTE >= 0.5

@@ -23,9 +23,10 @@ from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.egress import client as egress_client
 from milepost.egress.client import Bounds
-from milepost.notifications.deliver import AT_ONCE, Terms
 from milepost.notifications.forms import Form
 from milepost.notifications.patience import Rules
+from milepost.notifications.terms import Terms
+from milepost.notifications.turn import AT_ONCE
 from milepost.tracking.parcel import told_event_id
 from milepost.worker import notifying
 
