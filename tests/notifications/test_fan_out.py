@@ -50,7 +50,8 @@ async def test_a_connection_is_told_once_however_many_subscriptions_want_it(town
 
 
 async def test_filters(town: Town) -> None:
-    of_carrier = await town.connect("webhook", Form.EVENT, {"carriers": ["ups"]})
+    of_another = await town.connect("webhook", Form.EVENT, {"carriers": ["ups"]})
+    of_carrier = await town.connect("webhook", Form.EVENT, {"carriers": ["dhl"]})
     of_phase = await town.connect("webhook", Form.EVENT, {"phases": ["delivered", "sorted"]})
     of_changes = await town.connect("webhook", Form.EVENT, {"status_changes": True})
     of_trouble = await town.connect("webhook", Form.EVENT, {"exceptions": ["not_home"]})
@@ -67,7 +68,8 @@ async def test_filters(town: Town) -> None:
     async def told(connection: int) -> list[int]:
         return [sequence for _, sequence, _, _ in await town.deliveries(connection)]
 
-    assert await told(of_carrier) == []
+    assert await told(of_another) == []
+    assert await told(of_carrier) == [1, 2, 3, 4, 5]
     assert await told(of_phase) == [2, 3, 5]
     assert await told(of_changes) == [1, 2, 4, 5]
     assert await told(of_trouble) == []

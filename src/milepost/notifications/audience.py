@@ -37,9 +37,10 @@ class Recipient:
     active: bool = True
     phases: frozenset[str] = frozenset()
 
-    def wants(self, entry: Entry, changes_status: bool) -> bool:
+    def wants(self, subject: "Subject", entry: Entry, changes_status: bool) -> bool:
         """Whether one of its subscriptions asks for the event."""
-        return any(one.wants(entry, changes_status) for one in self.filters)
+        carrier_code = subject.parcel.carrier_code
+        return any(one.wants(carrier_code, entry, changes_status) for one in self.filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Plan:
         self.feed.append((happening, self._say(CREATED, Form.EVENT, subject, entry)))
         for one in self._recipients:
             is_subscriber = one.kind is Kind.WEBHOOK and one.form is not Form.CLASSIC
-            if is_subscriber and one.wants(entry, changes_status):
+            if is_subscriber and one.wants(subject, entry, changes_status):
                 self._send(one, CREATED, subject, entry)
 
     def tell_withdrawal(self, happening: Happening, subject: Subject, event: Event) -> None:
@@ -130,7 +131,7 @@ class Plan:
             if _is_integration(one):
                 wanted = one.active and self._is_its(one, subject)
             else:
-                wanted = one.form is Form.CLASSIC and one.wants(entry, True)
+                wanted = one.form is Form.CLASSIC and one.wants(subject, entry, True)
             if wanted:
                 self._send(one, STATUS_CHANGED, subject, entry, (name, newest))
 

@@ -29,11 +29,16 @@ class Filter:
             status_changes=bool(document.get("status_changes")),
         )
 
-    def wants(self, entry: Entry, changes_status: bool) -> bool:
-        """Whether an event is wanted, by what it is served as."""
+    def wants(self, carrier_code: str, entry: Entry, changes_status: bool) -> bool:
+        """Whether an event is wanted, by what it is served as.
+
+        ``carrier_code`` is the parcel's: what no carrier told is of its carrier too, and where it was
+        handed on, what either of them told is.
+        """
+        carriers = {carrier_code, entry.event.carrier_code}
         return (
             (not self.phases or entry.shown.phase in self.phases)
             and (not self.exceptions or entry.shown.exception in self.exceptions)
-            and (not self.carriers or entry.event.carrier_code in self.carriers)
+            and (not self.carriers or not self.carriers.isdisjoint(carriers))
             and (changes_status or not self.status_changes)
         )
