@@ -32,8 +32,8 @@ class Filter:
     def wants(self, carrier_code: str, entry: Entry, changes_status: bool) -> bool:
         """Whether an event is wanted, by what it is served as.
 
-        ``carrier_code`` is the parcel's: what no carrier told is of its carrier too, and where it was
-        handed on, what either of them told is.
+        ``carrier_code`` is the parcel's. What no carrier told counts as that one's; of a parcel
+        that was handed on the other one's events do as well.
         """
         carriers = {carrier_code, entry.event.carrier_code}
         return (
