@@ -236,13 +236,15 @@ def is_outage(error: BaseException) -> bool:
 
 async def all_rows(
     select: "Callable[[], AsyncIterator[asyncpg.Record]]",
+    *,
+    seconds: float | None = ANSWER_SECONDS,
 ) -> list[asyncpg.Record]:
     """Every row of a statement that ``aiosql`` gives one by one; repeated like any other."""
 
     async def ask() -> list[asyncpg.Record]:
         return [row async for row in select()]
 
-    return await retrying(ask)
+    return await retrying(ask, seconds=seconds)
 
 
 def load_queries(path: Path) -> Any:

@@ -128,7 +128,11 @@ class Turn:
             self._under_way[asyncio.create_task(send(delivery))] = delivery
 
     async def _see(self, most: int) -> int:
-        """Fetch what is due, or only hold on to the lane; how many there were."""
+        """Fetch what is due, or only hold on to the lane; how many there were.
+
+        Like all that is asked here it waits for a connection as long as it takes: who gives up in a
+        crowd leaves a lane behind that nobody has in hand until its lease ends.
+        """
         rows = await all_rows(
             lambda: DELIVER.due_deliveries(
                 self._pool,
@@ -138,7 +142,8 @@ class Turn:
                 lease=self._terms.lease,
                 in_hand=self._in_hand(),
                 most=most,
-            )
+            ),
+            seconds=None,
         )
         return self._take_up(rows)
 
@@ -227,7 +232,8 @@ class Turn:
                 self._terms.lease,
                 self._in_hand(),
                 wanted,
-            )
+            ),
+            seconds=None,
         )
         self.owes = False
         return self._take_up(rows)
@@ -240,5 +246,6 @@ class Turn:
                 account_id=self.connected.lane.account_id,
                 connection_id=self.connected.lane.connection_id,
                 fence=self._fence,
-            )
+            ),
+            seconds=None,
         )
