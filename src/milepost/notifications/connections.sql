@@ -74,10 +74,10 @@ SELECT state, failing_since FROM delivery_lane
 WHERE account_id = :account_id AND connection_id = :connection_id FOR UPDATE;
 
 -- name: make_due(account_id, connection_id)!
--- Each parcel's first is due, the oldest the longest, with all its attempts before it.
+-- Each parcel's first is due, the oldest the longest, with all its attempts before it. Only those are written that are not so already: a long pause may leave very many.
 UPDATE delivery SET due_at = least(created_at, now()), attempts = 0
 WHERE account_id = :account_id AND connection_id = :connection_id AND state = 'pending'
-  AND due_at < 'infinity';
+  AND due_at < 'infinity' AND (due_at > now() OR attempts > 0);
 
 -- name: take_up(account_id, connection_id, since)
 -- What failed for good since then is to be tried again; of which parcels it is.
