@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from tests.notifications.town import Town, scan
 
+from milepost.notifications import fan_out
 from milepost.notifications.audience import LETTER
 from milepost.notifications.forms import Form
 from milepost.wire.classic import STATUS_CHANGED
@@ -173,3 +174,16 @@ async def test_accounts_are_found_in_turns(town: Town, after: int) -> None:
     await town.register()
     beyond = town.account if after else 0
     assert await town.fan_out.waiting(beyond, 10) == ([] if after else [town.account])
+
+
+async def test_with_many_to_tell_less_is_told_at_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lanes are locked meanwhile: 500 events to 100 connections took ten seconds."""
+    monkeypatch.setattr(fan_out, "DELIVERIES_AT_ONCE", 6)
+    monkeypatch.setattr(fan_out, "FEWEST", 1)
+    subscribers = [await town.connect("webhook", Form.EVENT, EVERYTHING) for _ in range(3)]
+    for _ in range(3):
+        await town.register()
+    assert [await town.fan_out.tell(town.account) for _ in range(3)] == [2, 1, 0]
+    assert [len(await town.deliveries(one)) for one in subscribers] == [3, 3, 3]

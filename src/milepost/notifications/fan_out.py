@@ -16,6 +16,10 @@ from milepost.parcels.stored import load
 
 AT_ONCE = 500
 """Rows of the outbox that one transaction takes: more are no faster, and hold the lanes longer."""
+DELIVERIES_AT_ONCE = 5_000
+"""So many deliveries, at most, come of one transaction, unless ``FEWEST`` rows have more: its lanes
+are locked meanwhile, and what came back to whoever delivers there waits to be written."""
+FEWEST = 25
 
 
 class FanOut:
@@ -57,7 +61,7 @@ class FanOut:
                 continue
 
     async def _tell(self, conn: Connection, account_id: int) -> int:
-        """1. become the one that tells. 2. read what happened, to what, and who hears of it.
+        """1. become the one that tells. 2. read who hears of it, what happened, and to what.
 
         3. decide. 4. write it all.
         """
@@ -66,16 +70,17 @@ class FanOut:
             await FAN_OUT.make_head(conn, account_id=account_id)
             if await FAN_OUT.hold_head(conn, account_id=account_id) is None:
                 return 0
+        recipients = [
+            _recipient(row) async for row in FAN_OUT.recipients(conn, account_id=account_id)
+        ]
+        most = min(AT_ONCE, max(FEWEST, DELIVERIES_AT_ONCE // max(1, len(recipients))))
         happenings = [
             Happening(**row)
-            async for row in FAN_OUT.happenings(conn, account_id=account_id, most=AT_ONCE)
+            async for row in FAN_OUT.happenings(conn, account_id=account_id, most=most)
         ]
         if not happenings:
             return 0
         subjects = await self._subjects(conn, account_id, happenings)
-        recipients = [
-            _recipient(row) async for row in FAN_OUT.recipients(conn, account_id=account_id)
-        ]
         made = plan(happenings, subjects, recipients, self._body, self._clock())
         failpoints.reach("fanout.mid_batch")
         await _write(conn, account_id, happenings, made)
