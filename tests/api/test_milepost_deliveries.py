@@ -155,6 +155,7 @@ async def test_what_is_asked_wrongly_is_refused(
         ({"since": 5}, ["body", "since"]),
         ({"since": "2026-01-01", "state": "pending"}, ["body", "state"]),
         ({"since": "2026-01-01", "cursor": 5}, ["body", "cursor"]),
+        ({"since": "2026-01-01", "cursor": False}, ["body", "cursor"]),
         ({"since": "2026-01-01", "until": "2026-01-02"}, ["body", "until"]),
     ],
 )

@@ -98,6 +98,7 @@ async def _lives(client: Client, parts: ApiParts, account: int) -> None:
         answers.append(await client.get(CONNECTIONS + query))
         assert [one["type"] for one in answers[-1].document["data"]] == types
     answers.append(await client.get(path))
+    assert answers[-1].headers["cache-control"] == "private, no-store", "it is its caller's alone"
     answers.append(await patch(client, path, {"type": "klaviyo"}))
     assert told(answers[-1]) == [("/data/type", "invalid")]
     answers.append(await patch(client, path, {"configuration": {"auth_config": {"tokne": CANARY}}}))

@@ -255,11 +255,14 @@ def _replay(given: Any) -> tuple[datetime, tuple[str, ...], str]:
     for name in given:
         if name not in _REPLAY:
             raise InvalidInput("Unknown field", ("body", name), "unknown")
+    if "since" not in given:
+        raise InvalidInput("Field required", ("body", "since"), "missing")
     try:
         since = read_moment(given.get("since"))
     except PydanticCustomError as refused:
         raise InvalidInput(str(refused), ("body", "since"), refused.type) from refused
-    state, cursor = given.get("state"), given.get("cursor") or ""
+    state, cursor = given.get("state"), given.get("cursor")
+    cursor = "" if cursor is None else cursor
     if state is not None and state not in FINISHED:
         raise InvalidInput(f"One of {', '.join(FINISHED)}", ("body", "state"), "enum")
     if not isinstance(cursor, str):

@@ -16,8 +16,10 @@ def written(document: dict[str, Any], status: int = 200) -> Written:
 
 
 def answered(document: object) -> Response:
-    """``data`` of a look-up."""
-    return Response(orjson.dumps({"data": document}), media_type="application/json")
+    """``data`` of a look-up, which is for its caller alone."""
+    headers = {"cache-control": "private, no-store"}
+    content = orjson.dumps({"data": document})
+    return Response(content, media_type="application/json", headers=headers)
 
 
 def parameter_of(request: Request, name: str) -> str | None:
