@@ -67,10 +67,11 @@ async def resets_in_body(request: web.Request, nth: int) -> web.StreamResponse:
 
 @dataclass
 class Endpoints:
-    """``got`` by name; ``behaviours`` may be changed under way."""
+    """``got`` by name; ``behaviours`` may be changed under way; ``arrives`` looks at each."""
 
     behaviours: dict[str, Behaviour]
     port: int = 0
+    arrives: Callable[[str, Got], None] | None = None
     got: dict[str, list[Got]] = field(default_factory=lambda: defaultdict(list))
 
     def url(self, name: str) -> str:
@@ -84,6 +85,8 @@ class Endpoints:
         body = await request.read()
         told = self.got[name]
         told.append(Got(monotonic(), dict(request.headers), body))
+        if self.arrives is not None:
+            self.arrives(name, told[-1])
         return await self.behaviours[name](request, len(told))
 
 

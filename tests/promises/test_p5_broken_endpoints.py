@@ -34,7 +34,7 @@ ENDPOINTS = int(os.environ.get("P5_ENDPOINTS", "24"))
 PARCELS = int(os.environ.get("P5_PARCELS", "4"))
 LONG = ENDPOINTS >= 100
 PATIENCE = 60.0
-EVERY = 0.5 if LONG else 0.0
+EVERY = 1.0 if LONG else 0.0
 """Seconds between two parcels that are compared with a quiet run."""
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 300
 """What the slowest hundredth of the deliveries may take, and what the process may need."""
