@@ -236,6 +236,8 @@ def test_without_a_mail_server_there_is_none() -> None:
         {"phases": ["unknown"]},
         {"phases": ["delivered", 7]},
         {"phases": ["delivered"], "sender_name": "x" * 65},
+        {"phases": ["delivered"], "sender_name": "security@bank.example"},
+        {"phases": ["delivered"], "sender_name": "security\uff20bank.example"},
         {"phases": ["delivered"], "reply_to": "nobody"},
     ],
 )
@@ -246,6 +248,7 @@ def test_choices_that_are_refused(wrong: dict[str, object]) -> None:
 
 def test_a_name_is_one_line() -> None:
     assert choice_of(["pup"], " Bakery\r\n\u202eBcc: x ").sender_name == "Bakery Bcc: x"
+    assert choice_of(["pup"], reply_to=" a@b\xfc.example\r\n").reply_to == "a@xn--b-eha.example"
 
 
 def test_what_is_about_one_message_says_nothing_of_the_subscriber() -> None:

@@ -4,7 +4,6 @@ from milepost.api.milepost_emails import PATH
 from milepost.api.milepost_parcel_schemas import reading
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.unsubscribe import PATH as UNSUBSCRIBE
-from milepost.api.v3_fields import NO_NUL
 from milepost.api.v3_schemas import MOMENT, TEXT, TEXT_OR_NULL, Schema, closed, listed, one_of_words
 from milepost.notifications.emails import LONGEST_NAME, PHASES
 from milepost.notifications.mail_address import LONGEST
@@ -29,8 +28,9 @@ _CHOICE = closed(
         "sender_name": {
             "type": "string",
             "maxLength": LONGEST_NAME,
-            "pattern": NO_NUL,
-            "description": "In whose name; the account's where empty. Controls are left out.",
+            "pattern": r"^[^\u0000@\ufe6b\uff20]*$",
+            "description": "In whose name, without an @; the account's where empty. Controls are "
+            "left out.",
         },
         "reply_to": {
             "anyOf": [

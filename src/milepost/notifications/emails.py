@@ -1,5 +1,6 @@
 """What an account has chosen about letters to recipients: of which phases, in whose name."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,11 +56,15 @@ def choice_of(phases: Sequence[object], sender_name: str = "", reply_to: str = "
     if len(sender_name) > LONGEST_NAME:
         why = f"At most {LONGEST_NAME} characters."
         raise InvalidInput(why, ("body", "sender_name"), "value_error")
+    if "@" in unicodedata.normalize("NFKC", sender_name):
+        # Mail programs show the name alone: it would be read as the address it comes from.
+        why = "A name, no e-mail address."
+        raise InvalidInput(why, ("body", "sender_name"), "value_error")
     answers = mail_address(reply_to)
     if reply_to and (answers is None or answers.needs_utf8):
         raise InvalidInput("No e-mail address.", ("body", "reply_to"), "value_error")
     chosen = tuple(phase for phase in PHASES if phase in phases)
-    return Choice(chosen, readable(sender_name, LONGEST_NAME), reply_to)
+    return Choice(chosen, readable(sender_name, LONGEST_NAME), str(answers or ""))
 
 
 async def choose(conn: Connection, account_id: int, choice: Choice, actor: str) -> Emails:
