@@ -112,14 +112,14 @@ class Settings(BaseSettings):
     subscriber_longest_rest_seconds: float = Field(default=300, gt=0)
     subscriber_give_up_days: float = Field(default=5, gt=0, le=365)
 
-    # Letters to recipients: the operator's mail server, who writes, and how many at most (0: no limit)
+    # Letters to recipients: the operator's mail server, who writes, how many at most (0: no limit)
     smtp_url: SecretStr | None = None
     smtp_tls: Literal["required", "when_offered", "never"] = "required"
     mail_from: str = ""
     mail_recipient_daily: int = Field(default=10, ge=0)
     mail_account_hourly: int = Field(default=1000, ge=0)
 
-    # Readers of the event feed that wait, or are being streamed to: in one API process, of one account
+    # Readers of the event feed that wait or are streamed to: in one API process, of one account
     max_event_readers: int = Field(default=500, ge=0)
     max_event_readers_per_account: int = Field(default=20, ge=0)
 

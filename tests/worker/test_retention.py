@@ -123,7 +123,8 @@ async def test_each_kind_goes_at_its_time(
         keep_events_days=30, keep_audit_days=1, keep_timings_days=1095, keep_raw_payloads_days=90
     )
     gone = await retain(worker_pool, wanted, Pace(asyncio.Event()))
-    counts = {"events": 0, "attempts": 0, "answers": 1, "audit": 1, "timings": 1, "raw_payloads": 1, "tokens": 0}
+    counts = {"answers": 1, "audit": 1, "timings": 1, "raw_payloads": 1, "tokens": 0}
+    counts |= {"events": 0, "attempts": 0}
     assert gone == counts
     assert await count(app_pool, account, "raw_payload") == 1
     assert await count(app_pool, account, "audit") == 1, "less than a month is always kept"

@@ -16,7 +16,6 @@ from milepost.wire.v3_event import CREATED
 
 EVENT_WITHDRAWN = "parcels.event.withdrawn"
 LETTER = "letter"
-
 STALE = timedelta(hours=48)
 """No recipient is written to about a scan that is older."""
 UNDER_WAY = frozenset({Phase.DROPPED, Phase.ACCEPTED, Phase.SORTED, Phase.IN_TRANSIT})
