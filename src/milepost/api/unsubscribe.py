@@ -93,7 +93,7 @@ def _page(title: str, text: str, below: str = "", status: int = 200) -> Response
     return Response(
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{title}</title>\n<style>{_STYLE}</style>\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n"
         f'</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p dir="auto">{text}</p>\n{below}\n'
         "</main>\n</body>\n</html>\n",
         status,
