@@ -94,8 +94,10 @@ async def test_a_subscription_that_ends_takes_along_what_waits_for_nobody_else(
     ]
     for which, expected in zip(ids, ("pending", "cancelled"), strict=True):
         async with tenant(town.pool, town.account) as conn:
-            await subscriptions.delete(conn, town.account, which)
+            await subscriptions.delete(conn, town.account, which, "key:1")
         assert {state for state, _ in await states(town, connection)} == {expected}
+    noted = await town.rows("SELECT action, actor FROM audit WHERE account_id = $1")
+    assert noted == [("subscription.deleted", "key:1")] * 2
     subscriber = Subscriber()
     await drain(town, deliverer(town, subscriber))
     assert subscriber.told == []

@@ -36,10 +36,10 @@ _TRUTHS = {"true": True, "True": True, "1": True, "false": False, "False": False
 async def create_subscription(request: Request) -> Response:
     """Send a type of events to a connection."""
     given = read(SubscriptionGiven, await json_of(request))
-    account_id, _ = caller_of(request)
+    account_id, actor = caller_of(request)
 
     async def create(conn: Connection) -> Written:
-        made = await subscriptions.create(conn, account_id, given.wanted(), _knows(request))
+        made = await subscriptions.create(conn, account_id, given.wanted(), _knows(request), actor)
         return written(subscription_document(made), 201)
 
     return await write_in_account(request, create)
@@ -74,10 +74,12 @@ async def change_subscription(request: Request, subscription_id: str) -> Respons
     """Change what is given of it."""
     which = id_of(subscription_id)
     given = read(SubscriptionChange, await json_of(request))
-    account_id, _ = caller_of(request)
+    account_id, actor = caller_of(request)
 
     async def change(conn: Connection) -> Written:
-        made = await subscriptions.change(conn, account_id, which, given.wanted(), _knows(request))
+        made = await subscriptions.change(
+            conn, account_id, which, given.wanted(), _knows(request), actor
+        )
         return written(subscription_document(made))
 
     return await write_in_account(request, change)
@@ -87,10 +89,10 @@ async def change_subscription(request: Request, subscription_id: str) -> Respons
 async def delete_subscription(request: Request, subscription_id: str) -> Response:
     """End it."""
     which = id_of(subscription_id)
-    account_id, _ = caller_of(request)
+    account_id, actor = caller_of(request)
 
     async def delete(conn: Connection) -> Written:
-        await subscriptions.delete(conn, account_id, which)
+        await subscriptions.delete(conn, account_id, which, actor)
         return Written(b"", status=204)
 
     return await write_in_account(request, delete)

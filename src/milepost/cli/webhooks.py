@@ -152,6 +152,7 @@ async def _add_connection(desk: Desk, wanted: Change, filters: dict[str, Any]) -
             desk.account_id,
             subscriptions.Wanted(made.connection_id, asked.event_type, True, asked.filters),
             lambda code: catalogue.get(code) is not None,
+            ACTOR,
         )
         key = await made_key(conn, desk.parts.core.secret_keys, desk.account_id, made.connection_id)
         ids = {"subscription_id": subscribed.subscription_id}

@@ -10,7 +10,7 @@ import asyncpg
 from milepost.db.pool import Connection
 from milepost.errors import InvalidFields, NotFoundError
 from milepost.notifications.connections import found as connection_found
-from milepost.notifications.connections import hold_account
+from milepost.notifications.connections import hold_account, note
 from milepost.notifications.faults import Fault
 from milepost.notifications.filters import Filter
 from milepost.notifications.statements import CONNECTIONS, SUBSCRIPTIONS
@@ -46,9 +46,9 @@ class Subscription:
 
 
 async def create(
-    conn: Connection, account_id: int, wanted: Wanted, knows: KnowsCarrier
+    conn: Connection, account_id: int, wanted: Wanted, knows: KnowsCarrier, actor: str
 ) -> Subscription:
-    """A new one. ``knows`` says of a code whether it is a carrier's.
+    """A new one. ``knows`` says of a code whether it is a carrier's, ``actor`` who asked for it.
 
     Raises Fault, InvalidFields.
     """
@@ -65,11 +65,17 @@ async def create(
         is_active=wanted.is_active is not False,
         filters=_kept(wanted.filters or Filter()),
     )
+    await note(conn, account_id, actor, "subscription.created", row["connection_id"])
     return _subscription(row)
 
 
 async def change(
-    conn: Connection, account_id: int, subscription_id: int, wanted: Wanted, knows: KnowsCarrier
+    conn: Connection,
+    account_id: int,
+    subscription_id: int,
+    wanted: Wanted,
+    knows: KnowsCarrier,
+    actor: str,
 ) -> Subscription:
     """Only what is given. Raises NotFoundError, InvalidFields."""
     await hold_account(conn, account_id)
@@ -84,6 +90,7 @@ async def change(
         is_active=wanted.is_active,
         filters=None if wanted.filters is None else _kept(wanted.filters),
     )
+    await note(conn, account_id, actor, "subscription.changed", row["connection_id"])
     return _subscription(row)
 
 
@@ -105,7 +112,7 @@ async def found(conn: Connection, account_id: int, subscription_id: int) -> Subs
     return _subscription(row)
 
 
-async def delete(conn: Connection, account_id: int, subscription_id: int) -> None:
+async def delete(conn: Connection, account_id: int, subscription_id: int, actor: str) -> None:
     """It ends; what waits for a connection that no other subscription asks for is not delivered.
 
     Raises NotFoundError.
@@ -116,6 +123,7 @@ async def delete(conn: Connection, account_id: int, subscription_id: int) -> Non
     )
     if connection_id is None:
         raise NotFoundError
+    await note(conn, account_id, actor, "subscription.deleted", connection_id)
     which = {"account_id": account_id, "connection_id": connection_id}
     if not await SUBSCRIPTIONS.is_asked(conn, **which):
         await CONNECTIONS.hold_lane(conn, **which)
