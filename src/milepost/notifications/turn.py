@@ -83,7 +83,9 @@ class Turn:
 
     def _note(self, room: int) -> None:
         """Begin to write down what came, and to fetch more where there is room for it."""
-        wanted = 0 if self._dry or len(self._ready) >= self._room else room
+        # Behind what came the next of its parcel is due, however dry it was before.
+        is_dry = self._dry and not self._came
+        wanted = 0 if is_dry or len(self._ready) >= self._room else room
         if self._noting is None and (self._came or wanted > 0):
             came, self._came = self._came, []
             self._noting = asyncio.create_task(self._write(came, wanted))
