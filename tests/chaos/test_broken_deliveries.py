@@ -11,7 +11,7 @@ from tests.chaos.test_broken_twins import about, break_function, change, judge
 from tests.promises.figures import keep
 
 EAGER = Path(__file__).with_name("eager")
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.promise, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 async def test_it_sees_what_is_noted_too_soon_not_at_all_or_out_of_order() -> None:
@@ -49,9 +49,14 @@ async def without_an_order(run: Run) -> list[str]:
     """Every delivery is due at once; a parcel's second event is refused while others come."""
     at_once = (r"THEN 'infinity' ELSE now\(\) END", "THEN now() ELSE now() END")
     await break_function(run.house, "deliver_to", at_once)
-    run.subscribers.refuses = lambda _, sequence: sequence == 2
-    await asyncio.sleep(4)
-    run.subscribers.refuses = lambda *_: False
+    for _ in range(8):
+        run.subscribers.refuses = lambda _, sequence: sequence == 2
+        await asyncio.sleep(4)
+        run.subscribers.refuses = lambda *_: False
+        await asyncio.sleep(1)
+        # On a busy machine few events come in such a while.
+        if wrong := about(await run.wrong_of_told(), "out of order"):
+            return wrong
     return await seen(run, "out of order")
 
 
@@ -75,7 +80,7 @@ async def without_the_outbox(run: Run) -> list[str]:
         " FOR EACH ROW EXECUTE FUNCTION forget_it()",
     )
     async with asyncio.timeout(40):
-        while not (lost := about(await judge(run), "not in the outbox or the feed")):
+        while not (lost := about(await judge(run), "0 times in the outbox or the feed")):
             await asyncio.sleep(0.2)
     return lost
 
