@@ -74,7 +74,7 @@ async def test_list_names_every_carrier(shell: Shell) -> None:
 
 
 async def test_check_is_right_for_the_whole_catalogue(shell: Shell) -> None:
-    result = await shell.run("carrier", "check", "--json")
+    result = await shell.run("carrier", "check", "--all", "--json")
     assert result.exit_code == 0
     assert {row["result"] for row in json.loads(result.stdout)} == {"right"}
 
@@ -85,6 +85,7 @@ async def test_check_notices_a_changed_reading_and_rewrites_it(
     manifest = catalogue_copy / "dhl" / "manifest.toml"
     manifest.write_text(manifest.read_text().replace('"neighbour"]', '"mailbox"]'))
     assert (await shell.run("carrier", "check", "dhl")).exit_code == 1
+    assert (await shell.run("carrier", "check", "dhl", "--all")).exit_code == 2
     rewritten = await shell.run("carrier", "check", "dhl", "--rewrite", "--json")
     results = {row["checked"]: row["result"] for row in json.loads(rewritten.stdout)}
     assert results["parcel-de-neighbour-autumn-night"] == "rewritten"

@@ -70,9 +70,14 @@ def check(
     rewrite_samples: Annotated[
         bool, typer.Option("--rewrite", help="Expect from now on what is read now.")
     ] = False,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Every carrier, as without a code.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check manifests, test numbers and golden samples; exit code 1 when one is not right."""
+    if code and everyone:
+        raise typer.BadParameter("give either a code or --all")
     carriers = [known_carrier(code)] if code else list(Catalogue.load())
     rows = [row for carrier in carriers for row in checks_of(carrier, rewrite_samples)]
     if as_json:
