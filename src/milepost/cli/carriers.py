@@ -1,4 +1,4 @@
-"""``milepost carrier``: the catalogue, its check, one question to a carrier."""
+"""``milepost carrier``: the catalogue, one question to a carrier, and pauses."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -11,12 +11,10 @@ from milepost import observe
 from milepost.accounts.keys import find_account
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Broken, Credential, Found, Item, Outcome, Refused
-from milepost.carriers.faults import faults_of
 from milepost.carriers.fetcher import Fetcher, Line
 from milepost.carriers.host_routes import host_routes
 from milepost.carriers.registry import Carrier, Catalogue
-from milepost.carriers.samples import cases, outcome_document, read_case, rewrite
-from milepost.carriers.shapes import is_learnt, rewrite_shape, stale
+from milepost.carriers.samples import outcome_document
 from milepost.carriers.simulator import simulator
 from milepost.cli.administer import (
     AsJson,
@@ -26,10 +24,11 @@ from milepost.cli.administer import (
     print_json,
     print_table,
 )
+from milepost.cli.carrier_checks import check
 from milepost.cli.carrier_health import add_health_to
 from milepost.cli.carrier_logins import credential_commands, known_carrier
 from milepost.cli.carrier_new import new
-from milepost.cli.carrier_pushes import checks_of_pushes, push_commands
+from milepost.cli.carrier_pushes import push_commands
 from milepost.cli.session import Session, open_session
 from milepost.db.pool import Pool, open_pool
 from milepost.errors import ConfigurationError, NoSlot
@@ -46,6 +45,7 @@ carrier_commands = typer.Typer(no_args_is_help=True, help="Carriers and their lo
 carrier_commands.add_typer(credential_commands, name="credentials")
 carrier_commands.add_typer(push_commands, name="push")
 carrier_commands.command()(new)
+carrier_commands.command()(check)
 add_health_to(carrier_commands)
 
 
@@ -62,30 +62,6 @@ def list_(as_json: AsJson = False) -> None:
         print_json(rows)
     else:
         print_table(rows, "The catalogue is empty.")
-
-
-@carrier_commands.command()
-def check(
-    code: Annotated[str, typer.Argument(help="Carrier code; all when left out.")] = "",
-    rewrite_samples: Annotated[
-        bool, typer.Option("--rewrite", help="Expect from now on what is read now.")
-    ] = False,
-    everyone: Annotated[
-        bool, typer.Option("--all", help="Every carrier, as without a code.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Check manifests, test numbers and golden samples; exit code 1 when one is not right."""
-    if code and everyone:
-        raise typer.BadParameter("give either a code or --all")
-    carriers = [known_carrier(code)] if code else list(Catalogue.load())
-    rows = [row for carrier in carriers for row in checks_of(carrier, rewrite_samples)]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, "There is nothing to check.")
-    if any(row["result"] == "WRONG" for row in rows):
-        raise typer.Exit(1)
 
 
 @carrier_commands.command("try")
@@ -242,30 +218,6 @@ def facts_of(carrier: Carrier) -> dict[str, object]:
         "login": "needed" if carrier.needs_credential else "",
         "example": manifest.test_numbers[0] if manifest.test_numbers else "",
     }
-
-
-def checks_of(carrier: Carrier, rewriting: bool) -> list[dict[str, str]]:
-    """What was checked of a carrier and how it went."""
-    code = carrier.manifest.code
-    rows = [{"carrier": code, "checked": fault, "result": "WRONG"} for fault in faults_of(carrier)]
-    if not rows:
-        rows.append({"carrier": code, "checked": "manifest", "result": "right"})
-    for case in cases(carrier):
-        told = read_case(carrier, case)
-        result = "right" if told == case.expected else "WRONG"
-        if rewriting and told != case.expected:
-            rewrite(case, told)
-            result = "rewritten"
-        rows.append({"carrier": code, "checked": case.name, "result": result})
-    rows += checks_of_pushes(carrier, rewriting)
-    if is_learnt(carrier):
-        result = "right"
-        if stale(carrier):
-            result = "rewritten" if rewriting else "WRONG"
-            if rewriting:
-                rewrite_shape(carrier)
-        rows.append({"carrier": code, "checked": "shape of answers", "result": result})
-    return rows
 
 
 def show(outcome: Outcome) -> None:
