@@ -95,7 +95,7 @@ class Letters:
             to = mail_address(letter.to)
             if to is None:
                 return Sent(Judged(Verdict.REJECTED, "the address is none"), now)
-            withheld = await self._withheld(connected, delivery, letter, to)
+            withheld = await self._withheld(self._office, connected, delivery, letter, to)
             if withheld is not None:
                 return Sent(withheld, now)
             return await self._send(self._office, connected, delivery, letter, to)
@@ -103,11 +103,15 @@ class Letters:
         return send
 
     async def _withheld(
-        self, connected: Connected, delivery: Delivery, letter: Letter, to: MailAddress
+        self,
+        office: Office,
+        connected: Connected,
+        delivery: Delivery,
+        letter: Letter,
+        to: MailAddress,
     ) -> Judged | None:
         """Why it is not sent, or not now: it is old news, unwanted, or too much."""
-        assert self._office is not None  # noqa: S101 asked before
-        limits = self._office.limits
+        limits = office.limits
         if self._clock() - letter.happened_at > STALE:
             return Judged(Verdict.WITHHELD, "what it tells is older than 48 hours")
         account_id = connected.lane.account_id

@@ -41,7 +41,8 @@ BEGIN
     held := FOUND;
     RETURN NEXT;
     IF held AND leased_until < now() + p_lease / 2 THEN
-        UPDATE delivery_lane l SET lease_until = now() + p_lease, turn_at = now() + p_lease
+        UPDATE delivery_lane l SET
+            lease_until = now() + p_lease, turn_at = greatest(now() + p_lease, l.rests_until)
         WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
     END IF;
     IF NOT held THEN
@@ -62,7 +63,9 @@ $$;
 -- the same places: p_sent says whether anything was. And what it says of the subscriber: p_failures in
 -- a row, p_reason for the last of them, seconds to p_rest; p_disable: it is given up, which its
 -- account finds in the audit. Then, what is due, as due_deliveries answers. Nothing is written where
--- another holds the lane.
+-- another holds the lane. While its subscriber rests the lane has no turn, even if whoever holds it dies
+-- before it lets go: it would be looked at all that time in vain. That it was given up is noted once,
+-- however many answers say so.
 CREATE FUNCTION finish_deliveries(
     p_account bigint,
     p_connection bigint,
@@ -92,28 +95,32 @@ RETURNS TABLE (
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    is_disabled boolean;
+    rest_over timestamptz := CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END;
+    was_open boolean;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
+    SELECT l.state = 'open' INTO was_open FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        held := false;
+        RETURN NEXT;
+        RETURN;
+    END IF;
     UPDATE delivery_lane l SET
         failures = p_failures,
-        rests_until = CASE WHEN p_rest > 0 THEN now() + p_rest * interval '1 s' END,
+        rests_until = rest_over,
+        turn_at = greatest(l.turn_at, rest_over),
         failing_since = CASE
             WHEN p_failures = 0 THEN NULL
             WHEN p_succeeded THEN now()
             ELSE coalesce(l.failing_since, now()) END,
         last_success_at = CASE WHEN p_succeeded THEN now() ELSE l.last_success_at END,
         last_failure_at = CASE WHEN p_failures > 0 THEN now() ELSE l.last_failure_at END,
-        state = CASE WHEN p_disable AND l.state = 'open' THEN 'disabled' ELSE l.state END,
-        reason = CASE WHEN l.state = 'open' THEN p_reason ELSE l.reason END
-    WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
-    RETURNING p_disable AND l.state = 'disabled' INTO is_disabled;
-    IF NOT FOUND THEN
-        held := false;
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    IF is_disabled THEN
+        state = CASE WHEN p_disable AND was_open THEN 'disabled' ELSE l.state END,
+        reason = CASE WHEN was_open THEN p_reason ELSE l.reason END
+    WHERE l.account_id = p_account AND l.connection_id = p_connection;
+    IF p_disable AND was_open THEN
         INSERT INTO audit (account_id, actor, action, detail)
         VALUES (p_account, 'milepost', 'connection.disabled',
                 jsonb_build_object('connection_id', p_connection, 'reason', p_reason));

@@ -11,12 +11,13 @@ BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
     UPDATE feed_event f SET kind = 'erased', message_id = NULL
     WHERE f.account_id = p_account AND f.parcel_id = p_parcel;
-    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.parcel_id = p_parcel;
-    GET DIAGNOSTICS there = ROW_COUNT;
-    gone := gone + there;
     DELETE FROM delivery d USING message m
     WHERE d.account_id = p_account AND m.account_id = p_account
       AND m.message_id = d.message_id AND m.parcel_id = p_parcel;
+    GET DIAGNOSTICS there = ROW_COUNT;
+    gone := gone + there;
+    -- After its deliveries: who writes down what came back holds those, and adds to these.
+    DELETE FROM delivery_attempt a WHERE a.account_id = p_account AND a.parcel_id = p_parcel;
     GET DIAGNOSTICS there = ROW_COUNT;
     gone := gone + there;
     DELETE FROM message m WHERE m.account_id = p_account AND m.parcel_id = p_parcel;
@@ -29,7 +30,7 @@ $$;
 
 -- Forgets what was told before p_before, at most p_most of the feed and as many messages with their
 -- deliveries, the oldest first; how many rows that were. What is still pending by then is given up.
--- Nothing that the feed still names is forgotten.
+-- Nothing that the feed still names is forgotten, and nothing that is newer waits for it.
 CREATE FUNCTION forget_old_told(p_account bigint, p_before timestamptz, p_most integer)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
@@ -37,6 +38,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
     last_seq bigint;
     old_messages bigint[];
+    behind bigint[];
+    of_parcels bigint[];
     gone bigint := 0;
     there bigint;
 BEGIN
@@ -57,7 +60,35 @@ BEGIN
           ORDER BY m.created_at LIMIT p_most) AS old
     WHERE NOT EXISTS (
         SELECT FROM feed_event f WHERE f.account_id = p_account AND f.message_id = old.message_id);
-    DELETE FROM delivery d WHERE d.account_id = p_account AND d.message_id = ANY (old_messages);
+    PERFORM FROM delivery_lane l
+    WHERE l.account_id = p_account AND l.connection_id IN (
+        SELECT d.connection_id FROM delivery d
+        WHERE d.account_id = p_account AND d.message_id = ANY (old_messages)
+          AND d.state = 'pending')
+    ORDER BY l.connection_id FOR UPDATE;
+    WITH given_up AS (
+        DELETE FROM delivery d WHERE d.account_id = p_account AND d.message_id = ANY (old_messages)
+        RETURNING d.connection_id, d.parcel_id, d.state, d.due_at
+    )
+    SELECT array_agg(g.connection_id), array_agg(g.parcel_id) INTO behind, of_parcels
+    FROM given_up g WHERE g.state = 'pending' AND g.due_at < 'infinity';
+    -- What waited behind one that is given up is due; it is a new snapshot that looks for it.
+    WITH released AS (
+        UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
+        FROM unnest(behind, of_parcels) AS b (connection_id, parcel_id),
+        LATERAL (
+            SELECT n.delivery_id FROM delivery n
+            WHERE n.account_id = p_account AND n.connection_id = b.connection_id
+              AND n.parcel_id = b.parcel_id AND n.state = 'pending'
+            ORDER BY n.delivery_id LIMIT 1) AS next
+        WHERE d.account_id = p_account AND d.delivery_id = next.delivery_id
+          AND d.due_at = 'infinity'
+        RETURNING d.connection_id, d.due_at
+    )
+    UPDATE delivery_lane l
+    SET turn_at = greatest(least(l.turn_at, r.due_at), l.rests_until, l.lease_until)
+    FROM (SELECT connection_id, min(due_at) AS due_at FROM released GROUP BY connection_id) AS r
+    WHERE l.account_id = p_account AND l.connection_id = r.connection_id;
     DELETE FROM message m WHERE m.account_id = p_account AND m.message_id = ANY (old_messages);
     GET DIAGNOSTICS there = ROW_COUNT;
     RETURN greatest(gone, there);
