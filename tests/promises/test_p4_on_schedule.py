@@ -51,6 +51,8 @@ EVENTS = [pause / 60 * MINUTE for pause in schedule.EVENTS]
 DEADLINE = 2.0
 """Seconds of an attempt, in place of 15."""
 WISHED = 1
+WAY = DEADLINE / 4
+"""Seconds: a deadline begins before its request is seen to arrive, more so where all is busy."""
 TOLERANCE = 0.15
 LATE = 0.1
 """Seconds: what is due is looked for every 50 ms, however long a minute takes."""
@@ -208,10 +210,11 @@ def judged(name: str, got: Sequence[Got], ended: Ended) -> list[str]:
         wrong.append(f"{name}: attempts are not numbered")
     pauses = CLASSIC if name in MANNERS else EVENTS
     for nth, (pause, (first, then)) in enumerate(zip(pauses, pairwise(got), strict=False), 1):
-        waited = then.at - first.at - (DEADLINE if name == "times out" else 0)
+        cut, way = (DEADLINE, WAY) if name == "times out" else (0, 0.005)
+        waited = then.at - first.at - cut
         least = max(EARLY * pause, WISHED if name == "too many" else 0)
         most = (1 + TOLERANCE) * max(pause, least) + LATE
-        if waited < least - 0.005 or (LONG and waited > most):
+        if waited < least - way or (LONG and waited > most):
             wrong.append(f"{name}: attempt {nth + 1} after {waited:.3f} s in place of {pause:.3f}")
     return wrong
 
