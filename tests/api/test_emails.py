@@ -107,7 +107,13 @@ async def test_unsubscribing(api: tuple[Client, ApiParts], worker_pool: Pool, ac
     assert b'<form method="post">' in page.body
     assert b"ada" not in page.body.lower().replace(b"bakery &lt;ada&gt;", b"")
     assert "set-cookie" not in page.headers
+    scanned = await anybody.ask("HEAD", path)
+    assert (scanned.status, scanned.body) == (200, b"")
+    assert {**scanned.headers, "x-request-id": ""} == {**page.headers, "x-request-id": ""}
     assert await worker_pool.fetchval(admitted, account, hashes) == 0, "asking changes nothing"
+    other_way = await anybody.ask("PUT", path)
+    assert other_way.status == 405
+    assert set(other_way.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
     form = {"content-type": "application/x-www-form-urlencoded"}
     for body, headers in (
@@ -131,6 +137,7 @@ async def test_links_that_are_not_ours(api: tuple[Client, ApiParts], account: in
     for wrong in (path[:-1] + last, path[:-1], path + "0", foreign, "/unsubscribe/x", foreign[:20]):
         for method in ("GET", "POST"):
             got = await anybody.ask(method, wrong)
+            assert (await anybody.ask("HEAD", wrong)).status == 404
             assert (got.status, b"Nothing here" in got.body) == (404, True), wrong
 
 

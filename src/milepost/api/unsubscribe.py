@@ -1,8 +1,9 @@
 """``/unsubscribe/{token}``: the page behind the link in every letter to a recipient.
 
-GET asks and changes nothing: mail programs and virus scanners follow links. POST ends the letters,
-from the page's button and from a mail program's own (RFC 8058) alike; the link alone says who may,
-so there is nothing here for a foreign page to abuse. The page names the shop and no person.
+GET and HEAD ask and change nothing: mail programs and virus scanners follow links. POST ends the
+letters, from the page's button and from a mail program's own (RFC 8058) alike; the link alone says
+who may, so there is nothing here for a foreign page to abuse. The page names the shop and no
+person.
 """
 
 import base64
@@ -41,13 +42,24 @@ HEADERS = {
 _BUTTON = '<form method="post"><button type="submit">Stop these e-mails</button></form>'
 
 
-@router.get(PATH, include_in_schema=False)
-async def ask(request: Request, token: str) -> Response:
-    """Ask whether the letters shall end."""
-    core = _core(request)
+@router.api_route(PATH, methods=["GET", "HEAD", "POST"], include_in_schema=False)
+async def answer(request: Request, token: str) -> Response:
+    """One route, so that whoever asks otherwise is told all that is allowed."""
+    core: CoreParts = request.app.state.parts.core
     unwanted = read(core.secret_keys, token)
     if unwanted is None:
-        return _no_link()
+        page = _no_link()
+    elif request.method == "POST":
+        page = await _stop(core, unwanted)
+    else:
+        page = await _ask(core, unwanted)
+    if request.method == "HEAD":
+        # Its length is still that of the page.
+        page.body = b""
+    return page
+
+
+async def _ask(core: CoreParts, unwanted: Unwanted) -> Response:
     shop = await _shop(core, unwanted)
     return _page(
         "Stop e-mails about your parcels?",
@@ -56,24 +68,13 @@ async def ask(request: Request, token: str) -> Response:
     )
 
 
-@router.post(PATH, include_in_schema=False)
-async def stop(request: Request, token: str) -> Response:
-    """End them."""
-    core = _core(request)
-    unwanted = read(core.secret_keys, token)
-    if unwanted is None:
-        return _no_link()
+async def _stop(core: CoreParts, unwanted: Unwanted) -> Response:
     await refuse(core.pool, unwanted)
     shop = await _shop(core, unwanted)
     return _page(
         "Done",
         f"{shop} sends no more e-mails about parcels to the address this link was sent to.",
     )
-
-
-def _core(request: Request) -> CoreParts:
-    core: CoreParts = request.app.state.parts.core
-    return core
 
 
 async def _shop(core: CoreParts, unwanted: Unwanted) -> str:
