@@ -6,6 +6,7 @@ import pytest
 from standardwebhooks import Webhook
 from tests.api.event_subscriptions import CANARY, CONNECTIONS, ROOT, connect, patch, subscribe, told
 from tests.api.own_api import own_api
+from tests.api.samples import POST, V2, registration
 from tests.notifications.receiver import receiving
 
 from milepost.db.pool import Pool, tenant
@@ -39,6 +40,7 @@ async def test_a_test_sends_the_example_at_once(dsn: str, account: int, app_pool
         Webhook(keys.current).verify(body, headers)
         told_event = json.loads(body)
         assert told_event["data"]["parcel"]["tracking_number"] == "3SYZXG132912330"
+        assert told_event["data"]["parcel"]["parcel_id"] == 12345678
 
         again = await client.ask("POST", path)
         assert (again.status, again.body) == (429, b"")
@@ -46,6 +48,23 @@ async def test_a_test_sends_the_example_at_once(dsn: str, account: int, app_pool
         async with tenant(app_pool, account) as conn:
             noted = await conn.fetch("SELECT * FROM audit WHERE action = 'connection.tested'")
         assert (len(receiver.got), len(noted)) == (1, 1)
+
+
+async def test_the_example_is_no_parcel_of_whoever_is_sent_it(
+    dsn: str, account: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        receiving() as receiver,
+        own_api(dsn, account, egress_allow=LOOPBACK) as (client, _),
+    ):
+        await client.post(POST, registration())
+        own_id = (await client.get(f"{V2}3S1")).document["parcel_id"]
+        monkeypatch.setattr("milepost.notifications.sample.PARCEL_ID", int(own_id))
+        subscription = await subscribe(client, await connect(client, url=receiver.url))
+        await client.ask("POST", f"{ROOT}/broadcast/test/{subscription}")
+        ((headers, body),) = receiver.got
+        assert json.loads(body)["data"]["parcel"]["parcel_id"] == 0
+        assert headers["Milepost-Sequence"] == "1"
 
 
 async def test_a_test_that_fails_is_told_with_200(
@@ -65,9 +84,9 @@ async def test_a_test_that_fails_is_told_with_200(
             {"success": False, "status_code": 500, "response_body": "no"},
         )
         assert json.loads(receiver.got[0][1])["specversion"] == "1.0"
-        await patch(
-            client, f"{CONNECTIONS}/{hook}", {"configuration": {"url": "http://127.0.0.1:9"}}
-        )
+        gone = {"url": "http://127.0.0.1:9", "auth_type": "none", "extra_headers": {}}
+        moved = await patch(client, f"{CONNECTIONS}/{hook}", {"configuration": gone})
+        assert moved.status == 200
         refused = (await client.ask("POST", path)).document["data"]
         assert (refused["success"], refused["status_code"]) == (False, 0)
         assert refused["response_body"].startswith("Not delivered: connect")

@@ -74,13 +74,17 @@ async def _lives(client: Client, parts: ApiParts, account: int) -> None:
         return seals.open(row["sealed"])
 
     answers.append(await patch(client, path, {"configuration": {"url": "https://b.example/"}}))
-    assert answers[-1].document["data"]["configuration"]["url"] == "https://b.example/"
+    lost = [(f"/data/configuration/{one}", "required") for one in ("auth_config", "extra_headers")]
+    assert told(answers[-1]) == lost, "another server is not told the login of the first"
+    there = "https://shop.example/other"
+    answers.append(await patch(client, path, {"configuration": {"url": there}}))
+    assert answers[-1].document["data"]["configuration"]["url"] == there
     assert (await secrets()).auth_config == HOOK["auth_config"], "what is not given stays"
     login = {"header_name": "X-Api-Key", "api_key": f"{CANARY}-key"}
     headers = {"X-Shop": "***", "X-More": f"{CANARY}-more"}
     change = {"auth_type": "api_key", "auth_config": login, "extra_headers": headers}
     answers.append(await patch(client, path, {"configuration": change}))
-    assert answers[-1].document["data"]["configuration"]["url"] == "https://b.example/"
+    assert answers[-1].document["data"]["configuration"]["url"] == there
     kept = await secrets()
     assert kept.auth_config == login
     assert kept.extra_headers == {"X-Shop": f"{CANARY}-header", "X-More": f"{CANARY}-more"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from milepost.egress.headers import fault_of
 from milepost.egress.outcomes import Forbidden
 from milepost.egress.policy import Policy
-from milepost.egress.targets import target_of
+from milepost.egress.targets import Target, target_of
 from milepost.notifications.faults import BAD_URL, REQUIRED, Fault
 from milepost.notifications.forms import Form
 from milepost.notifications.sealing import Secrets
@@ -19,6 +19,7 @@ LOGINS: Mapping[str, tuple[str, ...]] = {
     "api_key": ("header_name", "api_key"),
 }
 """What each ``auth_type`` needs in ``auth_config``."""
+ELSEWHERE = "The URL leads to another server: what is sent there is not told to it unasked."
 _UNKNOWN = "unknown_field"
 _WHERE = ("configuration",)
 
@@ -38,7 +39,8 @@ class Change:
     """What a client wants of a configuration; None: as it is.
 
     ``auth_config`` is laid over that of the same ``auth_type``; ``extra_headers`` replace all of
-    them, and a value of ``***`` stands for the one that is there.
+    them, and a value of ``***`` stands for the one that is there. But nothing that is there goes to
+    another server: who may change a connection may not read its secrets, and would be sent them.
     """
 
     url: str | None = None
@@ -54,11 +56,12 @@ class Change:
         return any(part is not None for part in told)
 
 
-def changed(before: Configuration, change: Change) -> Configuration:
+def changed(before: Configuration, change: Change, policy: Policy) -> Configuration:
     """The configuration that is wanted, whether it can be or not."""
     auth_type = before.auth_type if change.auth_type is None else change.auth_type
-    kept = before.secrets.auth_config if auth_type == before.auth_type else {}
-    headers = before.secrets.extra_headers
+    there = Secrets() if _leads_elsewhere(before, change, policy) else before.secrets
+    kept = there.auth_config if auth_type == before.auth_type else {}
+    headers = there.extra_headers
     if change.extra_headers is not None:
         headers = {
             name: headers.get(name, HIDDEN) if value == HIDDEN else value
@@ -73,11 +76,44 @@ def changed(before: Configuration, change: Change) -> Configuration:
     )
 
 
-def faults(wanted: Configuration, change: Change, policy: Policy) -> list[Fault]:
+def faults(
+    before: Configuration, wanted: Configuration, change: Change, policy: Policy
+) -> list[Fault]:
     """All that is wrong with it. A URL is judged when it is given: what the operator forbids later
     is refused when it is called."""
     found = list(_of_url(wanted.url, policy)) if change.url is not None or not wanted.url else []
+    leads_elsewhere = not found and _leads_elsewhere(before, change, policy)
+    if leads_elsewhere and (lost := _lost(before, wanted, change)):
+        return lost
     return found + _of_login(wanted) + _of_headers(wanted)
+
+
+def _lost(before: Configuration, wanted: Configuration, change: Change) -> list[Fault]:
+    """What has to be given again, or given up in so many words, for another server."""
+    found = []
+    if before.secrets.auth_config and change.auth_config is None and wanted.auth_type != "none":
+        why = f"{ELSEWHERE} Give auth_config again, or the auth_type none."
+        found.append(Fault((*_WHERE, "auth_config"), why, "required"))
+    if before.secrets.extra_headers:
+        if change.extra_headers is None:
+            why = f"{ELSEWHERE} Give extra_headers again, or {{}}."
+            found.append(Fault((*_WHERE, "extra_headers"), why, "required"))
+        elif HIDDEN in wanted.secrets.extra_headers.values():
+            why = f"{ELSEWHERE} Give the values of extra_headers again, {HIDDEN} stands for none."
+            found.append(Fault((*_WHERE, "extra_headers"), why))
+    return found
+
+
+def _leads_elsewhere(before: Configuration, change: Change, policy: Policy) -> bool:
+    """Whether the URL names another scheme, host or port than before, as they are dialled."""
+    return change.url is not None and _server(change.url, policy) != _server(before.url, policy)
+
+
+def _server(url: str, policy: Policy) -> tuple[str, str, int] | str:
+    target = target_of(url, policy)
+    if isinstance(target, Target):
+        return target.url.scheme, target.host.rstrip("."), target.port
+    return url
 
 
 def _of_url(url: str, policy: Policy) -> tuple[Fault, ...]:

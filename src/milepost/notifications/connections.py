@@ -108,8 +108,8 @@ class Connections:
             if wanted != Change():
                 raise Fault(("configuration",), _NO_CONFIGURATION)
             return before
-        configuration = changed(before, wanted)
-        if found := faults(configuration, wanted, self._policy):
+        configuration = changed(before, wanted, self._policy)
+        if found := faults(before, configuration, wanted, self._policy):
             raise InvalidFields(*found)
         return configuration
 

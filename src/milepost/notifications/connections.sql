@@ -62,6 +62,10 @@ FROM subscription s
 JOIN connection c ON c.account_id = :account_id AND c.connection_id = s.connection_id
 WHERE s.account_id = :account_id AND s.subscription_id = :subscription_id;
 
+-- name: is_parcel(account_id, parcel_id)$
+-- Whether an account has a parcel of that id.
+SELECT EXISTS (SELECT FROM parcel WHERE account_id = :account_id AND parcel_id = :parcel_id);
+
 -- name: seconds_since_test(account_id, action)$
 -- How long ago the account's last test was; null: never.
 SELECT extract(epoch FROM now() - at)::float FROM audit

@@ -4,6 +4,7 @@ What is sent of it has the documented form and values; only headers say that it 
 receiver is tried with what it will get.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from milepost.notifications.audience import Subject
@@ -16,8 +17,12 @@ from milepost.tracking.vocabulary import EventType, Phase, Reading
 _CARRIER = "dpd"
 _ANNOUNCED_AT = datetime(2026, 1, 15, 10, tzinfo=UTC)
 _SCANNED_AT = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
+PARCEL_ID = 12345678
+"""That of the published example."""
+NO_PARCEL_ID = 0
+"""For an account that really has a parcel of that id: ids begin with 1."""
 _PARCEL = TrackedParcel(
-    parcel_id=12345678,
+    parcel_id=PARCEL_ID,
     carrier_code=_CARRIER,
     tracking_number="3SYZXG132912330",
     source_id="",
@@ -41,18 +46,20 @@ def _scan() -> Entry:
 
 
 ENTRY = _scan()
-SUBJECT = Subject(
-    _PARCEL,
-    Journey(
-        (ENTRY,),
-        (),
-        _READING,
-        ENTRY.status,
-        _SCANNED_AT,
-        _SCANNED_AT,
-        _SCANNED_AT,
-        None,
-        is_return=False,
-    ),
+_JOURNEY = Journey(
+    (ENTRY,),
+    (),
+    _READING,
+    ENTRY.status,
+    _SCANNED_AT,
+    _SCANNED_AT,
+    _SCANNED_AT,
     None,
+    is_return=False,
 )
+
+
+def subject(*, is_taken: bool) -> Subject:
+    """The example; ``is_taken``: its id is that of a parcel which its receiver may know."""
+    parcel_id = NO_PARCEL_ID if is_taken else PARCEL_ID
+    return Subject(replace(_PARCEL, parcel_id=parcel_id), _JOURNEY, None)

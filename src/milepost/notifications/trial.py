@@ -50,16 +50,20 @@ class Trials:
         Raises NotFoundError, and TooManyRequests so soon after another test of the account.
         """
 
-        connected = await self._begun(
-            account_id,
-            actor,
-            lambda conn: CONNECTIONS.to_send(
+        async def find(conn: Connection) -> asyncpg.Record | None:
+            nonlocal is_taken
+            which = {"account_id": account_id, "parcel_id": sample.PARCEL_ID}
+            is_taken = await CONNECTIONS.is_parcel(conn, **which)
+            row: asyncpg.Record | None = await CONNECTIONS.to_send(
                 conn, account_id=account_id, subscription_id=subscription_id
-            ),
-        )
-        body = self._body(connected.form, sample.SUBJECT, sample.ENTRY)
-        parcel_id = sample.SUBJECT.parcel.parcel_id
-        return await self._tried(connected, parcel_id, CREATED, body)
+            )
+            return row
+
+        is_taken = False
+        connected = await self._begun(account_id, actor, find)
+        example = sample.subject(is_taken=is_taken)
+        body = self._body(connected.form, example, sample.ENTRY)
+        return await self._tried(connected, example.parcel.parcel_id, CREATED, body)
 
     async def send_to_integration(self, account_id: int, integration_id: int, actor: str) -> Result:
         """Send the classic test to an integration, whether its webhook is active or not.
@@ -111,4 +115,4 @@ class Trials:
 def _delivery(parcel_id: int, action: str, body: bytes) -> Delivery:
     # Each test has an id of its own: receivers drop what they have seen.
     name = f"test_{secrets.token_hex(8)}"
-    return Delivery(0, parcel_id, 0, name, int(parcel_id > 0), action, body, is_test=True)
+    return Delivery(0, parcel_id, 0, name, int(action == CREATED), action, body, is_test=True)
