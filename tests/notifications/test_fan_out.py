@@ -1,6 +1,7 @@
 """From the outbox to the feed and to whom it is told."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -112,6 +113,41 @@ async def test_at_most_one_letter_and_none_about_what_is_stale(town: Town) -> No
     await town.observe(parcel, scan(9, "in_delivery"), scan(2, "delivered"))
     await town.tell()
     assert await town.deliveries(post) == [(parcel, 4, LETTER, True)]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "letters", "changes"), [(fan_out.BEYOND, [4], [4]), (0, [], [2])]
+)
+async def test_what_was_seen_together_is_one_letter_wherever_the_cut_falls(
+    town: Town, monkeypatch: pytest.MonkeyPatch, beyond: int, letters: list[int], changes: list[int]
+) -> None:
+    """Taken apart each half is a repetition of the other, and numbered as if the rest were new."""
+    monkeypatch.setattr(fan_out, "AT_ONCE", 3)
+    monkeypatch.setattr(fan_out, "BEYOND", beyond)
+    post = await town.connect("email", Form.EMAIL, phases=["attempted"])
+    shop = await town.connect("integration", Form.CLASSIC)
+    attempted = "attempted delivery_delay warning not_home"
+    parcel, other = await town.register(), await town.register()
+    await town.run("DELETE FROM outbox WHERE account_id = $1 RETURNING 1")
+    scans = scan(9, attempted, "A"), scan(5, "in_delivery"), scan(2, attempted, "B")
+    await town.observe(parcel, *scans, quiet=True)
+    # As it is where another is registered while this is recorded: ids lie close by, not in a row.
+    await town.run(
+        "INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)"
+        " SELECT $1, p, s, 'event', at FROM unnest("
+        "  ARRAY[$2, $2, $3, $2, $2]::bigint[], ARRAY[1, 2, 1, 3, 4],"
+        "  $4::timestamptz[]) AS o (p, s, at) RETURNING 1",
+        *(parcel, other, [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3, 2, 2)]),
+    )
+    assert await town.fan_out.tell(town.account) == (5 if beyond else 3)
+    await town.tell()
+    assert [sequence for _, sequence, *_ in await town.deliveries(post)] == letters
+    told = [sequence for of, sequence, *_ in await town.deliveries(shop) if of == parcel]
+    assert told == changes
+    assert [(of, sequence) for _, of, sequence, _ in await town.feed() if of == parcel] == [
+        (parcel, sequence) for sequence in (1, 2, 3, 4)
+    ]
+    assert len(await town.feed()) == 5, "each once, the other parcel's too"
 
 
 async def test_what_is_recorded_quietly_is_told_to_nobody(town: Town) -> None:

@@ -12,6 +12,7 @@ from milepost.db.pool import Pool, tenant
 from milepost.notifications.bodies import Bodies
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.feed import LATEST, OLDEST, Feed, FeedPage, Forgotten, NoPlaceInFeed
+from milepost.parcels.erase import erase
 from milepost.parcels.render import Renderer
 from milepost.wire.own_schemas import file_of
 
@@ -97,6 +98,28 @@ async def test_what_is_erased_leaves_its_place(town: Town, feed: Feed) -> None:
         {"parcel": {"parcel_id": gone}},
     )
     assert other["data"]["parcel"]["parcel_id"] == stays
+
+
+async def test_an_erasure_is_told_to_whoever_has_read_of_the_parcel(town: Town, feed: Feed) -> None:
+    gone = await town.register()
+    await town.tell()
+    read = (await feed.read(town.account, OLDEST, 10)).cursor
+    untold = await town.register()
+    for parcel in (gone, untold, gone):
+        await erase(town.pool, town.account, parcel, "test")
+    stays = await town.register()
+    await town.tell()
+    items = (await feed.read(town.account, read, 10)).items
+    found = [json.loads(one.document) for one in items]
+    assert [one["sequence"] for one in found] == [0, 0, 1], "a repeat erases nothing"
+    assert [one["data"]["parcel"]["parcel_id"] for one in found] == [gone, untold, stays]
+    assert [one["type"] for one in found[:2]] == ["parcels.parcel.erased"] * 2
+    assert set(found[0]["data"]) == {"parcel"}
+    whole = (await feed.read(town.account, OLDEST, 10)).items
+    ids = [json.loads(one.document)["id"] for one in whole]
+    assert len(set(ids)) == len(ids) == 4, "the event's gravestone has an id of its own"
+    for one in found:
+        jsonschema.validate(one, json.loads(file_of("feed_event")))
 
 
 async def test_what_was_said_and_is_not_so_any_more_is_withdrawn(town: Town, feed: Feed) -> None:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from milepost.notifications.filters import Filter
 from milepost.notifications.forms import Form, Kind, Told
+from milepost.notifications.novelty import is_repetition, status_changes
 from milepost.tracking.events import Event
 from milepost.tracking.journey import Entry, Journey, Verdict
 from milepost.tracking.parcel import TrackedParcel, told_event_id
 from milepost.tracking.timeline import place_of
-from milepost.tracking.vocabulary import Phase
 from milepost.wire.classic import STATUS_CHANGED
 from milepost.wire.v3_event import CREATED
 
@@ -18,8 +18,6 @@ EVENT_WITHDRAWN = "parcels.event.withdrawn"
 LETTER = "letter"
 STALE = timedelta(hours=48)
 """No recipient is written to about a scan that is older."""
-UNDER_WAY = frozenset({Phase.DROPPED, Phase.ACCEPTED, Phase.SORTED, Phase.IN_TRANSIT})
-"""Phases that change to and fro from hub to hub: a recipient is told of each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,10 @@ class Plan:
         entry = Entry(event, place_of(event)[0], 0, Verdict.WITHDRAWN, reading, journey.status)
         self.feed.append((happening, self._say(EVENT_WITHDRAWN, Form.EVENT, subject, entry)))
 
+    def tell_erasure(self, happening: Happening) -> None:
+        """That a parcel is gone is told in the feed alone, whose readers may have a copy."""
+        self.feed.append((happening, 0))
+
     def tell_status(self, subject: Subject, happened: Sequence[Happening]) -> None:
         """A parcel's status, where another was told before: once for all that came together.
 
@@ -139,7 +141,7 @@ class Plan:
         moving = [entry for entry in news if entry.moves and entry.effective_at > now - STALE]
         if not moving or moving[-1].shown != subject.journey.reading:
             return
-        if _is_repetition(subject.journey, moving[-1], news):
+        if is_repetition(subject.journey, moving[-1], news):
             return
         for one in self._recipients:
             is_asked = one.kind is Kind.EMAIL and one.active
@@ -198,8 +200,8 @@ def plan(
 ) -> Plan:
     """What is to be written for ``happenings``, which are in the order they were recorded.
 
-    1. each new event, in this order; a correction too. What is of no parcel any more, older than
-       the parcel, or withdrawn before anybody was told, is told to nobody;
+    1. each new event, in this order; a correction and an erasure too. What is of no parcel any
+       more, older than the parcel, or withdrawn before anybody was told, is told to nobody;
     2. each parcel's status, and a letter about it, once for all of its events.
     """
     made = Plan(body, recipients)
@@ -212,7 +214,9 @@ def plan(
     }
     for happening in happenings:
         of_parcel = known.get(happening.parcel_id)
-        if of_parcel is not None:
+        if happening.kind == Told.ERASED:
+            made.tell_erasure(happening)
+        elif of_parcel is not None:
             _tell(made, happening, of_parcel)
     for parcel_id, together in happened.items():
         if (of_parcel := known.get(parcel_id)) is None:
@@ -248,21 +252,10 @@ class _Known:
         self.subject = subject
         self.entries = {entry.event.sequence: entry for entry in journey.entries}
         self.withdrawn = {event.sequence: event for event in journey.withdrawn}
-        changing = _changing(journey)
+        changing = status_changes(journey)
         self.changing = changing | _bringing_back(subject, happened, changing)
         self.told: dict[int, Entry] = {}
         self.untold: set[int] = set()
-
-
-def _changing(journey: Journey) -> frozenset[int]:
-    """The events that gave the parcel another status than it had before."""
-    found = set()
-    before = None
-    for entry in journey.entries:
-        if entry.moves and entry.status != before:
-            found.add(entry.event.sequence)
-            before = entry.status
-    return frozenset(found)
 
 
 def _bringing_back(
@@ -277,19 +270,6 @@ def _bringing_back(
         return frozenset()
     giving = [entry.event.sequence for entry in news if entry.status == journey.status]
     return frozenset(giving[-1:] if changing.isdisjoint(giving) else ())
-
-
-def _is_repetition(journey: Journey, entry: Entry, news: Sequence[Entry]) -> bool:
-    """Whether a recipient was told as much before: from hub to hub a parcel is on its way once."""
-    before = [
-        one
-        for one in journey.entries
-        if one.moves and one.leg == entry.leg and one not in news and one is not entry
-    ]
-    said = [(one.shown.phase, one.shown.exception) for one in before]
-    if entry.shown.phase in UNDER_WAY:
-        return (entry.shown.phase, entry.shown.exception) in said
-    return said[-1:] == [(entry.shown.phase, entry.shown.exception)]
 
 
 def _suffix(action: str) -> str:

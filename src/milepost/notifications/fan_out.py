@@ -20,6 +20,9 @@ DELIVERIES_AT_ONCE = 5_000
 """So many deliveries, at most, come of one transaction, unless ``FEWEST`` rows have more: its lanes
 are locked meanwhile, and what came back to whoever delivers there waits to be written."""
 FEWEST = 25
+BEYOND = 2_000
+"""So many ids behind the last row more of the same record is looked for. Taken apart, what a
+carrier told in one answer may be no letter at all: each half looks like a repetition."""
 
 
 class FanOut:
@@ -44,7 +47,8 @@ class FanOut:
         return [row["account_id"] for row in rows]
 
     async def tell(self, account_id: int) -> int:
-        """Tell at most ``AT_ONCE`` happenings of an account; how many were taken.
+        """Tell ``AT_ONCE`` happenings of an account, and what was recorded together with these; how
+        many were taken.
 
         0 also where another process is at it. Raises DatabaseUnavailable; nothing is told then.
         """
@@ -76,7 +80,9 @@ class FanOut:
         most = min(AT_ONCE, max(FEWEST, DELIVERIES_AT_ONCE // max(1, len(recipients))))
         happenings = [
             Happening(**row)
-            async for row in FAN_OUT.happenings(conn, account_id=account_id, most=most)
+            async for row in FAN_OUT.happenings(
+                conn, account_id=account_id, most=most, beyond=BEYOND
+            )
         ]
         if not happenings:
             return 0

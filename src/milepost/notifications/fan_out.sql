@@ -10,10 +10,21 @@ INSERT INTO feed_head (account_id) VALUES (:account_id) ON CONFLICT DO NOTHING;
 -- Whoever holds it is the one that tells; null where another does, or there is none yet.
 SELECT feed_seq FROM feed_head WHERE account_id = :account_id FOR UPDATE SKIP LOCKED;
 
--- name: happenings(account_id, most)
--- What was recorded and nobody told yet, in the order of recording.
-SELECT outbox_id, parcel_id, sequence, kind, recorded_at
-FROM outbox WHERE account_id = :account_id ORDER BY outbox_id LIMIT :most;
+-- name: happenings(account_id, most, beyond)
+-- What was recorded and nobody told yet, in the order of recording: the first of it, and what was recorded together with the last. A record's rows have ids close by, whoever records beside it.
+WITH first AS (
+    SELECT outbox_id, parcel_id, sequence, kind, recorded_at
+    FROM outbox WHERE account_id = :account_id ORDER BY outbox_id LIMIT :most
+)
+SELECT outbox_id, parcel_id, sequence, kind, recorded_at FROM first
+UNION ALL
+SELECT o.outbox_id, o.parcel_id, o.sequence, o.kind, o.recorded_at
+FROM outbox o
+WHERE o.account_id = :account_id
+  AND o.outbox_id > (SELECT max(outbox_id) FROM first)
+  AND o.outbox_id <= (SELECT max(outbox_id) FROM first) + :beyond
+  AND (o.parcel_id, o.recorded_at) IN (SELECT parcel_id, recorded_at FROM first)
+ORDER BY outbox_id;
 
 -- name: hold_parcels(account_id, parcel_ids)!
 -- Nobody erases them until we are done: what was told of them could not be taken back else.

@@ -22,7 +22,8 @@ class Form(StrEnum):
 
 
 class Told(StrEnum):
-    """What the outbox says has happened to an event."""
+    """What the outbox says has happened: to an event, or to its parcel, which is gone then."""
 
     EVENT = "event"
     WITHDRAWN = "withdrawn"
+    ERASED = "erased"

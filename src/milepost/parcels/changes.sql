@@ -145,6 +145,11 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone;
 
+-- name: tell_erasure(account_id, parcel_id)!
+-- Readers of the feed hear that it is gone: what they keep of it is theirs to erase. Of no event: 0.
+INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
+VALUES (:account_id, :parcel_id, 0, 'erased', now());
+
 -- name: erase_told(account_id, parcel_id)$
 -- Takes back what was said of it to anybody.
 SELECT forget_told(:account_id, :parcel_id);

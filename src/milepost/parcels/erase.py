@@ -85,6 +85,7 @@ async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) 
     await CHANGES.keep_receipt(
         conn, **which, erased_at=receipt.erased_at, actor=actor, counts=counts
     )
+    await CHANGES.tell_erasure(conn, **which)
     await CHANGES.note(conn, **which, actor=actor, action="erase", detail={})
     return receipt
 

@@ -9,7 +9,8 @@ from milepost.wire.v3_event import CREATED
 
 
 class FeedType(StrEnum):
-    """What happened. ``ERASED``: there was an event of a parcel that is erased by now."""
+    """What happened. ``ERASED``: a parcel was erased (``sequence`` 0), or there was an event of one
+    that is erased by now."""
 
     CREATED = CREATED
     WITHDRAWN = "parcels.event.withdrawn"
