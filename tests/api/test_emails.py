@@ -10,7 +10,7 @@ from tests.api.fake_api import Answer, Client
 from tests.api.own_api import own_api
 
 from milepost.accounts.secret_keys import SecretKeys
-from milepost.db.pool import Pool
+from milepost.db.pool import Pool, tenant
 from milepost.notifications.mail_address import MailAddress, mail_address
 from milepost.notifications.unsubscribing import Links, address_hashes, read
 from milepost.wiring import ApiParts
@@ -127,6 +127,21 @@ async def test_unsubscribing(api: tuple[Client, ApiParts], worker_pool: Pool, ac
     other = list(address_hashes(keys, account + 1, ada()))
     assert await worker_pool.fetchval(admitted, account + 1, other) == 0, "of this shop alone"
 
+    lift = f"{EMAILS}/unsubscriptions/lift"
+    asked = {"address": " ADA@Recipient.example "}
+    for expected in (True, False):
+        lifted = await client.post(lift, asked)
+        assert (lifted.status, lifted.document) == (200, {"lifted": expected})
+    assert await worker_pool.fetchval(admitted, account, hashes) == 0, "she has asked for it"
+    for wrong in ({}, {"address": "ada"}, {"address": 7}, [], asked | {"more": 1}):
+        assert (await client.post(lift, wrong)).status == 422, wrong
+    assert (await anybody.post(lift, asked)).status == 401
+    async with tenant(parts.core.pool, account) as conn:
+        noted = await conn.fetch("SELECT actor, detail FROM audit WHERE action LIKE '%lifted'")
+    assert [(row["actor"], row["detail"]) for row in noted] == [
+        ("key:1", {"address_hash": hashes[0].hex()})
+    ]
+
 
 async def test_links_that_are_not_ours(api: tuple[Client, ApiParts], account: int) -> None:
     client, parts = api
@@ -155,5 +170,5 @@ async def test_the_doors_are_described(api: tuple[Client, ApiParts]) -> None:
     paths = (await client.get("/openapi.json")).document["paths"]
     assert set(paths[EMAILS]) == {"get", "put", "delete"}
     unsubscribe = paths["/unsubscribe/{token}"]
-    assert set(unsubscribe) == {"get", "post"}
+    assert set(unsubscribe) == {"get", "head", "post"}
     assert all(operation["security"] == [] for operation in unsubscribe.values())

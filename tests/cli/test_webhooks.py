@@ -58,6 +58,29 @@ async def test_what_is_added_is_tried_and_signed_with_the_key_that_was_shown(
         await typed.result("webhook", "test", which)
 
 
+@pytest.mark.parametrize("more", [(), ("--classic",)])
+async def test_a_key_of_ones_own_is_read_and_never_typed(
+    typed: Terminal, shop: Receiver, more: tuple[str, ...]
+) -> None:
+    own = b"the old secret of 16 or more\n"
+    made = await typed.told("webhook", "add", shop.url, *more, "--own-key", typed=own)
+    which = str(made["connection_id"])
+    assert made["signing_key"] == own.decode().strip()
+    await typed.result("webhook", "test", which)
+    headers, body = shop.got[-1]
+    assert headers["Sendcloud-Signature"] == signature(made["signing_key"], body)
+    after = await typed.told("webhook", "key", which)
+    assert after["signing_key"] != made["signing_key"]
+    assert after["former_key_until"]
+    back = await typed.told("webhook", "key", which, "--own-key", typed=own)
+    assert back["signing_key"] == made["signing_key"]
+    with pytest.raises(ConfigurationError, match="16 to 256 characters"):
+        await typed.result("webhook", "add", shop.url, "--own-key", typed=b"short\n")
+    with pytest.raises(ConfigurationError, match="no such thing"):
+        await typed.result("webhook", "key", "77")
+    assert len(await typed.told("webhook", "list")) == 1
+
+
 async def test_a_test_that_does_not_arrive_says_so(typed: Terminal, shop: Receiver) -> None:
     shop.status, shop.answer = 500, "no room"
     made = await typed.told("webhook", "add", shop.url)

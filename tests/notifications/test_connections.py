@@ -1,7 +1,7 @@
 """Connections that change or go while something waits for them."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.notifications.subscriber import Subscriber, broken
@@ -12,16 +12,18 @@ from milepost.accounts.secret_keys import SecretKeys
 from milepost.db.pool import tenant
 from milepost.egress.policy import Policy
 from milepost.errors import InvalidInput, NotFoundError
-from milepost.notifications import connections, subscriptions
+from milepost.notifications import connections, emails, giving_up, health, subscriptions
 from milepost.notifications.configuration import Change
 from milepost.notifications.connections import Connections
 from milepost.notifications.forms import Form, Kind
+from milepost.notifications.giving_up import give_up_the_rest
 from milepost.notifications.integrations import forget_deleted
 from milepost.notifications.patience import Rules
 from milepost.notifications.terms import Terms
 from milepost.settings import Settings
 
 ACTOR = "key:7"
+ADDRESSED = {"country_code": "NL", "postal_code": "1017", "email": "ada@recipient.example"}
 OF_CONNECTION = ("subscription", "delivery", "delivery_attempt", "delivery_lane", "connection")
 GIVING_UP = Terms(event_pauses=(), patience=Rules(failures=1000, give_up=timedelta(0)))
 
@@ -155,3 +157,70 @@ async def test_the_limit_holds_for_those_that_come_at_once(
     made = await asyncio.gather(*(create() for _ in range(4)), return_exceptions=True)
     assert made.count(None) == 2
     assert all(isinstance(one, InvalidInput) for one in made if one is not None)
+
+
+async def test_what_nobody_asks_for_goes_a_piece_at_a_time_and_nothing_of_it_is_sent(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_up, "AT_ONCE", 3)
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    parcels = await journeys(town, 3)
+    waiting = len(await states(town, connection))
+    (which,) = await town.rows("SELECT subscription_id FROM subscription WHERE account_id = $1")
+    async with tenant(town.pool, town.account) as conn:
+        await subscriptions.delete(conn, town.account, which[0], ACTOR)
+    found = [state for state, _ in await states(town, connection)]
+    assert (found.count("cancelled"), found.count("pending")) == (3, waiting - 3)
+
+    # Who asks anew meanwhile is told of what happens from now on, and only when the rest is gone.
+    await town.run(
+        "INSERT INTO subscription (account_id, connection_id, event_type)"
+        " VALUES ($1, $2, 'parcels.event.created') RETURNING 1",
+        connection,
+    )
+    await town.observe(parcels[0], scan(1, "delivered", "NEW"))
+    await town.tell()
+    subscriber = Subscriber()
+    await drain(town, deliverer(town, subscriber))
+    await health.resume(town.pool, town.account, connection, ACTOR)
+    await drain(town, deliverer(town, subscriber))
+    assert subscriber.told == [], "resumed or not, what was given up is not sent"
+    assert await lane_of(town, connection) == ("paused", 0)
+    assert await give_up_the_rest(town.pool) == waiting - 3
+    assert await lane_of(town, connection) == ("open", 0)
+    await drain(town, deliverer(town, subscriber))
+    assert [parcel for parcel, *_ in subscriber.told] == [parcels[0]]
+    assert await give_up_the_rest(town.pool) == 0
+
+
+async def test_a_pause_outlasts_what_is_given_up(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_up, "AT_ONCE", 1)
+    connection = await town.connect("email", Form.EMAIL, phases=["announced"])
+    await town.register(to_address=ADDRESSED, announced_at=datetime.now(UTC))
+    await town.register(to_address=ADDRESSED, announced_at=datetime.now(UTC))
+    await town.tell()
+    async with tenant(town.pool, town.account) as conn:
+        await emails.end(conn, town.account, ACTOR)
+    await health.pause(town.pool, town.account, connection, ACTOR)
+    assert await give_up_the_rest(town.pool) == 1
+    assert {state for state, _ in await states(town, connection)} == {"cancelled"}
+    assert await lane_of(town, connection) == ("paused", 0)
+
+
+async def test_attempts_are_forgotten_a_piece_at_a_time(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "FORGOTTEN_AT_ONCE", 2)
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    await journeys(town, 1)
+    await drain(town, deliverer(town, Subscriber()))
+    counted = "SELECT count(*) FROM delivery_attempt WHERE account_id = $1"
+    left = [await town.run(counted)]
+    await town.run("DELETE FROM delivery WHERE account_id = $1 RETURNING 1")
+    for _ in range(2):
+        async with tenant(town.pool, town.account) as conn:
+            assert await connections.forget_some(conn, town.account, connection)
+        left.append(await town.run(counted))
+    assert left == [left[0], left[0] - 2, left[0] - 4]

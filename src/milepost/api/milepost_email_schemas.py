@@ -41,6 +41,10 @@ _CHOICE = closed(
         },
     },
 )
+_ADDRESS = closed(
+    {"address": {"type": "string", "format": "email", "maxLength": LONGEST, "minLength": 3}}
+)
+_LIFTED = closed({"lifted": {"type": "boolean"}})
 _OVER: Schema = {"429": {"description": "Over the account's budget; empty, with Retry-After"}}
 _PAGE: Schema = {"text/html": {"schema": TEXT}}
 _PROBLEM: Schema = {
@@ -79,7 +83,24 @@ PATHS: Schema = {
             {"204": _done("Done, or there was nothing to end")},
         ),
     },
+    f"{PATH}/unsubscriptions/lift": {
+        "post": _operation(
+            "Write to a recipient again who had unsubscribed and has asked for it",
+            {"200": _done("OK; lifted: it was unsubscribed", _LIFTED)},
+            requestBody={"required": True, "content": {"application/json": {"schema": _ADDRESS}}},
+        ),
+    },
     UNSUBSCRIBE: {
+        "head": {
+            "tags": ["E-mail"],
+            "summary": "As GET, without the page",
+            "security": [],
+            "parameters": [_TOKEN],
+            "responses": {
+                "200": {"description": "A link of ours"},
+                "404": {"description": "No link of ours"},
+            },
+        },
         "get": {
             "tags": ["E-mail"],
             "summary": "Asks a recipient whether to end the letters of a shop; changes nothing",

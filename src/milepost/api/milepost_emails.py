@@ -1,5 +1,6 @@
 """``/api/milepost/v1/emails``: whether recipients are written to, about what, and in whose name."""
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -12,8 +13,9 @@ from milepost.api.problems import FieldProblem, Problem, invalid
 from milepost.api.v3_parcel_tracking import json_of
 from milepost.db.pool import Connection
 from milepost.errors import InvalidInput
-from milepost.notifications import emails
+from milepost.notifications import emails, unsubscribing
 from milepost.notifications.emails import Choice, Emails
+from milepost.notifications.mail_address import mail_address
 from milepost.settings import Settings
 from milepost.wire.moments import v3_moment
 
@@ -66,6 +68,23 @@ async def end(request: Request) -> Response:
     return await write_in_account(request, work)
 
 
+@router.post("/unsubscriptions/lift", include_in_schema=False)
+async def lift(request: Request) -> Response:
+    """A recipient who had unsubscribed has asked for letters again."""
+    given = _only(await json_of(request), ("address",))
+    address = mail_address(_text(given, "address"))
+    if address is None:
+        raise InvalidInput("An e-mail address is required.", ("body", "address"), "value_error")
+    account_id, actor = caller_of(request)
+    keys = request.app.state.parts.core.secret_keys
+
+    async def work(conn: Connection) -> Written:
+        lifted = await unsubscribing.lift(conn, keys, account_id, address, actor)
+        return Written(orjson.dumps({"lifted": lifted}))
+
+    return await write_in_account(request, work)
+
+
 def document(there: Emails | None, settings: Settings) -> dict[str, Any]:
     """As it is told; where nothing was ever chosen, nothing is."""
     choice = there.choice if there else Choice(())
@@ -88,13 +107,7 @@ def _settings(request: Request) -> Settings:
 
 
 def _choice(given: Any) -> Choice:
-    if not isinstance(given, dict):
-        raise InvalidInput("An object is required.", ("body",), "type")
-    unknown = [name for name in given if name not in FIELDS]
-    if unknown:
-        raise Refused(
-            invalid(*(FieldProblem(("body", name), "Unknown field", "unknown") for name in unknown))
-        )
+    given = _only(given, FIELDS)
     phases = given.get("phases")
     if not isinstance(phases, list) or not phases:
         raise InvalidInput("At least one phase is required.", ("body", "phases"), "missing")
@@ -106,3 +119,15 @@ def _text(given: dict[str, Any], name: str) -> str:
     if not isinstance(text, str):
         raise InvalidInput("A text is required.", ("body", name), "type")
     return text
+
+
+def _only(given: Any, fields: Collection[str]) -> dict[str, Any]:
+    """An object that has nothing else. Raises InvalidInput, Refused."""
+    if not isinstance(given, dict):
+        raise InvalidInput("An object is required.", ("body",), "type")
+    unknown = [name for name in given if name not in fields]
+    if unknown:
+        raise Refused(
+            invalid(*(FieldProblem(("body", name), "Unknown field", "unknown") for name in unknown))
+        )
+    return given

@@ -15,8 +15,9 @@ from milepost.cli.administer import (
 )
 from milepost.db.pool import Pool, retrying, tenant
 from milepost.errors import ConfigurationError
-from milepost.notifications import emails
+from milepost.notifications import emails, unsubscribing
 from milepost.notifications.emails import PHASES, Emails
+from milepost.notifications.mail_address import mail_address
 from milepost.settings import load
 
 ACTOR = "cli"
@@ -83,6 +84,29 @@ def off(account: AccountOption = "") -> None:
         await retrying(once)
 
     administer(work)
+
+
+@email_commands.command()
+def resubscribe(
+    address: Annotated[str, typer.Argument(help="Whose recipient has asked for e-mails again.")],
+    account: AccountOption = "",
+) -> None:
+    """Write to a recipient again who had unsubscribed. Only where he or she has asked for it."""
+    read = mail_address(address)
+    if read is None:
+        raise ConfigurationError("that is no e-mail address")
+
+    async def work(pool: Pool, keys: SecretKeys) -> bool:
+        account_id = (await chosen_account(pool, account)).account_id
+
+        async def once() -> bool:
+            async with tenant(pool, account_id) as conn:
+                return await unsubscribing.lift(conn, keys, account_id, read, ACTOR)
+
+        return await retrying(once)
+
+    lifted = administer(work)
+    typer.echo("written to again" if lifted else "this address had not unsubscribed")
 
 
 def _print(there: Emails | None, as_json: bool) -> None:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import typer
 
 from milepost.api.bodies import Refused
 from milepost.cli.administer import chosen_account
@@ -15,6 +17,7 @@ from milepost.settings import load
 from milepost.wiring import ApiParts, api_parts
 
 ACTOR = "cli"
+ConnectionId = Annotated[int, typer.Argument(help="As list gives it.", min=1, max=2**63 - 1)]
 T = TypeVar("T")
 
 

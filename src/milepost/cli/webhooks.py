@@ -9,9 +9,10 @@ import typer
 
 from milepost.api.milepost_deliveries import health_document
 from milepost.api.v3_event_subscription_models import SubscriptionGiven, read
-from milepost.cli import webhook_log
+from milepost.cli import webhook_keys, webhook_log
 from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json, print_table
-from milepost.cli.webhook_desk import ACTOR, Desk, run
+from milepost.cli.webhook_desk import ACTOR, ConnectionId, Desk, run
+from milepost.cli.webhook_keys import KEEP_IT, OwnKey, key_facts, key_from_terminal
 from milepost.db.pool import Connection
 from milepost.errors import ConfigurationError
 from milepost.notifications import health, subscriptions
@@ -25,8 +26,6 @@ from milepost.wire.v3_event import CREATED
 ON_A_PAGE = 100
 webhook_commands = typer.Typer(no_args_is_help=True, help="Subscribers, and what they were told.")
 
-ConnectionId = Annotated[int, typer.Argument(help="As list gives it.", min=1, max=2**63 - 1)]
-
 
 class Payload(StrEnum):
     """How events are said to a webhook."""
@@ -39,6 +38,7 @@ class Payload(StrEnum):
 def add_to(app: typer.Typer) -> None:
     """Make ``webhook`` a command of ``app``."""
     webhook_log.add_to(webhook_commands)
+    webhook_keys.add_to(webhook_commands)
     app.add_typer(webhook_commands, name="webhook")
 
 
@@ -55,6 +55,7 @@ def add(
     status_changes: Annotated[
         bool, typer.Option("--status-changes", help="Only what changes a parcel's status.")
     ] = False,
+    own_key: OwnKey = False,
     account: AccountOption = "",
     as_json: AsJson = False,
 ) -> None:
@@ -66,18 +67,19 @@ def add(
     }
     if classic and any([form is not Payload.EVENT, *filters.values()]):
         raise ConfigurationError("--classic has one form and no filters")
+    key = key_from_terminal() if own_key else None
 
     async def work(desk: Desk) -> dict[str, Any]:
         if classic:
-            return await _add_integration(desk, url, name or url)
-        return await _add_connection(desk, Change(url=url, form=Form(form)), filters)
+            return await _add_integration(desk, url, name or url, key)
+        return await _add_connection(desk, Change(url=url, form=Form(form)), filters, key)
 
     facts = run(account, work)
     if as_json:
         print_json(facts)
         return
     print_facts(facts)
-    typer.echo("Keep the signing key: it can't be shown again, only set anew.")
+    typer.echo(KEEP_IT)
 
 
 @webhook_commands.command("list")
@@ -138,14 +140,16 @@ def resume(connection: ConnectionId, account: AccountOption = "", as_json: AsJso
     _steer(account, connection, health.resume, as_json)
 
 
-async def _add_connection(desk: Desk, wanted: Change, filters: dict[str, Any]) -> dict[str, Any]:
+async def _add_connection(
+    desk: Desk, wanted: Change, filters: dict[str, Any], brought: str | None
+) -> dict[str, Any]:
     catalogue = desk.parts.core.catalogue
     given = {"connection_id": 1, "event_type": CREATED, "filters": filters}
     asked = read(SubscriptionGiven, given).wanted()
 
     async def make(conn: Connection) -> dict[str, Any]:
         made = await desk.parts.connections.create(
-            conn, desk.account_id, Kind.WEBHOOK, wanted, ACTOR
+            conn, desk.account_id, Kind.WEBHOOK, wanted, ACTOR, brought
         )
         subscribed = await subscriptions.create(
             conn,
@@ -161,23 +165,20 @@ async def _add_connection(desk: Desk, wanted: Change, filters: dict[str, Any]) -
     return await desk.write(make)
 
 
-async def _add_integration(desk: Desk, url: str, name: str) -> dict[str, Any]:
+async def _add_integration(desk: Desk, url: str, name: str, brought: str | None) -> dict[str, Any]:
     wanted = Shop(shop_name=name, webhook_url=url, webhook_active=True)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        kept, key = await desk.parts.integrations.create(conn, desk.account_id, wanted, None, ACTOR)
+        kept, key = await desk.parts.integrations.create(
+            conn, desk.account_id, wanted, brought, ACTOR
+        )
         return _facts(kept.integration_id, url, key)
 
     return await desk.write(make)
 
 
 def _facts(connection_id: int, url: str, key: ShownKey) -> dict[str, Any]:
-    return {
-        "connection_id": connection_id,
-        "url": url,
-        "signing_key": key.key,
-        "library_key": key.library_key,
-    }
+    return {"connection_id": connection_id, "url": url} | key_facts(key)
 
 
 def _steer(

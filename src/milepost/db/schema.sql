@@ -3010,6 +3010,7 @@ CREATE TABLE public.delivery_lane (
     failing_since timestamp with time zone,
     last_success_at timestamp with time zone,
     last_failure_at timestamp with time zone,
+    gives_up_to bigint,
     CONSTRAINT delivery_lane_state_check CHECK ((state = ANY (ARRAY['open'::text, 'paused'::text, 'disabled'::text])))
 )
 WITH (fillfactor='70');
@@ -3656,6 +3657,8 @@ CREATE INDEX delivery_attempt_rest_account_id_parcel_id_idx ON public.delivery_a
 CREATE INDEX delivery_due ON public.delivery USING btree (account_id, connection_id, due_at) WHERE (state = 'pending'::text);
 
 CREATE INDEX delivery_failed ON public.delivery USING btree (account_id, connection_id, delivery_id) WHERE (state = 'failed'::text);
+
+CREATE INDEX delivery_lane_giving_up ON public.delivery_lane USING btree (account_id, connection_id) WHERE (gives_up_to IS NOT NULL);
 
 CREATE INDEX delivery_lane_shut ON public.delivery_lane USING btree (account_id, connection_id) WHERE (state <> 'open'::text);
 

@@ -17,7 +17,7 @@ from milepost.notifications.configuration import Change, Configuration, changed,
 from milepost.notifications.faults import Fault
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.sealing import Seals
-from milepost.notifications.signing import new_key
+from milepost.notifications.signing import key_of
 from milepost.notifications.statements import CONNECTIONS
 from milepost.parcels.statements import CHANGES
 
@@ -52,12 +52,19 @@ class Connections:
         self._policy = policy
 
     async def create(
-        self, conn: Connection, account_id: int, kind: Kind, wanted: Change, actor: str
+        self,
+        conn: Connection,
+        account_id: int,
+        kind: Kind,
+        wanted: Change,
+        actor: str,
+        key: str | None = None,
     ) -> Destination:
-        """A new connection with its lane; a webhook has a key to sign with.
+        """A new connection with its lane; a webhook signs with ``key``, or with one of ours.
 
-        Raises Fault, InvalidFields.
+        Raises Fault, InvalidFields, InvalidInput for a key that can be none.
         """
+        signs_with = key_of(key) if kind is Kind.WEBHOOK else None
         configuration = self._configured(kind, Configuration(), wanted)
         await hold_account(conn, account_id)
         there = await CONNECTIONS.count_connections(conn, account_id=account_id, kinds=KINDS)
@@ -71,7 +78,7 @@ class Connections:
             account_id=account_id,
             connection_id=connection_id,
             kind=kind,
-            signing_key=seals.seal_key(new_key()) if kind is Kind.WEBHOOK else None,
+            signing_key=None if signs_with is None else seals.seal_key(signs_with),
             **_columns(configuration, seals),
         )
         await CONNECTIONS.add_lane(conn, account_id=account_id, connection_id=connection_id)
@@ -161,9 +168,8 @@ async def delete(pool: Pool, account_id: int, connection_id: int, actor: str) ->
 
 
 async def forget_some(conn: Connection, account_id: int, connection_id: int) -> bool:
-    """Some of the deliveries of a connection whose lane is shut, or at last the connection itself.
-
-    Whether anything is left.
+    """Some of the deliveries of a connection whose lane is shut, or of the attempts at them, or at
+    last the connection itself. Whether anything is left.
     """
     which = {"account_id": account_id, "connection_id": connection_id}
     await CONNECTIONS.hold_lane(conn, **which)
@@ -172,7 +178,8 @@ async def forget_some(conn: Connection, account_id: int, connection_id: int) -> 
     if messages:
         await CONNECTIONS.forget_messages(conn, account_id=account_id, message_ids=messages)
         return True
-    await CONNECTIONS.forget_attempts(conn, **which)
+    if await CONNECTIONS.forget_attempts(conn, **which, most=FORGOTTEN_AT_ONCE):
+        return True
     await CONNECTIONS.forget_lane(conn, **which)
     await CONNECTIONS.forget(conn, **which)
     return False

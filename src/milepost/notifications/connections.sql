@@ -74,7 +74,7 @@ ORDER BY audit_id DESC LIMIT 1;
 
 -- name: hold_lane(account_id, connection_id)^
 -- Locks it: whoever adds or finishes deliveries does so first.
-SELECT state, failing_since FROM delivery_lane
+SELECT state, failing_since, gives_up_to FROM delivery_lane
 WHERE account_id = :account_id AND connection_id = :connection_id FOR UPDATE;
 
 -- name: make_due(account_id, connection_id)!
@@ -102,10 +102,11 @@ FROM (
 WHERE d.account_id = :account_id AND d.delivery_id = o.delivery_id
   AND (o.nth = 1 OR d.due_at < 'infinity');
 
--- name: open_lane(account_id, connection_id)!
--- It delivers from now on, as if it had never failed.
+-- name: open_lane(account_id, connection_id, reason)!
+-- It delivers from now on, as if it had never failed; where something is given up, when that is done.
 UPDATE delivery_lane SET
-    state = 'open', reason = '', failures = 0, rests_until = NULL, failing_since = NULL,
+    state = CASE WHEN gives_up_to IS NULL THEN 'open' ELSE 'paused' END,
+    reason = CASE WHEN gives_up_to IS NULL THEN '' ELSE :reason END, failures = 0, rests_until = NULL, failing_since = NULL,
     turn_at = greatest(
         coalesce(
             (SELECT min(d.due_at) FROM delivery d
@@ -151,10 +152,19 @@ WHERE m.account_id = :account_id AND m.message_id = ANY (:message_ids::bigint[])
       SELECT FROM feed_event f
       WHERE f.account_id = :account_id AND f.message_id = m.message_id);
 
--- name: forget_attempts(account_id, connection_id)!
--- What was sent there and came back.
-DELETE FROM delivery_attempt
-WHERE account_id = :account_id AND connection_id = :connection_id;
+-- name: forget_attempts(account_id, connection_id, most)$
+-- Some of what was sent there and came back, the oldest first; how many.
+WITH first AS (
+    SELECT started_at FROM delivery_attempt
+    WHERE account_id = :account_id AND connection_id = :connection_id
+    ORDER BY started_at LIMIT :most
+), gone AS (
+    DELETE FROM delivery_attempt
+    WHERE account_id = :account_id AND connection_id = :connection_id
+      AND started_at <= (SELECT max(started_at) FROM first)
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
 
 -- name: forget_lane(account_id, connection_id)!
 -- Before its connection goes.

@@ -11,9 +11,10 @@ from milepost.db.pool import Connection, Pool, retrying, tenant
 from milepost.errors import InvalidInput
 from milepost.notifications import lanes
 from milepost.notifications.connections import hold_account, note
+from milepost.notifications.giving_up import give_up
 from milepost.notifications.letter import readable
 from milepost.notifications.mail_address import mail_address
-from milepost.notifications.statements import CONNECTIONS, EMAILS, SUBSCRIPTIONS
+from milepost.notifications.statements import EMAILS
 from milepost.tracking.vocabulary import Phase
 
 SILENT = frozenset({Phase.NONE, Phase.NO_LABEL, Phase.ANNOUNCING, Phase.UNKNOWN})
@@ -91,8 +92,7 @@ async def end(conn: Connection, account_id: int, actor: str) -> None:
     connection_id = await EMAILS.end(conn, account_id=account_id)
     if connection_id is None:
         return
-    await CONNECTIONS.hold_lane(conn, account_id=account_id, connection_id=connection_id)
-    await SUBSCRIPTIONS.give_up(conn, account_id=account_id, connection_id=connection_id)
+    await give_up(conn, account_id, connection_id)
     await note(conn, account_id, actor, "emails.ended", connection_id)
 
 

@@ -27,3 +27,12 @@ RETURNING connection_id;
 -- name: account_name(account_id)$
 -- What the shop is called where it does not say so itself.
 SELECT name FROM account WHERE account_id = :account_id;
+
+-- name: lift(account_id, address_hashes)$
+-- An address may be written to again; under which hash it was not, null where it was all the time.
+WITH lifted AS (
+    DELETE FROM mail_refusal
+    WHERE account_id = :account_id AND address_hash = ANY (:address_hashes::bytea[])
+    RETURNING address_hash
+)
+SELECT address_hash FROM lifted LIMIT 1;

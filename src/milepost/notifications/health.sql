@@ -27,9 +27,10 @@ WHERE c.account_id = :account_id AND c.connection_id > :after AND c.deleted_at I
 ORDER BY c.connection_id LIMIT :most;
 
 -- name: pause(account_id, connection_id, reason)$
--- Nothing is sent until it is resumed; no row where it is not open.
+-- Nothing is sent until it is resumed; no row where it is not open, nor shut while something is given up.
 UPDATE delivery_lane SET state = 'paused', reason = :reason
-WHERE account_id = :account_id AND connection_id = :connection_id AND state = 'open'
+WHERE account_id = :account_id AND connection_id = :connection_id
+  AND (state = 'open' OR (state = 'paused' AND gives_up_to IS NOT NULL AND reason <> :reason))
 RETURNING connection_id;
 
 -- name: delivery_ages(most)

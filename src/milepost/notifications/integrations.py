@@ -17,10 +17,11 @@ from milepost.egress.policy import Policy
 from milepost.errors import Conflict, InvalidFields, NotFoundError
 from milepost.notifications import lanes
 from milepost.notifications.connections import forget_some, hold_account, note
+from milepost.notifications.giving_up import give_up
 from milepost.notifications.sealing import Seals
 from milepost.notifications.shop import Shop, Wanted, changed, columns, faults, shop_of
 from milepost.notifications.signing_keys import ShownKey, first_key
-from milepost.notifications.statements import CONNECTIONS, INTEGRATIONS, SUBSCRIPTIONS
+from milepost.notifications.statements import CONNECTIONS, INTEGRATIONS
 from milepost.wire.classic import Integration, IntegrationAction, integration_changed
 
 MOST = 100
@@ -124,8 +125,7 @@ async def delete(conn: Connection, account_id: int, integration_id: int, actor: 
     await hold_account(conn, account_id)
     kept = await found(conn, account_id, integration_id)
     which = {"account_id": account_id, "connection_id": integration_id}
-    await CONNECTIONS.hold_lane(conn, **which)
-    await SUBSCRIPTIONS.give_up(conn, **which)
+    await give_up(conn, **which)
     await INTEGRATIONS.delete(conn, **which)
     await note(conn, account_id, actor, "integration.deleted", integration_id)
     if kept.state == "open":

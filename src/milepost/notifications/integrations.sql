@@ -56,7 +56,7 @@ SELECT tell_connection(
 SELECT c.connection_id
 FROM connection c
 JOIN delivery_lane l ON l.account_id = :account_id AND l.connection_id = c.connection_id
-WHERE c.account_id = :account_id AND c.deleted_at IS NOT NULL
+WHERE c.account_id = :account_id AND c.deleted_at IS NOT NULL AND l.gives_up_to IS NULL
   AND (l.state <> 'open' OR NOT EXISTS (
       SELECT FROM delivery d
       WHERE d.account_id = :account_id AND d.connection_id = c.connection_id

@@ -2,6 +2,7 @@
 
 from milepost.db.pool import Connection
 from milepost.errors import NotFoundError
+from milepost.notifications.giving_up import REASON
 from milepost.notifications.statements import CONNECTIONS
 
 
@@ -20,7 +21,7 @@ async def resume(conn: Connection, account_id: int, connection_id: int) -> None:
         failed = CONNECTIONS.take_up(conn, **which, since=lane["failing_since"])
         parcel_ids = sorted({row["parcel_id"] async for row in failed})
         await CONNECTIONS.put_in_order(conn, **which, parcel_ids=parcel_ids)
-    await CONNECTIONS.open_lane(conn, **which)
+    await CONNECTIONS.open_lane(conn, **which, reason=REASON)
 
 
 async def try_again(conn: Connection, account_id: int, connection_id: int) -> None:

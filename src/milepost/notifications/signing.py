@@ -61,6 +61,11 @@ def new_key() -> str:
     return _PREFIX + base64.b64encode(secrets.token_bytes(_MADE_BYTES)).decode()
 
 
+def key_of(brought: str | None) -> str:
+    """A key to sign with: the one that is brought, or a new one. Raises InvalidInput."""
+    return new_key() if brought is None else brought_key(brought)
+
+
 def brought_key(key: str) -> str:
     """A key as its owner brings it, if it can be one. Raises InvalidInput.
 

@@ -10,7 +10,7 @@ from milepost.errors import NotFoundError
 from milepost.notifications.connections import note
 from milepost.notifications.forms import Kind
 from milepost.notifications.sealing import Seals
-from milepost.notifications.signing import SigningKeys, brought_key, library_key, new_key
+from milepost.notifications.signing import SigningKeys, key_of, library_key
 from milepost.notifications.statements import INTEGRATIONS
 
 SIGNED = (Kind.WEBHOOK, Kind.INTEGRATION)
@@ -35,7 +35,7 @@ class ShownKey:
 
 def first_key(brought: str | None) -> ShownKey:
     """A key for what has none yet: the one its owner brings, or a new one. Raises InvalidInput."""
-    return ShownKey(new_key() if brought is None else brought_key(brought))
+    return ShownKey(key_of(brought))
 
 
 async def made_key(

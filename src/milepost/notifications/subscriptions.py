@@ -13,7 +13,8 @@ from milepost.notifications.connections import found as connection_found
 from milepost.notifications.connections import hold_account, note
 from milepost.notifications.faults import Fault
 from milepost.notifications.filters import Filter
-from milepost.notifications.statements import CONNECTIONS, SUBSCRIPTIONS
+from milepost.notifications.giving_up import give_up
+from milepost.notifications.statements import SUBSCRIPTIONS
 
 MOST = 500
 """Subscriptions of an account."""
@@ -126,8 +127,7 @@ async def delete(conn: Connection, account_id: int, subscription_id: int, actor:
     await note(conn, account_id, actor, "subscription.deleted", connection_id)
     which = {"account_id": account_id, "connection_id": connection_id}
     if not await SUBSCRIPTIONS.is_asked(conn, **which):
-        await CONNECTIONS.hold_lane(conn, **which)
-        await SUBSCRIPTIONS.give_up(conn, **which)
+        await give_up(conn, **which)
 
 
 async def _check(conn: Connection, account_id: int, wanted: Wanted, knows: KnowsCarrier) -> None:

@@ -43,8 +43,3 @@ RETURNING connection_id;
 SELECT EXISTS (
     SELECT FROM subscription
     WHERE account_id = :account_id AND connection_id = :connection_id AND is_active);
-
--- name: give_up(account_id, connection_id)!
--- What nobody asks for any more is not delivered. Its lane is locked.
-UPDATE delivery SET state = 'cancelled', finished_at = now()
-WHERE account_id = :account_id AND connection_id = :connection_id AND state = 'pending';

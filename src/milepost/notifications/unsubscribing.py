@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from milepost.accounts.references import account_digits, account_of
 from milepost.accounts.secret_keys import SecretKeys
-from milepost.db.pool import Pool, retrying
+from milepost.db.pool import Connection, Pool, retrying
 from milepost.notifications.mail_address import MailAddress
+from milepost.notifications.statements import EMAILS
+from milepost.parcels.statements import CHANGES
 
 PATH = "/unsubscribe/"
 _PREFIX = "mpu"
@@ -74,6 +76,28 @@ async def refuse(pool: Pool, unwanted: Unwanted) -> None:
             "SELECT refuse_letters($1, $2)", unwanted.account_id, unwanted.address_hash
         )
     )
+
+
+async def lift(
+    conn: Connection, keys: SecretKeys, account_id: int, address: MailAddress, actor: str
+) -> bool:
+    """The recipient has asked for letters again; whether there were none any more.
+
+    ``actor`` says who tells us so. Who it was stays with the audit, the address as its hash.
+    """
+    hashes = address_hashes(keys, account_id, address)
+    found = await EMAILS.lift(conn, account_id=account_id, address_hashes=list(hashes))
+    if found is None:
+        return False
+    await CHANGES.note(
+        conn,
+        account_id=account_id,
+        actor=actor,
+        action="emails.unsubscription_lifted",
+        parcel_id=None,
+        detail={"address_hash": bytes(found).hex()},
+    )
+    return True
 
 
 _PARTS = (slice(_HASH_BYTES), slice(_HASH_BYTES, None))

@@ -13,6 +13,7 @@ from milepost.errors import DatabaseUnavailable, MilepostError
 from milepost.monitoring.claim import Lane, due_lanes
 from milepost.monitoring.sweep import EVERY, sweep_in_turn
 from milepost.notifications import forget as told
+from milepost.notifications.giving_up import give_up_the_rest
 from milepost.parcels import look_through
 from milepost.parcels.raw_payloads import make_months
 from milepost.settings import Settings
@@ -26,6 +27,7 @@ DEADLINE_SECONDS = 5
 MONTHS_SECONDS = 3600
 FEEDS_SECONDS = 60
 COUNTS_SECONDS = 60
+GIVING_UP_SECONDS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_feed_files(parts, settings.drop_look_seconds, stop)),
             asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
             asyncio.create_task(notifying.tell(parts.fan_out, parts.deliverer, stop, _survived)),
+            asyncio.create_task(
+                _every(GIVING_UP_SECONDS, lambda: _until(stop, _give_up_the_rest(parts)), stop)
+            ),
             asyncio.create_task(_every(FEEDS_SECONDS, parts.intake.plan_feeds_in_turn, stop)),
             asyncio.create_task(
                 _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
@@ -103,6 +108,10 @@ async def _look_ahead(parts: WorkerParts) -> None:
     await make_months(parts.pool)
     await told.make_months(parts.pool)
     await parts.deadlines.plan_old()
+
+
+async def _give_up_the_rest(parts: WorkerParts) -> None:
+    await give_up_the_rest(parts.pool)
 
 
 def _put_down(in_hand: dict[Lane, asyncio.Task[None]], lane: Lane, _: asyncio.Task[None]) -> None:
