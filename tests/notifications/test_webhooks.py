@@ -1,7 +1,9 @@
 """A delivery on the wire: what a real receiver gets, and what is kept of the exchange."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from standardwebhooks import Webhook
 from tests.notifications.receiver import Receiver
 from tests.notifications.town import Town, scan
@@ -13,10 +15,12 @@ from milepost.notifications.bodies import Bodies
 from milepost.notifications.deliver import Deliverer
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.forms import Form, Kind
+from milepost.notifications.held import Connected, Delivery, Lane
+from milepost.notifications.masking import HIDDEN
 from milepost.notifications.sealing import Seals, Secrets
 from milepost.notifications.signing import new_key, sendcloud_signature
 from milepost.notifications.terms import Terms
-from milepost.notifications.webhooks import Webhooks
+from milepost.notifications.webhooks import KEPT_OF_ANSWER, Webhooks, own_headers
 from milepost.parcels.render import Renderer
 from milepost.settings import Settings
 
@@ -71,6 +75,47 @@ async def test_a_delivery_is_signed_and_carries_what_its_owner_wants(
     ] * 2
     assert "s3cret" not in str(kept)
     assert kept[0][2]["Authorization"] == "***"
+
+
+@pytest.mark.parametrize(
+    ("auth_type", "config"),
+    [
+        ("bearer", {"token": 'tok"\\é'}),
+        ("basic", {"username": "shop", "password": "pw-é"}),
+        ("api_key", {"header_name": "X-Key", "api_key": "k-1"}),
+    ],
+)
+async def test_a_receiver_that_answers_with_what_it_was_sent_gives_no_secret_away(
+    secret_keys: SecretKeys, receiver: Receiver, auth_type: str, config: dict[str, str]
+) -> None:
+    """What is kept is what the log and a test's answer show."""
+    seals = Seals(secret_keys, 1, 2)
+    secrets = Secrets(config, {"X-Shop": "blue", "X-Own": "not-for-all"})
+    key, former = new_key(), "a former key of the shop's"
+    connected = Connected(
+        *(Lane(1, 2), Kind.WEBHOOK, Form.EVENT, receiver.url, {"auth_type": auth_type}),
+        *(seals.seal(secrets), seals.seal_key(key), seals.seal_key(former)),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    own = own_headers(auth_type, secrets)
+    for said in (
+        json.dumps({"headers": own, "keys": [key, former]}),
+        json.dumps({"headers": own, "keys": [key, former]}, ensure_ascii=False),
+        "\n".join([*own.values(), key, former, config.get("password", "")]),
+        # A secret across the end of what is kept.
+        "x" * (KEPT_OF_ANSWER - 3) + key,
+    ):
+        receiver.answer = said
+        async with GuardedClient(Policy.of(Settings(egress_allow="127.0.0.0/8:*"))) as client:
+            send = Webhooks(client, secret_keys).to(connected)
+            sent = await send(Delivery(1, 3, 0, "evt", 1, "parcels.event.created", b"{}"))
+        answer = sent.answer.decode()
+        assert len(answer) <= KEPT_OF_ANSWER
+        for secret in (key, former, "not-for-all", "tok", "pw-", "k-1", key[:3]):
+            assert secret not in answer
+        login = own.get("Authorization", "none: nothing").partition(" ")[2]
+        assert login not in answer
+        assert not said.startswith("{") or ("blue" in answer and HIDDEN in answer)
 
 
 async def test_what_is_not_allowed_is_refused_and_the_setting_is_named(

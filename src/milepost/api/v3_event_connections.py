@@ -18,7 +18,7 @@ from milepost.errors import InvalidInput
 from milepost.notifications import connections
 from milepost.notifications.connections import KINDS, Destination
 from milepost.notifications.forms import Kind
-from milepost.notifications.webhooks import HIDDEN
+from milepost.notifications.masking import HIDDEN
 from milepost.wire.moments import v3_moment
 
 PREFIX = "/api/v3/event-subscriptions"

@@ -18,8 +18,9 @@ from milepost.api.v3_schemas import MOMENT, TEXT, Schema, closed, listed, one_of
 from milepost.notifications.configuration import LOGINS
 from milepost.notifications.connections import KINDS
 from milepost.notifications.forms import Form
+from milepost.notifications.masking import HIDDEN
 from milepost.notifications.trial import EVERY_SECONDS
-from milepost.notifications.webhooks import HIDDEN, KEPT_OF_ANSWER
+from milepost.notifications.webhooks import KEPT_OF_ANSWER
 from milepost.tracking.vocabulary import ExceptionCode, Phase
 from milepost.wire.v3_event import CREATED
 

@@ -9,8 +9,9 @@ from milepost.egress.policy import Policy
 from milepost.egress.targets import Target, target_of
 from milepost.notifications.faults import BAD_URL, REQUIRED, Fault
 from milepost.notifications.forms import Form
+from milepost.notifications.masking import HIDDEN
 from milepost.notifications.sealing import Secrets
-from milepost.notifications.webhooks import HIDDEN, own_headers
+from milepost.notifications.webhooks import own_headers
 
 LOGINS: Mapping[str, tuple[str, ...]] = {
     "none": (),

@@ -1,7 +1,7 @@
 """Webhooks: one attempt as one signed POST through the guarded client."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -10,6 +10,7 @@ from milepost.egress.client import GuardedClient
 from milepost.egress.outcomes import Answered, Failed, Forbidden
 from milepost.notifications.forms import Form
 from milepost.notifications.held import Connected, Delivery, Send, Sent
+from milepost.notifications.masking import HIDDEN, masked, spellings
 from milepost.notifications.sealing import Seals, Secrets
 from milepost.notifications.signing import SigningKeys, signed_headers
 from milepost.notifications.verdict import judge
@@ -17,7 +18,6 @@ from milepost.wire.cloud_event import CONTENT_TYPE
 
 KEPT_OF_ANSWER = 2000
 """Bytes of an answer that are kept for the log."""
-HIDDEN = "***"
 _USER_AGENT = f"Milepost/{version('milepost')}"
 _CONTENT_TYPE = {Form.CLOUD_EVENT: CONTENT_TYPE}
 _JSON = "application/json"
@@ -45,9 +45,10 @@ class Webhooks:
         keys = seals.open_keys(
             connected.signing_key, connected.former_key, connected.former_key_until
         )
+        told_back = spellings(secrets, own.get("Authorization", ""), keys)
 
         async def send(delivery: Delivery) -> Sent:
-            return await self._post(connected, delivery, own, keys)
+            return await self._post(connected, delivery, own, keys, told_back)
 
         return send
 
@@ -57,6 +58,7 @@ class Webhooks:
         delivery: Delivery,
         own: Mapping[str, str],
         keys: SigningKeys | None,
+        told_back: Sequence[bytes],
     ) -> Sent:
         now = self._clock()
         shown = {
@@ -78,7 +80,8 @@ class Webhooks:
         shown |= dict.fromkeys(own, HIDDEN)
         match outcome:
             case Answered(status, _, body, _, milliseconds):
-                return Sent(judged, now, milliseconds, status, shown, body[:KEPT_OF_ANSWER])
+                kept = masked(body, told_back, KEPT_OF_ANSWER)
+                return Sent(judged, now, milliseconds, status, shown, kept)
             case Failed(_, _, status, milliseconds):
                 return Sent(judged, now, milliseconds, status or None, shown)
             case Forbidden():
