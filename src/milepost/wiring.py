@@ -101,6 +101,7 @@ class WorkerParts:
     deadlines: Deadlines
     drop_rounds: DropRounds | None
     intake: Intake
+    telling: Pool
     fan_out: FanOut
     deliverer: Deliverer
     unmapped: UnmappedCodes = field(default_factory=UnmappedCodes)
@@ -243,6 +244,7 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
                 Inbox(core.pool, core.catalogue, core.teller, checker.drifts),
                 Feeds(core.pool, core.catalogue, core.credentials, fetcher),
             ),
+            telling=telling,
             fan_out=FanOut(telling, core.renderer, Bodies(settings.public_url)),
             deliverer=Deliverer(
                 telling,

@@ -218,6 +218,7 @@ async def test_a_lane_whose_check_fails_lets_others_have_their_turn(
         house.deadlines,
         drop_rounds=None,
         intake=cast(Intake, None),
+        telling=house.pool,
         fan_out=cast(FanOut, None),
         deliverer=cast(Deliverer, None),
     )

@@ -65,7 +65,9 @@ async def telling(
         deliverer = Deliverer(pool, {Kind.WEBHOOK: sender, Kind.INTEGRATION: sender}, terms)
         fan_out = FanOut(pool, Renderer(catalogue, CredentialStore(pool, KEYS), 30), Bodies())
         made = Telling(client, deliverer, asyncio.Event())
-        loop = asyncio.create_task(notifying.tell(fan_out, made.deliverer, made.stop, _survived))
+        loop = asyncio.create_task(
+            notifying.tell(pool, fan_out, made.deliverer, made.stop, _survived)
+        )
         try:
             yield made
         finally:

@@ -1,22 +1,24 @@
 """Endpoints of subscribers: some take what they are told, the others are broken in every way."""
 
 import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from time import monotonic
+from typing import Any
 
 from tests.egress.receivers import (
     CHUNKED,
-    OK,
     Reader,
     Receiver,
     Serve,
     Writer,
     floods,
     never_reads,
-    receiver,
     resets,
     says,
 )
@@ -53,81 +55,95 @@ FAILING: Mapping[str, Serve] = {
     "has no name": says(),
 }
 """They fail at once."""
+KINDS = {**HANGING, **FAILING}
+TAKES = "takes"
 NOBODY = "http://no-such-name.invalid/hook"
 
 
 @dataclass
 class Zoo:
-    """``arrived`` has (endpoint, event id) and when it came, of those that work."""
+    """``arrived`` has (endpoint, event id) and when it came, of those that work.
+
+    It and ``open``, those that somebody is connected to, are as of the last ``look``.
+    """
 
     healthy: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
-    receivers: dict[str, Receiver] = field(default_factory=dict)
     arrived: dict[tuple[str, str], float] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
     most_open: dict[str, int] = field(default_factory=dict)
+    pens: list[Process] = field(default_factory=list)
+
+    async def look(self) -> None:
+        """What came since."""
+        self.open.clear()
+        for pen in self.pens:
+            told = await _asked(pen, None)
+            self.open |= {*told["open"]}
+            self.most_open |= told["most_open"]
+            for name, event, at in told["arrived"]:
+                self.arrived.setdefault((name, event), at)
 
     async def hung(self, wanted: int, seconds: float = 30) -> int:
         """How many of the broken ones have somebody waiting, ``wanted`` or after ``seconds``."""
         end = monotonic() + seconds
         while True:
-            hung = sum(self.receivers[name].open > 0 for name in self.broken)
+            await self.look()
+            hung = len(self.open & self.broken.keys())
             if hung == wanted or monotonic() > end:
                 return hung
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     async def missing(self, events: Collection[str], seconds: float) -> int:
         """How many of ``events`` have not come where they could; waits for ``seconds``."""
         end = monotonic() + seconds
         wanted = {(name, event) for name in self.healthy for event in events}
+        await self.look()
         while not wanted <= self.arrived.keys() and monotonic() < end:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            await self.look()
         return len(wanted - self.arrived.keys())
-
-    def counted(self, name: str, serve: Serve) -> Serve:
-        """Notes how many connections there were at once that the other side had not left."""
-        here: list[tuple[Reader, Writer]] = []
-
-        async def inner(made: Receiver, reader: Reader, writer: Writer) -> None:
-            here.append((reader, writer))
-            left = sum(r.at_eof() or w.is_closing() for r, w in here)
-            self.most_open[name] = max(self.most_open.get(name, 0), len(here) - left)
-            await serve(made, reader, writer)
-
-        return inner
-
-    def takes(self, name: str) -> Serve:
-        """Notes what comes and says yes."""
-
-        async def serve(made: Receiver, reader: Reader, writer: Writer) -> None:
-            while True:
-                await made.next(reader)
-                event = made.heads[-1].lower().partition(b"webhook-id: ")[2].split(b"\r\n")[0]
-                self.arrived.setdefault((name, event.decode()), monotonic())
-                writer.write(OK)
-                await writer.drain()
-
-        return serve
 
 
 @asynccontextmanager
 async def zoo(healthy: int, kinds: Mapping[str, Serve], broken: int) -> AsyncIterator[Zoo]:
-    """So many of each, the broken ones of these kinds in turns."""
+    """So many of each, the broken ones of these kinds in turns.
+
+    Those that work have a process of their own as well: they are not to wait for those that flood.
+    """
     made = Zoo()
+    works = {f"{TAKES} {nth}": TAKES for nth in range(healthy)}
+    broke = {f"{kind} {nth}": kind for nth, kind in enumerate(islice(cycle(kinds), broken))}
     async with AsyncExitStack() as stack:
-
-        async def opened(name: str, serve: Serve) -> str:
-            made.receivers[name] = await stack.enter_async_context(
-                receiver(made.counted(name, serve))
-            )
-            return made.receivers[name].url
-
-        for nth, (kind, serve) in enumerate(islice(cycle(kinds.items()), broken)):
-            name = f"{kind} {nth}"
-            url = await opened(name, serve)
-            if kind == "stalls TLS":
-                url = url.replace("http:", "https:")
-            made.broken[name] = NOBODY if kind == "has no name" else url
-        for nth in range(healthy):
-            name = f"takes {nth}"
-            made.healthy[name] = await opened(name, made.takes(name))
+        made.pens = [await stack.enter_async_context(_pen()) for one in (works, broke) if one]
+        urls: dict[str, str] = {}
+        for pen, wanted in zip(made.pens, filter(None, (works, broke)), strict=True):
+            urls |= await _asked(pen, wanted)
+        made.healthy = {name: urls[name] for name in works}
+        made.broken = {name: _given(kind, urls[name]) for name, kind in broke.items()}
         yield made
+
+
+def _given(kind: str, url: str) -> str:
+    if kind == "stalls TLS":
+        return url.replace("http:", "https:")
+    return NOBODY if kind == "has no name" else url
+
+
+@asynccontextmanager
+async def _pen() -> AsyncIterator[Process]:
+    words = (sys.executable, "-m", "tests.promises.zoo_process")
+    pen = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, limit=2**26)
+    try:
+        yield pen
+    finally:
+        if pen.returncode is None:
+            pen.kill()
+        await pen.wait()
+
+
+async def _asked(pen: Process, what: Any) -> Any:
+    assert pen.stdin is not None
+    assert pen.stdout is not None
+    pen.stdin.write(json.dumps(what).encode() + b"\n")
+    return json.loads(await pen.stdout.readline())

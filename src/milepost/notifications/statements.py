@@ -7,6 +7,7 @@ from milepost.db.pool import load_queries
 
 FAN_OUT: Any = load_queries(Path(__file__).with_name("fan_out.sql"))
 FORGET: Any = load_queries(Path(__file__).with_name("forget.sql"))
+DUE: Any = load_queries(Path(__file__).with_name("due.sql"))
 DELIVER: Any = load_queries(Path(__file__).with_name("deliver.sql"))
 CONNECTIONS: Any = load_queries(Path(__file__).with_name("connections.sql"))
 SUBSCRIPTIONS: Any = load_queries(Path(__file__).with_name("subscriptions.sql"))

@@ -41,7 +41,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_wake(parts, stop)),
             asyncio.create_task(_feed_files(parts, settings.drop_look_seconds, stop)),
             asyncio.create_task(intake.take_turns(parts.intake, stop, _survived, _pause)),
-            asyncio.create_task(notifying.tell(parts.fan_out, parts.deliverer, stop, _survived)),
+            asyncio.create_task(
+                notifying.tell(parts.telling, parts.fan_out, parts.deliverer, stop, _survived)
+            ),
             asyncio.create_task(
                 _every(GIVING_UP_SECONDS, lambda: _until(stop, _give_up_the_rest(parts)), stop)
             ),

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 
+from milepost.db.pool import Pool
 from milepost.notifications.deliver import Deliverer
+from milepost.notifications.due import asking
 from milepost.notifications.fan_out import FanOut
 from milepost.notifications.held import Lane
 
@@ -14,58 +17,98 @@ LANES_AT_ONCE = 512
 """A lane whose subscriber hangs is in hand for as long as an attempt may take, and costs next to
 nothing meanwhile: were there few, those that hang would keep the others waiting. One that is dead
 is tried for 15 s in 5 minutes, so this is enough for 10,000 of them."""
-LOOK_SECONDS = 0.05
-"""How long what happened waits for somebody to look: most of the way of a quiet delivery."""
+LOOK_SECONDS = 0.025
+"""How long what another process recorded waits for somebody to look, at most."""
 FAULT_SECONDS = 0.5
 """For how long what could not be told, or not even read, is left alone."""
 
 Survived = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Hints:
+    """That there may be something to fan out, and something to deliver."""
+
+    outbox: asyncio.Event = field(default_factory=asyncio.Event)
+    lanes: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 async def tell(
-    fan_out: FanOut, deliverer: Deliverer, stop: asyncio.Event, survived: Survived
+    pool: Pool, fan_out: FanOut, deliverer: Deliverer, stop: asyncio.Event, survived: Survived
 ) -> None:
-    """Fan out and deliver until ``stop``, then finish what is under way."""
-    hint = asyncio.Event()
+    """Fan out and deliver until ``stop``, then finish what is under way.
+
+    ``pool`` acts as milepost_worker; one of its connections is held all the time.
+    """
+    hints = _Hints()
     await asyncio.gather(
-        _fan_out(fan_out, hint, stop, survived), _deliver(deliverer, hint, stop, survived)
+        _look(pool, hints, stop, survived),
+        _fan_out(fan_out, hints, stop, survived),
+        _deliver(deliverer, hints, stop, survived),
     )
 
 
-async def _fan_out(
-    fan_out: FanOut, hint: asyncio.Event, stop: asyncio.Event, survived: Survived
-) -> None:
-    """An account after the other, a few side by side, so that a busy one holds up nobody."""
-    beyond = 0
-    rests: dict[int, float] = {}
+async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Survived) -> None:
+    """Ask whether there is anything to do; what our own fan-out made is known without."""
     while not stop.is_set():
-        told = 0
-        pause = FAULT_SECONDS
-        with survived("what happened could not be told"):
+        with survived("what is to be told could not be asked"):
+            async with asking(pool) as ask:
+                while not stop.is_set():
+                    due = await ask()
+                    if due.outbox:
+                        hints.outbox.set()
+                    if due.lanes:
+                        hints.lanes.set()
+                    await asyncio.sleep(LOOK_SECONDS)
+        await _pause(FAULT_SECONDS, stop)
+    hints.outbox.set()
+    hints.lanes.set()
+
+
+async def _fan_out(fan_out: FanOut, hints: _Hints, stop: asyncio.Event, survived: Survived) -> None:
+    """A few accounts side by side, in turns: one that has very much to tell holds up nobody."""
+    in_hand: dict[int, asyncio.Task[None]] = {}
+    rests: dict[int, float] = {}
+
+    async def work(account: int) -> None:
+        # A fault is its own: it must not slow the others down, nor fill the log.
+        rests[account] = monotonic() + FAULT_SECONDS
+        try:
+            with survived("what happened could not be told"):
+                told = await fan_out.tell(account)
+                del rests[account]
+                if told:
+                    hints.lanes.set()
+                    hints.outbox.set()
+        finally:
+            del in_hand[account]
+
+    beyond = 0
+    while not stop.is_set():
+        hints.outbox.clear()
+        accounts = None
+        with survived("who has something to tell could not be read"):
             accounts = await fan_out.waiting(beyond, ACCOUNTS_AT_ONCE)
-            rests = {one: until for one, until in rests.items() if until > monotonic()}
-            ready = [one for one in accounts if one not in rests]
-            counts = await asyncio.gather(*map(fan_out.tell, ready), return_exceptions=True)
-            told = sum(count for count in counts if isinstance(count, int))
-            if told:
-                hint.set()
-            pause = 0 if told or beyond else LOOK_SECONDS
-            beyond = accounts[-1] if len(accounts) == ACCOUNTS_AT_ONCE else 0
-            faults = {
-                one: fault
-                for one, fault in zip(ready, counts, strict=True)
-                if isinstance(fault, BaseException)
-            }
-            # Its own fault must not slow the others down, nor fill the log.
-            rests |= dict.fromkeys(faults, monotonic() + FAULT_SECONDS)
-            for fault in faults.values():
-                raise fault
-        if not told or pause:
-            await _pause(pause, stop)
+        if accounts is None:
+            await _pause(FAULT_SECONDS, stop)
+            continue
+        is_first, is_last = beyond == 0, len(accounts) < ACCOUNTS_AT_ONCE
+        for account in accounts:
+            if len(in_hand) == ACCOUNTS_AT_ONCE:
+                break
+            beyond = account
+            if account not in in_hand and rests.get(account, 0) <= monotonic():
+                in_hand[account] = asyncio.create_task(work(account))
+        else:
+            beyond = 0 if is_last else beyond
+            if not (is_first and is_last):
+                continue
+        await hints.outbox.wait()
+    await asyncio.gather(*in_hand.values(), return_exceptions=True)
 
 
 async def _deliver(
-    deliverer: Deliverer, hint: asyncio.Event, stop: asyncio.Event, survived: Survived
+    deliverer: Deliverer, hints: _Hints, stop: asyncio.Event, survived: Survived
 ) -> None:
     """Work on the lanes that are due, each in its own task; one is in hand once per process."""
     in_hand: dict[Lane, asyncio.Task[None]] = {}
@@ -75,25 +118,23 @@ async def _deliver(
             with survived("a subscriber could not be told"):
                 await deliverer.work(lane, stop)
         finally:
-            in_hand.pop(lane, None)
+            del in_hand[lane]
 
     while not stop.is_set():
-        hint.clear()
-        started = 0
-        with survived("lanes could not be read"):
-            if len(in_hand) < LANES_AT_ONCE:
-                for lane in await deliverer.due(LANES_AT_ONCE * 2):
-                    if lane not in in_hand and len(in_hand) < LANES_AT_ONCE:
-                        in_hand[lane] = asyncio.create_task(work(lane))
-                        started += 1
-        if not started:
-            await _hinted(hint, LOOK_SECONDS)
+        hints.lanes.clear()
+        lanes: Sequence[Lane] | None = ()
+        if len(in_hand) < LANES_AT_ONCE:
+            lanes = None
+            with survived("lanes could not be read"):
+                lanes = await deliverer.due(LANES_AT_ONCE * 2)
+        if lanes is None:
+            await _pause(FAULT_SECONDS, stop)
+            continue
+        for lane in lanes:
+            if lane not in in_hand and len(in_hand) < LANES_AT_ONCE:
+                in_hand[lane] = asyncio.create_task(work(lane))
+        await hints.lanes.wait()
     await asyncio.gather(*in_hand.values(), return_exceptions=True)
-
-
-async def _hinted(hint: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(hint.wait(), seconds)
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

@@ -1,0 +1,196 @@
+"""Who has a turn when there is something to tell: everybody, whoever else has much or fails."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from tests.conftest import execute
+from tests.notifications.subscriber import Subscriber
+from tests.notifications.test_deliver import ALL
+from tests.notifications.town import Town
+from tests.promises.telling import open_town
+
+from milepost.carriers.registry import Catalogue
+from milepost.db.pool import Pool
+from milepost.notifications import fan_out
+from milepost.notifications.deliver import Deliverer
+from milepost.notifications.fan_out import FanOut
+from milepost.notifications.forms import Form, Kind
+from milepost.notifications.terms import Terms
+from milepost.worker import notifying
+
+PATIENCE = 60.0
+MUCH = 20
+"""Rows of an outbox; one is taken in a turn."""
+
+
+@dataclass
+class Noted(FanOut):
+    """Notes whose turn it was; that of ``kept`` lasts until the gate is open."""
+
+    of: FanOut
+    kept: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    turns: list[int] = field(default_factory=list)
+
+    async def waiting(self, after: int, most: int) -> list[int]:
+        return await self.of.waiting(after, most)
+
+    async def tell(self, account_id: int) -> int:
+        self.turns.append(account_id)
+        if account_id == self.kept:
+            await self.gate.wait()
+        return await self.of.tell(account_id)
+
+
+@pytest.fixture
+async def towns(
+    dsn: str, worker_pool: Pool, admin_pool: Pool, catalogue: Catalogue
+) -> Callable[[int], Awaitable[list[Town]]]:
+    """So many accounts; each has told of one parcel."""
+
+    async def make(count: int) -> list[Town]:
+        made = []
+        for nth in range(count):
+            account = await admin_pool.fetchval(
+                "INSERT INTO account (name) VALUES ($1) RETURNING account_id", f"shop {nth}"
+            )
+            town = open_town(worker_pool, catalogue, account)
+            await town.register()
+            await town.tell()
+            made.append(town)
+        return made
+
+    return make
+
+
+async def happens(town: Town, times: int = MUCH) -> None:
+    """The first event of the account's parcel is to be told so often once more."""
+    await town.run(
+        "INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)"
+        " SELECT $1, parcel_id, 1, 'event', now() + nth * interval '1 s'"
+        " FROM parcel, generate_series(1, $2::int) AS nth WHERE account_id = $1",
+        times,
+    )
+
+
+async def untold(town: Town) -> int:
+    return int(await town.run("SELECT count(*) FROM outbox WHERE account_id = $1"))
+
+
+async def all_told(*towns: Town) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while sum([await untold(town) for town in towns]):
+            await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def survived(what: str) -> Iterator[None]:
+    with contextlib.suppress(Exception):
+        yield
+
+
+@asynccontextmanager
+async def telling(
+    pool: Pool, told: FanOut, subscriber: Subscriber | None = None
+) -> AsyncIterator[None]:
+    """A worker's loops."""
+    stop = asyncio.Event()
+    # Who loses its connection in the middle leaves a lane behind until its lease ends.
+    terms = Terms(lease=timedelta(seconds=1))
+    deliverer = Deliverer(pool, {Kind.WEBHOOK: subscriber or Subscriber()}, terms)
+    loop = asyncio.create_task(notifying.tell(pool, told, deliverer, stop, survived))
+    try:
+        yield
+    finally:
+        stop.set()
+        async with asyncio.timeout(PATIENCE):
+            await loop
+
+
+@pytest.fixture(autouse=True)
+def one_row_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "AT_ONCE", 1)
+
+
+async def test_accounts_that_have_much_to_tell_take_nobodys_turn(
+    towns: Callable[[int], Awaitable[list[Town]]], worker_pool: Pool
+) -> None:
+    *many, last = await towns(notifying.ACCOUNTS_AT_ONCE + 3)
+    for town in many:
+        await happens(town)
+    await happens(last, 1)
+    noted = Noted(last.fan_out)
+    async with telling(worker_pool, noted):
+        await all_told(last)
+    before = Counter(noted.turns[: noted.turns.index(last.account)])
+    assert max(before.values()) <= 2, before
+
+
+async def test_an_account_whose_turn_lasts_keeps_nobody_waiting(
+    towns: Callable[[int], Awaitable[list[Town]]], worker_pool: Pool
+) -> None:
+    slow, *others = await towns(3)
+    for town in (slow, *others):
+        await happens(town)
+    noted = Noted(slow.fan_out, kept=slow.account)
+    async with telling(worker_pool, noted):
+        await all_told(*others)
+        assert noted.turns.count(slow.account) == 1
+        assert await untold(slow) == MUCH
+        noted.gate.set()
+        await all_told(slow)
+
+
+@pytest.mark.parametrize("rest", [3600.0, 0.05])
+async def test_an_account_that_cannot_be_told_rests_alone_and_is_told_afterwards(
+    towns: Callable[[int], Awaitable[list[Town]]],
+    worker_pool: Pool,
+    dsn: str,
+    rest: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notifying, "FAULT_SECONDS", rest)
+    faulty, other = await towns(2)
+    await execute(
+        dsn,
+        "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'planted'; END $$;"
+        "CREATE TRIGGER fault BEFORE INSERT ON feed_event FOR EACH ROW"
+        f" WHEN (NEW.account_id = {faulty.account}) EXECUTE FUNCTION fault()",
+    )
+    await happens(faulty, 1)
+    await happens(other)
+    noted = Noted(other.fan_out)
+    async with telling(worker_pool, noted):
+        await all_told(other)
+        if rest > PATIENCE:
+            assert noted.turns.count(faulty.account) == 1
+        else:
+            await execute(dsn, "DROP TRIGGER fault ON feed_event")
+            await all_told(faulty)
+
+
+async def test_what_another_process_recorded_is_told_though_the_connection_was_lost(
+    towns: Callable[[int], Awaitable[list[Town]]], worker_pool: Pool, dsn: str
+) -> None:
+    (town,) = await towns(1)
+    await town.connect("webhook", Form.EVENT, ALL)
+    subscriber = Subscriber()
+    async with telling(worker_pool, town.fan_out, subscriber):
+        for _ in range(2):
+            await town.register()
+            await all_told(town)
+            await execute(
+                dsn,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'milepost_worker'",
+            )
+        async with asyncio.timeout(PATIENCE):
+            while len({parcel for parcel, *_ in subscriber.told}) < 2:
+                await asyncio.sleep(0.02)
