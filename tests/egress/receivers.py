@@ -58,6 +58,10 @@ async def receiver(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[Recei
             writer.close()
 
     def accepted(reader: Reader, writer: Writer) -> None:
+        if not server.is_serving():
+            # It was under way while the others were ended, and nobody would end it.
+            writer.transport.abort()
+            return
         task = asyncio.get_running_loop().create_task(connected(reader, writer))
         running.add(task)
         task.add_done_callback(running.discard)
