@@ -1,12 +1,28 @@
-"""A clock for budgets that stands still, and naps that move it on."""
+"""Budgets of several processes, and a clock that stands still with naps that move it on."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import pytest
 from tests.accounts.scripted_budget import NOW
 
 from milepost.accounts import budget
+from milepost.db.pool import Pool, open_pool
+from milepost.settings import Settings
+
+
+@pytest.fixture
+async def processes(dsn: str, settings: Settings) -> AsyncIterator[list[Pool]]:
+    """A pool of each."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                await open_pool(dsn, "milepost_app", settings, max_size=2)
+            )
+            for _ in range(4)
+        ]
 
 
 @pytest.fixture

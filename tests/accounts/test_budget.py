@@ -2,33 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from milepost.accounts.budget import UNLIMITED, Budgets, Kind, Spent, Windows
+from milepost.accounts.budget import UNLIMITED, Budgets, Kind, Spent
 from milepost.accounts.gatekeeper import Caller, Limits
-from milepost.db.pool import Pool, open_pool
+from milepost.db.pool import Pool
 from milepost.errors import DatabaseUnavailable, TooManyRequests
-from milepost.settings import Settings
 
 
 def caller(account_id: int, reads: int = 1000, writes: int = 100, burst: int = 15) -> Caller:
     return Caller(account_id, 1, "test", "newest", Limits(reads, writes, burst), 2)
-
-
-@pytest.fixture
-async def processes(dsn: str, settings: Settings) -> AsyncIterator[list[Pool]]:
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                await open_pool(dsn, "milepost_app", settings, max_size=2)
-            )
-            for _ in range(4)
-        ]
 
 
 async def outcomes(budgets: Budgets, who: Caller, kind: Kind, count: int) -> list[Spent | int]:
@@ -48,8 +34,10 @@ def passed(got: Sequence[Spent | int]) -> int:
 
 
 async def test_the_burst_is_one_second_of_writes(app_pool: Pool, account: int) -> None:
+    began = time.monotonic()
     got = await outcomes(Budgets(app_pool), caller(account), "write", 40)
-    assert passed(got) == 15
+    # Where asking takes longer than a second, the next one's burst is due as well.
+    assert 15 <= passed(got) <= 15 * (1 + int(time.monotonic() - began))
     assert all(one in (1, 2, 3, 4, 5, 6) for one in got if isinstance(one, int))
 
 
@@ -84,11 +72,12 @@ async def test_reads_stop_at_the_limit_over_all_processes(
     processes: list[Pool], account: int
 ) -> None:
     each = [Budgets(pool) for pool in processes]
-    who = caller(account, reads=100)
+    who, began = caller(account, reads=100), time.monotonic()
     got = await asyncio.gather(*(outcomes(budgets, who, "read", 60) for budgets in each))
+    lasted = time.monotonic() - began
     assert sum(map(passed, got)) == 100
     waits = [one for some in got for one in some if isinstance(one, int)]
-    assert all(58 <= wait <= 61 for wait in waits)
+    assert all(58 - lasted <= wait <= 61 for wait in waits)
 
 
 async def test_budgets_are_apart(app_pool: Pool, account: int, admin_pool: Pool) -> None:
@@ -114,13 +103,14 @@ async def test_a_burst_limit_alone_holds(app_pool: Pool, account: int) -> None:
 
 
 async def test_what_is_left_counts_down(app_pool: Pool, account: int) -> None:
-    budgets, who = Budgets(app_pool), caller(account, reads=50)
+    budgets, who, began = Budgets(app_pool), caller(account, reads=50), time.monotonic()
     seen = [await budgets.spend(who, "read") for _ in range(50)]
     assert [one.remaining for one in seen] == list(range(49, -1, -1))
-    assert all(one.limit == 50 and 58 <= one.reset_seconds <= 61 for one in seen)
     with pytest.raises(TooManyRequests) as caught:
         await budgets.spend(who, "read")
-    assert 58 <= caught.value.retry_after <= 61
+    least = 58 - (time.monotonic() - began)
+    assert all(one.limit == 50 and least <= one.reset_seconds <= 61 for one in seen)
+    assert least <= caught.value.retry_after <= 61
 
 
 async def test_a_lower_limit_acts_at_once(app_pool: Pool, account: int) -> None:
@@ -144,11 +134,16 @@ async def test_leases_save_calls_and_give_back(app_pool: Pool, account: int) -> 
     for _ in range(200):
         await budgets.spend(who, "read")
     assert calls < 50
-    await asyncio.sleep(0.8)
     spent = "SELECT sum(one) FROM rate_window, unnest(spent) AS one WHERE account_id = $1"
-    async with app_pool.acquire() as connection, connection.transaction():
-        await connection.execute(f"SET LOCAL milepost.account_id = '{account}'")
-        assert await connection.fetchval(spent, account) == 200
+
+    async def noted() -> int:
+        async with app_pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL milepost.account_id = '{account}'")
+            return int(await connection.fetchval(spent, account))
+
+    async with asyncio.timeout(30):
+        while await noted() != 200:
+            await asyncio.sleep(0.05)
 
 
 async def test_who_comes_during_a_call_spends_of_its_lease(app_pool: Pool, account: int) -> None:
@@ -199,102 +194,3 @@ async def test_no_database_is_said(app_pool: Pool, account: int) -> None:
     await app_pool.close()
     with pytest.raises(DatabaseUnavailable):
         await Budgets(app_pool).spend(caller(account), "read")
-
-
-@dataclass
-class Load:
-    """What an open-loop load saw: when each accepted request was accepted."""
-
-    accepted: list[float]
-    lasted: float
-
-    def most_in(self, seconds: float) -> int:
-        """The most accepted requests in any window of that length."""
-        times, most, first = sorted(self.accepted), 0, 0
-        for last, moment in enumerate(times):
-            while times[first] <= moment - seconds:
-                first += 1
-            most = max(most, last - first + 1)
-        return most
-
-
-async def overload(
-    each: Sequence[Budgets], who: Sequence[Caller], kind: Kind, rate: float, seconds: float
-) -> Load:
-    """Send ``rate`` requests a second for ``seconds``, whatever comes back, to all in turn."""
-    accepted: list[float] = []
-
-    async def one(number: int) -> None:
-        try:
-            await each[number % len(each)].spend(who[number % len(who)], kind)
-        except TooManyRequests:
-            return
-        accepted.append(time.monotonic())
-
-    started, tasks = time.monotonic(), []
-    for number in range(int(rate * seconds)):
-        await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
-        tasks.append(asyncio.ensure_future(one(number)))
-    await asyncio.gather(*tasks)
-    return Load(accepted, time.monotonic() - started)
-
-
-SHORT = Windows(long_seconds=2.4, burst_seconds=0.2)
-LIMIT = 120
-# Seen from outside, an answer arrives some milliseconds after it was decided.
-OUTSIDE = 0.1
-
-
-def verdict(load: Load) -> list[str]:
-    """What is wrong with a load's outcome: the window checker."""
-    wrong = []
-    most = load.most_in(SHORT.long_seconds - OUTSIDE)
-    if most > LIMIT:
-        wrong.append(f"{most} accepted in one window of {LIMIT}")
-    due = LIMIT * load.lasted / SHORT.long_seconds
-    if len(load.accepted) < 0.95 * due:
-        wrong.append(f"{len(load.accepted)} accepted of {due:.0f}")
-    return wrong
-
-
-@pytest.mark.promise
-async def test_limits_are_exact_under_threefold_overload(
-    processes: list[Pool], account: int
-) -> None:
-    """P13 in small: four processes, two keys, three times the limit, short windows."""
-    each = [Budgets(pool, SHORT) for pool in processes]
-    keys = [caller(account, reads=LIMIT), caller(account, reads=LIMIT)]
-    load = await overload(each, keys, "read", 3 * LIMIT / SHORT.long_seconds, 7.2)
-    assert verdict(load) == []
-
-
-@pytest.mark.promise
-async def test_the_checker_sees_windows_of_each_process_alone(
-    processes: list[Pool], admin_pool: Pool
-) -> None:
-    """The planted bug: every process counts for itself, here by an account of its own."""
-    accounts = [
-        await admin_pool.fetchval(
-            "INSERT INTO account (name) VALUES ($1) RETURNING account_id", name
-        )
-        for name in ("a", "b", "c", "d")
-    ]
-    each = [Budgets(pool, SHORT) for pool in processes]
-    alone = [caller(one, reads=LIMIT) for one in accounts]
-    load = await overload(each, alone, "read", 3 * LIMIT / SHORT.long_seconds, 4.0)
-    assert any("accepted in one window" in wrong for wrong in verdict(load))
-
-
-@pytest.mark.promise
-async def test_the_checker_sees_budget_that_is_not_handed_out() -> None:
-    load = Load([moment * 0.0257 for moment in range(280)], 7.2)
-    assert verdict(load) == ["280 accepted of 360"]
-
-
-@pytest.mark.promise
-async def test_bursts_are_exact_under_overload(processes: list[Pool], account: int) -> None:
-    each = [Budgets(pool, SHORT) for pool in processes]
-    who = [caller(account, writes=0, burst=6)]
-    load = await overload(each, who, "write", 90.0, 4.0)
-    assert load.most_in(SHORT.burst_seconds - 0.05) <= 6
-    assert len(load.accepted) >= 0.7 * 6 * load.lasted / SHORT.burst_seconds

@@ -23,6 +23,13 @@ def parcels() -> Parcels:
 
 @pytest.fixture
 async def app(parcels: Parcels) -> AsyncIterator[Application]:
+    async with started(application(parcels)) as running:
+        yield running
+
+
+@pytest.fixture
+async def hasty(parcels: Parcels) -> AsyncIterator[Application]:
+    """One whose requests have less time than any of them needs."""
     async with started(application(parcels, body_seconds=0.2, request_seconds=0.3)) as running:
         yield running
 

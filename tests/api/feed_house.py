@@ -120,7 +120,7 @@ async def streaming(house: House, query: str = "", last_id: str = "") -> AsyncIt
     finally:
         stream.gone.set()
         stream.takes.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 def waiting(house: House) -> int:
@@ -146,6 +146,6 @@ def revoke(house: House) -> None:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.01)

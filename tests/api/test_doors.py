@@ -173,7 +173,7 @@ async def test_a_client_that_leaves_is_no_fault_of_ours(app: Any) -> None:
     assert log.getvalue() == ""
 
 
-async def test_a_slow_body_is_cut_by_time(app: Any) -> None:
+async def test_a_slow_body_is_cut_by_time(hasty: Any) -> None:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -191,7 +191,7 @@ async def test_a_slow_body_is_cut_by_time(app: Any) -> None:
         "query_string": b"",
         "headers": [(b"authorization", AUTHORIZATION)],
     }
-    await app(scope, receive, send)
+    await hasty(scope, receive, send)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
     assert orjson.loads(sent[1]["body"]) == {"detail": "Request Timeout"}
@@ -217,8 +217,9 @@ async def test_outages_and_faults_have_the_published_form(client: Client, parcel
         assert got.headers["x-request-id"]
 
 
-async def test_a_request_ends_in_time(client: Client, parcels: Parcels) -> None:
-    parcels.slow_seconds = 5
+async def test_a_request_ends_in_time(hasty: Any, parcels: Parcels) -> None:
+    client = Client(hasty)
+    parcels.slow_seconds = 60
     for got in (await client.get(POST + "/X"), await client.post(POST, registration())):
         assert got.status == 503
 

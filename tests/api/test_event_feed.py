@@ -103,7 +103,7 @@ async def test_a_wait_that_is_over_answers_where_it_began(house: House) -> None:
 
 
 async def test_a_wait_may_be_longer_than_a_request(dsn: str, account: int) -> None:
-    async with own_api(dsn, account, request_seconds=0.3) as (client, _):
+    async with own_api(dsn, account, request_seconds=0.9) as (client, _):
         answer = await client.get(f"{EVENTS}?wait=1")
         assert (answer.status, answer.document["data"]) == (200, [])
 

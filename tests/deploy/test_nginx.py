@@ -69,11 +69,11 @@ def nginx(folder: Path, upstream: int) -> Iterator[int]:
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
 
 
 def wait(port: int, process: "subprocess.Popen[str]") -> None:
-    for _ in range(100):
+    for _ in range(1000):
         assert process.poll() is None, process.communicate()[1]
         try:
             http.client.HTTPConnection("127.0.0.1", port, timeout=5).connect()

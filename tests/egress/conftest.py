@@ -16,5 +16,5 @@ async def client() -> AsyncIterator[GuardedClient]:
 
 @pytest.fixture
 async def impatient() -> AsyncIterator[GuardedClient]:
-    async with GuardedClient(HERE, Bounds(total_seconds=1, connect_seconds=0.5)) as made:
+    async with GuardedClient(HERE, Bounds(total_seconds=3, connect_seconds=2)) as made:
         yield made

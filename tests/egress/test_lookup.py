@@ -91,13 +91,18 @@ async def test_names_that_never_answer_delay_no_known_one(answers: Answers) -> N
     lookup = Lookup(at_once=2, keep_seconds=0)
     await lookup.addresses("known.test")
     hanging = [asyncio.create_task(lookup.addresses(f"slow{n}.test")) for n in range(9)]
-    await asyncio.sleep(0.05)
+
+    def hang() -> int:
+        return len([one for one in answers.asked if one.startswith("slow")])
+
+    while hang() < 2:
+        await asyncio.sleep(0.01)
     assert await lookup.addresses("known.test") == ((V4, "8.8.8.8"),)
     unknown = asyncio.create_task(lookup.addresses("new.test"))
     await asyncio.sleep(0.05)
     assert not unknown.done()
     # No more of them are asked than there are threads for.
-    assert len([one for one in answers.asked if one.startswith("slow")]) == 2
+    assert hang() == 2
     answers.may.set()
     told = await asyncio.gather(*hanging, unknown, return_exceptions=True)
     assert all(isinstance(one, socket.gaierror) for one in told)

@@ -130,8 +130,8 @@ async def test_the_last_to_answer_lets_the_others_be_written() -> None:
     await turns()
     assert pool.wrote == []
     one.heard()
-    await asyncio.wait_for(first, 5)
-    await asyncio.wait_for(one.finish(quiet("b")), 5)
+    await asyncio.wait_for(first, 60)
+    await asyncio.wait_for(one.finish(quiet("b")), 60)
     assert pool.wrote == [["a"], ["b"]], "nobody is left to wait for"
 
 
@@ -143,13 +143,13 @@ async def test_while_one_is_expected_each_write_waits_for_it_anew(
     one = finisher(pool)
     one.expect(2)
     one.heard()
-    await asyncio.wait_for(one.finish(quiet("a")), 5)
+    await asyncio.wait_for(one.finish(quiet("a")), 60)
     monkeypatch.setattr(finish, "LINGER_SECONDS", 3600)
     second = asyncio.create_task(one.finish(quiet("b")))
     await turns()
     assert pool.wrote == [["a"]]
     one.heard()
-    await asyncio.wait_for(second, 5)
+    await asyncio.wait_for(second, 60)
 
 
 async def test_where_nobody_was_expected_only_the_first_lingers(
@@ -158,9 +158,9 @@ async def test_where_nobody_was_expected_only_the_first_lingers(
     monkeypatch.setattr(finish, "LINGER_SECONDS", 0.01)
     pool = Slow()
     one = finisher(pool)
-    await asyncio.wait_for(one.finish(quiet("a")), 5)
+    await asyncio.wait_for(one.finish(quiet("a")), 60)
     monkeypatch.setattr(finish, "LINGER_SECONDS", 3600)
-    await asyncio.wait_for(one.finish(quiet("b")), 5)
+    await asyncio.wait_for(one.finish(quiet("b")), 60)
     assert pool.wrote == [["a"], ["b"]]
 
 

@@ -45,6 +45,7 @@ class PostOffice:
     got: list[tuple[str, EmailMessage]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     logins: list[bytes] = field(default_factory=list)
+    password: bytes = b"right"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -72,7 +73,7 @@ class PostOffice:
         login = given[-1]
         assert isinstance(login, LoginPassword)
         self.logins.append(login.password)
-        return AuthResult(success=login.password == b"right", handled=False)
+        return AuthResult(success=login.password == self.password, handled=False)
 
 
 @asynccontextmanager
@@ -160,7 +161,7 @@ def server_of(office: PostOffice, **more: Any) -> MailServer:
 
 Mailing = Callable[..., "Post"]
 ADA = {"name": "Ada", "country_code": "NL", "email": "ada@recipient.example"}
-SOON = Terms(event_pauses=(0.0,) * 5, patience=Rules(failures=1000), lease=timedelta(seconds=5))
+SOON = Terms(event_pauses=(0.0,) * 5, patience=Rules(failures=1000), lease=timedelta(seconds=60))
 
 
 async def delivered(town: Town, *, to: Any = ADA, **more: Any) -> int:

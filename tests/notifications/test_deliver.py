@@ -20,7 +20,7 @@ SOON = Terms(
     classic_pauses=(0.0,) * 10,
     event_pauses=(0.0,) * 5,
     patience=Rules(failures=1000),
-    lease=timedelta(seconds=5),
+    lease=timedelta(seconds=60),
 )
 
 
@@ -55,6 +55,17 @@ async def journeys(town: Town, parcels: int) -> list[int]:
         await town.observe(parcel, *scans)
     await town.tell()
     return found
+
+
+async def later(town: Town, connection: int, interval: str) -> None:
+    """So much time goes by for a lane."""
+    await town.run(
+        f"UPDATE delivery_lane SET rests_until = rests_until - interval '{interval}',"
+        f" lease_until = lease_until - interval '{interval}',"
+        f" turn_at = turn_at - interval '{interval}'"
+        " WHERE account_id = $1 AND connection_id = $2 RETURNING 1",
+        connection,
+    )
 
 
 async def test_every_event_once_and_in_order_several_parcels_side_by_side(town: Town) -> None:
@@ -153,18 +164,18 @@ async def test_nothing_sent_is_no_attempt(town: Town) -> None:
 async def test_a_subscriber_that_fails_rests_and_one_delivery_tries_it(town: Town) -> None:
     connection = await town.connect("webhook", Form.EVENT, ALL)
     await journeys(town, 10)
-    rules = Rules(failures=3, rest=0.3, longest_rest=0.3)
+    rules = Rules(failures=3, rest=3600, longest_rest=3600)
     terms = Terms(event_pauses=(0.0,) * 50, patience=rules)
     subscriber = Subscriber(broken)
     worker = deliverer(town, subscriber, terms)
     made = await drain(town, worker)
     assert made <= 3 + AT_ONCE, "those under way when the third failed"
     assert await worker.due(10) == []
-    await asyncio.sleep(0.35)
+    await later(town, connection, "1 hour")
     subscriber.at_once = 0
     assert await drain(town, worker) == 1
     assert subscriber.at_once == 1
-    await asyncio.sleep(0.35)
+    await later(town, connection, "1 hour")
     subscriber.answer = ok
     await drain(town, worker)
     assert {state for state, _ in await states(town, connection)} == {"delivered"}
@@ -184,7 +195,7 @@ async def test_what_failed_for_too_long_is_given_up(town: Town) -> None:
 
 
 async def test_a_slow_subscriber_holds_up_nobody(town: Town) -> None:
-    slow, quick = Subscriber(delay=1.0), Subscriber()
+    slow, quick = Subscriber(gate=asyncio.Event()), Subscriber()
     await town.connect("integration", Form.CLASSIC)
     await town.connect("webhook", Form.EVENT, ALL)
     await town.register()
@@ -194,6 +205,7 @@ async def test_a_slow_subscriber_holds_up_nobody(town: Town) -> None:
     while not quick.told:
         await asyncio.sleep(0.01)
     assert not all(task.done() for task in at_it)
+    slow.gate.set()
     await asyncio.gather(*at_it)
     assert len(slow.told) == 1
 
@@ -203,14 +215,15 @@ async def test_a_lane_is_in_one_hand_and_a_dead_hand_lets_go(town: Town) -> None
     parcels = await journeys(town, 6)
     stuck, other = Subscriber(delay=60), Subscriber()
     lane = Lane(town.account, connection)
-    terms = Terms(lease=timedelta(seconds=0.4))
+    terms = Terms(lease=timedelta(hours=1))
     frozen = asyncio.create_task(deliverer(town, stuck, terms).work(lane))
     while not stuck.told:
         await asyncio.sleep(0.01)
     assert await deliverer(town, other).work(lane) == 0
     frozen.cancel()
     await asyncio.gather(frozen, return_exceptions=True)
-    await asyncio.sleep(0.5)
+    assert await deliverer(town, other).due(10) == []
+    await later(town, connection, "1 hour")
     await drain(town, deliverer(town, other))
     assert all(other.of(parcel) == [1, 2, 3, 4] for parcel in parcels)
 
@@ -220,7 +233,7 @@ async def test_what_a_frozen_worker_brings_late_is_not_written(town: Town) -> No
     await town.register()
     await town.tell()
     lane = Lane(town.account, connection)
-    late = Subscriber(broken, delay=0.5)
+    late = Subscriber(broken, gate=asyncio.Event())
     bring = asyncio.create_task(deliverer(town, late).work(lane))
     while not late.told:
         await asyncio.sleep(0.01)
@@ -231,6 +244,7 @@ async def test_what_a_frozen_worker_brings_late_is_not_written(town: Town) -> No
         connection,
     )
     await drain(town, deliverer(town, Subscriber()))
+    late.gate.set()
     await bring
     assert await states(town, connection) == [("delivered", 1)]
 
@@ -262,7 +276,7 @@ async def test_what_comes_beside_a_slow_request_does_not_wait_for_it(town: Town)
         await asyncio.sleep(0.01)
     other = await town.register()
     await town.tell()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(slow.told) < 2:
             await asyncio.sleep(0.05)
     worker.cancel()

@@ -32,6 +32,13 @@ class Held:
         return await self._registrar.register_many(account, readies)
 
 
+async def asked(held: Held, times: int) -> None:
+    """Wait until so many statements were asked for."""
+    async with asyncio.timeout(60):
+        while len(held.sizes) < times:
+            await asyncio.sleep(0.01)
+
+
 async def ready(registrar: Registrar, account: int, number: str, **more: Any) -> Ready:
     given = registration(tracking_number=number, source_id=number, **more)
     return await registrar.prepare(account, given)
@@ -54,10 +61,10 @@ async def test_those_that_come_meanwhile_share_a_statement_and_each_has_its_own_
     held = Held(registrar)
     shared = Together(held.store)
     first = shared.store(account, await ready(registrar, account, "A"))
-    await asyncio.sleep(0.01)
+    await asked(held, 1)
     others = [shared.store(account, await ready(registrar, account, number)) for number in "BCAC"]
     foreign = shared.store(other_account, await ready(registrar, other_account, "A"))
-    await asyncio.sleep(0.01)
+    await asked(held, 2)
     assert held.sizes == [1, 1], "another account waits for nobody"
     held.let_go.set()
     told = await asyncio.gather(first, *others, foreign)
@@ -75,11 +82,10 @@ async def test_nobody_waits_long_for_a_statement_that_hangs(
     held = Held(registrar)
     shared = Together(held.store)
     stored = [shared.store(account, await ready(registrar, account, "A"))]
-    await asyncio.sleep(0.01)
+    await asked(held, 1)
     stored.append(shared.store(account, await ready(registrar, account, "B")))
-    async with asyncio.timeout(10):
-        while held.sizes != [1, 1]:
-            await asyncio.sleep(0.01)
+    await asked(held, 2)
+    assert held.sizes == [1, 1]
     held.let_go.set()
     assert all(isinstance(one, Registered) for one in await asyncio.gather(*stored))
 
