@@ -44,6 +44,10 @@ def test_before_the_first_start_it_makes_nothing(tmp_path: Path) -> None:
     [
         ({"MILEPOST_TLS_CERT": "/nothing"}, "settings", "set both"),
         ({"MILEPOST_MAPPINGS": "/nothing"}, "mappings", "can't be read"),
+        ({"MILEPOST_EVENT_RETRY_SECONDS": "30;60"}, "settings", "MILEPOST_EVENT_RETRY_SECONDS"),
+        ({"MILEPOST_CLASSIC_RETRY_SECONDS": "-1"}, "settings", "MILEPOST_CLASSIC_RETRY_SECONDS"),
+        ({"MILEPOST_EGRESS_ALLOW": "10.1.2.3/99"}, "settings", "MILEPOST_EGRESS_ALLOW"),
+        ({"MILEPOST_SMTP_URL": "mail://x"}, "settings", "MILEPOST_PUBLIC_URL"),
         (
             {"MILEPOST_DATABASE_URL": "postgresql://a:hunter2@127.0.0.1:1/x"},
             "database",

@@ -20,7 +20,10 @@ from milepost.cli.administer import AsJson, print_json
 from milepost.db.cluster import has_database
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.pool import DRIVER_ERRORS
+from milepost.egress.policy import Policy
 from milepost.errors import ConfigurationError
+from milepost.notifications.mail_server import MailServer
+from milepost.notifications.terms import Terms
 from milepost.settings import Settings
 
 SIGNS = {Grade.OK: "ok     ", Grade.WARNING: "warning", Grade.FAULT: "FAULT  "}
@@ -53,7 +56,7 @@ async def examine() -> list[Verdict]:
     except ValidationError as error:
         return [*machine.settings_faults(error), *unknown]
     there_is_one = chosen.database_url is not None or has_database(chosen.state_dir)
-    verdicts = [_door(chosen), *_mappings(chosen), *unknown]
+    verdicts = [_door(chosen), *_telling(chosen), *_mappings(chosen), *unknown]
     verdicts += map(machine.judge_file, machine.read_files(chosen))
     verdicts.append(machine.judge_disk(machine.read_disk(chosen.state_dir)))
     standing: Standing | None = None
@@ -87,6 +90,16 @@ def _door(chosen: Settings) -> Verdict:
     except ConfigurationError as error:
         return fault("settings", str(error), "see docs/operating.md, TLS and Behind a proxy")
     return well("settings", "can be read")
+
+
+def _telling(chosen: Settings) -> Iterator[Verdict]:
+    """What the worker would not start with: each of these names its own setting."""
+    for read in (Policy.of, Terms.of, MailServer.of):
+        try:
+            read(chosen)
+        except ConfigurationError as error:
+            todo = "correct it, see the table of settings in the README: no worker starts with it"
+            yield fault("settings", str(error), todo)
 
 
 def _mappings(chosen: Settings) -> Iterator[Verdict]:

@@ -16,15 +16,17 @@ LONGEST_WAIT = 6 * 3600.0
 """No subscriber's Retry-After puts a delivery off for longer."""
 
 
-def pauses(setting: str) -> tuple[float, ...]:
-    """As the operator writes them, between commas. Raises ConfigurationError."""
+def pauses(setting: str, name: str) -> tuple[float, ...]:
+    """As the operator writes them, between commas. Raises ConfigurationError, which names
+    ``name``."""
     try:
         found = tuple(float(part) for part in setting.split(",") if part.strip())
     except ValueError:
         found = (-1.0,)
     if any(not 0 <= pause <= LONGEST_PAUSE for pause in found):
         raise ConfigurationError(
-            f"pauses between attempts are seconds, 0 to {LONGEST_PAUSE:.0f}, with commas between"
+            f"{name} are the pauses between attempts: seconds from 0 to {LONGEST_PAUSE:.0f}, "
+            "with commas between, such as 30,120,600"
         )
     return found
 

@@ -21,10 +21,10 @@ class Terms:
 
     @classmethod
     def of(cls, settings: Settings) -> "Terms":
-        """As the operator set them."""
+        """As the operator set them. Raises ConfigurationError, which names the setting."""
         return cls(
-            schedule.pauses(settings.classic_retry_seconds),
-            schedule.pauses(settings.event_retry_seconds),
+            schedule.pauses(settings.classic_retry_seconds, "MILEPOST_CLASSIC_RETRY_SECONDS"),
+            schedule.pauses(settings.event_retry_seconds, "MILEPOST_EVENT_RETRY_SECONDS"),
             Rules(
                 rest=settings.subscriber_rest_seconds,
                 longest_rest=settings.subscriber_longest_rest_seconds,
