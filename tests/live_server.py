@@ -30,7 +30,7 @@ from milepost.db.postmaster import socket_of
 from milepost.settings import Settings
 
 MILEPOST = Path(sys.executable).with_name("milepost")
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)

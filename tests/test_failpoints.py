@@ -13,7 +13,11 @@ def run(variable: str | None, code: str) -> int:
     if variable is not None:
         environment["MILEPOST_FAILPOINT"] = variable
     code = f"from milepost.failpoints import reach\n{code}"
-    return subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.stderr == (failpoints.died_at("a.b") if done.returncode else "")
+    return done.returncode
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Named places where a test makes this process die as if by ``kill -9``.
 
 ``MILEPOST_FAILPOINT=api.before_commit:3`` kills the process the third time it gets to
-``reach("api.before_commit")``. Without that variable ``reach`` does nothing at all.
+``reach("api.before_commit")``, and says so on its standard error. Without that variable ``reach``
+does nothing at all.
 """
 
 import os
@@ -9,8 +10,14 @@ import signal
 import threading
 
 
-def die() -> None:
+def died_at(name: str) -> str:
+    """The last line of a process that dies at ``name``, so that its death is told from others."""
+    return f"killed at {name}\n"
+
+
+def die(name: str) -> None:
     """No clean-up, no flush: what a crash leaves behind is what the tests look at."""
+    os.write(2, died_at(name).encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -30,7 +37,7 @@ class Failpoint:
             self._left -= 1
             last = self._left == 0
         if last:
-            die()
+            die(name)
 
 
 def _off(name: str) -> None:

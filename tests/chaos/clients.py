@@ -14,7 +14,7 @@ from tests.chaos.installation import Key
 from tests.chaos.ledger import Ledger, hash_of
 
 TRACKING = "/api/v3/parcels/tracking"
-PATIENCE = 90.0
+PATIENCE = 180.0
 """How long an operation is repeated until it counts as lost."""
 ASK_SECONDS = 8.0
 MOST_ON_THE_WAY = 100

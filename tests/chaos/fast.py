@@ -12,6 +12,7 @@ from tests.chaos.clients import MOST_ON_THE_WAY, Load, run_clients
 from tests.chaos.deliveries import read_told, verdict_on_told
 from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger
+from tests.chaos.readers import Readers, not_read, reading, verdict_on_readers
 from tests.chaos.subscribers import IN_TIME, Subscribers, subscribers
 from tests.live_server import free_port
 
@@ -28,6 +29,7 @@ class Run:
     load: Load
     clients: "asyncio.Task[None]"
     subscribers: Subscribers
+    readers: Readers
     drain_seconds: float = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -36,15 +38,23 @@ class Run:
         await self.pause()
         self.subscribers.calm = True
         self.drain_seconds = await drain(self.house, patience)
+        await self.readers.catch_up(patience)
+        feed = (await read_told(self.house)).feed
+        accounts = [one.key.account_id for one in self.readers.all]
         self.wrong = [
             *verdict(self.load.ledger.path, await read(self.house)),
             *await self.wrong_of_told(),
+            *not_read(self.readers.ledger.path, feed, accounts),
         ]
         return self.wrong
 
     async def wrong_of_told(self) -> list[str]:
         """What of all that is recorded is not told as it should be, by now."""
-        return verdict_on_told(self.subscribers.ledger.path, await read_told(self.house))
+        told = await read_told(self.house)
+        return [
+            *verdict_on_told(self.subscribers.ledger.path, told),
+            *verdict_on_readers(self.readers.ledger.path, told.feed),
+        ]
 
     async def pause(self) -> None:
         """Have the clients stop, each when it has its answer."""
@@ -87,8 +97,9 @@ async def running_fast(
 ) -> AsyncIterator[Run]:
     """``milepost run`` with two processes of each kind, eight accounts and a load on it.
 
-    ``subscribed`` accounts have subscribers, ``kind`` is which carrier answers, ``disk`` makes room
-    for the database in the state directory, ``more`` are further variables of the environment.
+    ``subscribed`` accounts have subscribers and a reader of their feed, ``kind`` is which carrier
+    answers, ``disk`` makes room for the database in the state directory, ``more`` are further
+    variables of the environment.
     """
     variables = {
         **fast_settings(lease),
@@ -110,12 +121,15 @@ async def running_fast(
             subscribers(told) as listening,
         ):
             await asyncio.to_thread(house.start)
-            await listening.connect(house, house.keys[:subscribed])
+            heard = house.keys[:subscribed]
+            await listening.connect(house, heard)
             load = Load([house.port], house.keys, carrier, ledger, asked_every, most_on_the_way)
-            run = Run(house, load, asyncio.create_task(run_clients(load)), listening)
-            try:
-                yield run
-            finally:
-                run.clients.cancel()
-                await asyncio.to_thread(house.stop)
+            async with reading(house.state_dir / "readers.ledger", heard, load.ports) as readers:
+                clients = asyncio.create_task(run_clients(load))
+                run = Run(house, load, clients, listening, readers)
+                try:
+                    yield run
+                finally:
+                    run.clients.cancel()
+                    await asyncio.to_thread(house.stop)
         ledger.close()

@@ -74,7 +74,7 @@ class Supervisor:
             "backend": self.house.backends,
             "postmaster": self._postmaster,
         }[kind]
-        for _ in range(300):
+        for _ in range(1200):
             found = [one for one in find() if one.pid != os.getpid()]
             if found and kill([self.dice.choice(found)]):
                 return

@@ -35,13 +35,18 @@ async def change(house: Installation, *statements: str) -> None:
 
 async def break_function(house: Installation, name: str, *cuts: tuple[str, str]) -> str:
     """Replace a function by a twin in which each pattern is replaced once; gives the function."""
+    return await twin_of(house, name, name, *cuts)
+
+
+async def twin_of(house: Installation, name: str, called: str, *cuts: tuple[str, str]) -> str:
+    """Make such a twin under a name of its own; gives the function."""
     connection = await house.connect()
     try:
         (row,) = await connection.fetch(
             "SELECT pg_get_functiondef(oid) AS source FROM pg_proc WHERE proname = $1", name
         )
         source: str = row["source"]
-        for pattern, instead in cuts:
+        for pattern, instead in ((rf"public\.{name}\(", f"public.{called}("), *cuts):
             source, made = re.subn(pattern, instead, source, flags=re.DOTALL)
             assert made == 1, (name, pattern)
         await connection.execute(source)
