@@ -61,7 +61,7 @@ async def test_lists_are_narrowed_and_ordered(client: Client) -> None:
     got = (await client.get(f"{V3_PATH}?sort=-integration_type")).document["data"]
     assert [one["type"] for one in got] == ["magento", "api"]
     assert (await client.get(f"{V3_PATH}?sort=shop")).status == 400
-    assert (await client.get(f"{V2_PATH}?ordering=shop")).status == 422
+    assert (await client.get(f"{V2_PATH}?ordering=shop")).status == 400
     for query in ("webhook_active=maybe", "active=true"):
         assert (await client.get(f"{OWN_PATH}?{query}")).status == 422
 
@@ -84,6 +84,13 @@ async def test_each_published_call_changes_what_it_is_given(client: Client) -> N
     told = got.document
     del told["last_updated_at"]
     assert told == WHOLE | {"service_point_carriers": ["ups", "dhl"]}
+    # As Odoo's client does, which names what it changes and nothing else.
+    part = await client.ask("PUT", f"{V2_PATH}/{which}", b'{"shop_name": "Red"}')
+    assert part.status == 200
+    assert part.document | {"last_updated_at": ""} == told | {
+        "shop_name": "Red",
+        "last_updated_at": "",
+    }
     assert (await patch(client, f"{V2_PATH}/{which}", shop_name="Pink")).status == 200
     got = await patch(client, f"{V3_PATH}/{which}", feedback_type="eager", shop_url=None)
     assert (got.status, got.body) == (204, b"")
@@ -113,7 +120,7 @@ async def test_what_is_wrong_is_named_in_each_form_and_changes_nothing(client: C
     del one["signing_key"]
     for change, field in WRONG:
         v2 = await patch(client, f"{V2_PATH}/{which}", **change)
-        assert (v2.status, v2.document["error"]["code"]) == (422, 422), change
+        assert (v2.status, v2.document["error"]["code"]) == (400, 400), change
         assert field in v2.document["error"]["message"]
         v3 = await patch(client, f"{V3_PATH}/{which}", **change)
         assert (v3.status, v3.document["errors"][0]["status"]) == (400, "400"), change
@@ -121,8 +128,16 @@ async def test_what_is_wrong_is_named_in_each_form_and_changes_nothing(client: C
         own = await patch(client, f"{OWN_PATH}/{which}", **change)
         assert own.status == 422
         assert {problem["loc"][1] for problem in own.document["errors"]} == {field}
-    missing = {name: value for name, value in WHOLE.items() if name != "shop_url"}
-    assert (await client.ask("PUT", f"{V2_PATH}/{which}", orjson.dumps(missing))).status == 422
+    for path, told in ((V2_PATH, "error"), (V3_PATH, "errors")):
+        for wrong in (b"[]", b"{"):
+            refused = await client.ask("PATCH", f"{path}/{which}", wrong)
+            assert (refused.status, list(refused.document)) == (400, [told])
+    # The whole document is at fault, which a pointer says by being empty.
+    assert refused.document["errors"][0]["source"] == {"pointer": ""}
+    unasked = await patch(client, f"{V3_PATH}/{which}", webhook_active=True, webhook_url=None)
+    assert unasked.document["errors"][0]["detail"] == (
+        "Webhook URL required when enable webhook is set to true"
+    )
     assert (await patch(client, f"{OWN_PATH}/{which}", shop="x")).status == 422
     assert (await client.post(OWN_PATH, {"shop_url": "https://x.example"})).status == 422
     assert (await client.get(f"{OWN_PATH}/{which}")).document == one
@@ -153,7 +168,12 @@ async def test_another_account_knows_nothing_of_it(
                 for action in ("test", "signing-key")
             ]
             assert {one.status for one in tried} == {404}
-            assert {one.document["error"]["message"] for one in tried[:4]} == {"Not found."}
+            assert {one.document["error"]["message"] for one in tried[:4]} == {
+                "No Integration matches the given query."
+            }
+            assert {one.document["errors"][0]["detail"] for one in tried[4:7]} == {
+                "The Integration could not be found with the search criteria given"
+            }
             assert tried[4].document["errors"][0]["code"] == "not_found"
         for path in (OWN_PATH, V2_PATH, V3_PATH):
             assert (await stranger.get(path)).document in ([], {"data": []})

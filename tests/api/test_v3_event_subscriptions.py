@@ -172,8 +172,11 @@ async def test_what_is_wrong_is_named_where_it_is(
             "source": {"pointer": "/data/connection_id"},
             "code": "required",
         }
-        broken = await client.ask("POST", CONNECTIONS, b"{")
-        assert (broken.status, told(broken)) == (400, [("/data", "invalid")])
+        for broken in (b"{", b"[]", b"5"):
+            answer = await client.ask("POST", CONNECTIONS, broken)
+            assert (answer.status, told(answer)) == (400, [("/data", "invalid")])
+            (error,) = answer.document["errors"]
+            assert "Given" not in error["detail"], "the name of a class of ours"
         for path in (f"{CONNECTIONS}?connection_type=fax", f"{SUBSCRIPTIONS}?is_active=perhaps"):
             answer = await client.get(path)
             assert (answer.status, told(answer)[0][1]) == (400, "invalid_choice")

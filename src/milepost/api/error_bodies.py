@@ -4,6 +4,7 @@ Which published API answers in which form is the business of ``family_of``; what
 ``Problem``; ``render`` joins the two into bytes.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
@@ -18,6 +19,11 @@ from milepost.errors import MilepostError
 
 NO_SUCH_PARCEL = "Parcel does not exist"
 DUPLICATE_PARCEL = "Parcel or tracking number already exists"
+_OF_INTEGRATION = re.compile(r"/api/(v2|v3)/integrations/[^/]+(?:/logs)?/?")
+_NO_INTEGRATION = {
+    "v2": "No Integration matches the given query.",
+    "v3": "The Integration could not be found with the search criteria given",
+}
 
 
 class Family(Enum):
@@ -75,8 +81,10 @@ def render(
     problem details of a fault of ours: other answers are the same whenever they are asked for.
     """
     problem = _as_problem(error)
-    if family in (Family.EVENT_SUBSCRIPTIONS, Family.V3) and _is_input(problem):
+    if family in _SAY_400 and _is_input(problem):
         problem = replace(problem, status=HTTPStatus.BAD_REQUEST)
+    if problem.status == HTTPStatus.NOT_FOUND and (found := _OF_INTEGRATION.fullmatch(path)):
+        problem = replace(problem, detail=_NO_INTEGRATION[found[1]])
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         problem = replace(problem, request_id=request_id)
     content_type, body = _body(family, problem, path, accept, account_id)
@@ -159,7 +167,7 @@ def _v3(problem: Problem, path: str) -> object:
 
 
 def _is_input(problem: Problem) -> bool:
-    """Whether body or query is at fault, for which the published status is 400, not 422."""
+    """Whether body or query is at fault."""
     given = {one.loc[0] for one in problem.fields}
     wrong = problem.status == HTTPStatus.UNPROCESSABLE_ENTITY
     return wrong and bool(given) and given <= {"body", "query"}
@@ -179,11 +187,10 @@ def _source(problem: FieldProblem, path: str) -> dict[str, str]:
     where, rest = problem.loc[0], [str(_clean(part)) for part in problem.loc[1:]]
     if where != "body":
         return {"header" if where == "header" else "parameter": ".".join(rest)}
-    if family_of(path) is not Family.EVENT_SUBSCRIPTIONS:
-        return {"pointer": "/" + "/".join(rest)}
+    top = "/data" if family_of(path) is Family.EVENT_SUBSCRIPTIONS else ""
     # Where malformed JSON breaks off is a number of bytes, not a place in a document.
     below = [] if problem.type == "json_invalid" else map(_escaped, rest)
-    return {"pointer": "/".join(("/data", *below))}
+    return {"pointer": "/".join((top, *below))}
 
 
 def _v2(problem: Problem, path: str) -> object:
@@ -232,6 +239,8 @@ _FORMS: dict[Family, Callable[[Problem, str], object]] = {
     Family.OAUTH: _oauth,
     Family.MILEPOST: problem_document,
 }
+_SAY_400 = frozenset({Family.EVENT_SUBSCRIPTIONS, Family.V3, Family.V2})
+"""Whose published status for wrong input is 400, not 422."""
 _V3_CODES = {
     400: "invalid",
     401: "authentication_failed",

@@ -53,17 +53,6 @@ class ShopChange(Part):
         return Wanted(**given)
 
 
-class WholeShop(ShopChange):
-    """All that v2 can set, each of it."""
-
-    shop_name: _Name
-    shop_url: _Address | None
-    service_point_enabled: bool
-    service_point_carriers: _Carriers
-    webhook_active: bool
-    webhook_url: _Address | None
-
-
 class OwnChange(ShopChange):
     """What our own call changes."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from milepost.api.integration_models import KeyGiven, NewShop, OwnChange, ShopChange, WholeShop
+from milepost.api.integration_models import KeyGiven, NewShop, OwnChange, ShopChange
 from milepost.api.milepost_integrations import PREFIX
 from milepost.api.milepost_schemas import REFUSALS
 from milepost.api.published_refusals import ERRORS, V2_ERROR, everywhere, json_answer, refused
@@ -145,13 +145,13 @@ def _published(version: str, refusals: Schema, missing: Schema) -> Schema:
     }
 
 
-def _changed_v2(summary: str, model: type[Part]) -> Schema:
+def _changed_v2(summary: str) -> Schema:
     return _operation(
         "Integrations (v2)",
         summary,
         {"200": json_answer(_V2_SETTINGS), **_missing(V2_ERROR), **_V2_REFUSED},
         parameters=[_which()],
-        requestBody=_given(model),
+        requestBody=_given(ShopChange),
     )
 
 
@@ -175,8 +175,8 @@ PATHS: Schema = {
     },
     f"{V2}/{{integration_id}}": {
         **_published("v2", _V2_REFUSED, _missing(V2_ERROR)),
-        "put": _changed_v2("Set all of an integration", WholeShop),
-        "patch": _changed_v2("Change an integration", ShopChange),
+        "put": _changed_v2("Change an integration, as PATCH does"),
+        "patch": _changed_v2("Change an integration"),
     },
     V3: {
         "get": _operation(

@@ -4,7 +4,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from milepost.api.idempotent import Written
-from milepost.api.integration_models import ShopChange, WholeShop, read
+from milepost.api.integration_models import ShopChange, read
 from milepost.api.integrations import changed, deleted, found, in_order, listed
 from milepost.api.v3_parcel_tracking import json_of
 from milepost.notifications.integrations import KeptIntegration
@@ -30,15 +30,9 @@ async def one_integration(request: Request, integration_id: str) -> Response:
 
 
 @router.put("/{integration_id}", include_in_schema=False)
-async def set_integration(request: Request, integration_id: str) -> Response:
-    """Set all that can be set."""
-    given = read(WholeShop, await json_of(request))
-    return await changed(request, integration_id, given, _settings)
-
-
 @router.patch("/{integration_id}", include_in_schema=False)
 async def change_integration(request: Request, integration_id: str) -> Response:
-    """Set what is given."""
+    """Set what is given. So does PUT, published to name all: Odoo names what it changes."""
     given = read(ShopChange, await json_of(request))
     return await changed(request, integration_id, given, _settings)
 

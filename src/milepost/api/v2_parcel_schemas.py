@@ -146,7 +146,7 @@ PATHS: Schema = {
             "tags": ["Parcels (v2)"],
             "summary": "List parcels in the v2 form, the last registered first",
             "parameters": list(_FILTERS),
-            "responses": {"200": json_answer(_PAGE), **refused(V2_ERROR, 422), **_REFUSALS},
+            "responses": {"200": json_answer(_PAGE), **_REFUSALS},
         }
     },
     f"{PATH}/{{parcel_id}}": {

@@ -168,6 +168,8 @@ def _told(error: ErrorDetails) -> tuple[str, str]:
             return "Unknown field.", "unknown_field"
         case "literal_error" | "enum":
             return f"This is not a valid choice: it is {context['expected']}.", "invalid_choice"
+        case "model_type" | "dict_type":
+            return "Expected an object.", "invalid"
         case "list_type":
             return "Expected a list of items.", "not_a_list"
         case "greater_than_equal":

@@ -65,7 +65,7 @@ def faults(shop: Shop, wanted: Wanted, policy: Policy) -> list[Fault]:
     if wanted.shop_url and not _is_address(wanted.shop_url):
         found.append(Fault(("shop_url",), BAD_URL))
     if shop.webhook_active and not shop.webhook_url:
-        why = "An active webhook needs a URL."
+        why = "Webhook URL required when enable webhook is set to true"
         found.append(Fault(("webhook_url",), why))
     if shop.service_point_enabled and not shop.service_point_carriers:
         why = "Service points that are enabled need at least one carrier."
