@@ -39,6 +39,10 @@ OVER_ACCOUNTS = {
     "0046_notifications.sql: outbox_accounts": "who is to be told something: account ids alone",
     "notifications: connection_states": "what /metrics and doctor tell the operator",
     "0054_notifications.sql: delivery_ages": "what /metrics and doctor tell the operator, bounded",
+    "0061_notifications.sql: delivery_ages": "as above",
+    "accounts: suspended": "whom the operator has suspended: account ids alone",
+    "notifications: unfinished": "where much is still to be given up: as whose turn it is",
+    "notifications: shut_accounts": "who was suspended, to see whether that is lifted: ids alone",
     "parcels: all-hours": "the operator sees how a carrier does for all",
     "parcels: accounts-with-parcels": "whose parcels are gone through, page by page",
 }

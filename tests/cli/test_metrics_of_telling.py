@@ -17,6 +17,7 @@ assert scrape
 OPEN_AGAIN = (
     "UPDATE delivery_lane SET state = 'open', rests_until = NULL, lease_until = NULL",
     "UPDATE delivery SET due_at = now() + interval '1 h'",
+    "UPDATE account SET status = 'active'",
 )
 PLANTED = {
     "turn": "SELECT 1",
@@ -26,6 +27,7 @@ PLANTED = {
     " turn_at = now() + interval '1 min'",
     "paused": "UPDATE delivery_lane SET state = 'paused', turn_at = 'infinity'",
     "disabled": "UPDATE delivery_lane SET state = 'disabled', turn_at = 'infinity'",
+    "suspended": "UPDATE account SET status = 'suspended'",
 }
 
 

@@ -81,8 +81,12 @@ async def test_silent_parcels_are_erased_and_others_stay(
     assert [(row["parcel_id"], row["actor"]) for row in receipts] == [
         (parcel_id, "retention") for parcel_id in parcels[:4]
     ]
-    for table in ("event", "tracked_number", "watch", "parcel_search", "outbox"):
+    for table in ("event", "tracked_number", "watch", "parcel_search"):
         assert await count(app_pool, account, table) == 2, table
+    async with tenant(app_pool, account) as conn:
+        untold = await conn.fetch("SELECT parcel_id, kind FROM outbox ORDER BY parcel_id")
+    kinds = ["erased"] * 4 + ["event"] * 2
+    assert [tuple(row) for row in untold] == list(zip(parcels, kinds, strict=True))
 
 
 async def test_each_kind_goes_at_its_time(

@@ -40,6 +40,10 @@ FROM account WHERE name = :name OR account_id = :account_id ORDER BY account_id;
 -- Suspends an account or lifts that.
 UPDATE account SET status = :status WHERE account_id = :account_id;
 
+-- name: suspended()
+-- The suspended accounts.
+SELECT account_id FROM account WHERE status = 'suspended';
+
 -- name: set_limits(account_id, reads, writes, burst)^
 -- Changes the limits that are not null; 0 is no limit.
 UPDATE account SET

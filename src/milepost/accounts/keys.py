@@ -114,6 +114,12 @@ async def set_suspended(pool: Pool, account_id: int, suspended: bool) -> None:
     await retrying(lambda: statements.set_status(pool, account_id=account_id, status=status))
 
 
+async def suspended_accounts(pool: Pool) -> frozenset[int]:
+    """Their ids; ``pool`` acts as milepost_worker or milepost_admin."""
+    rows = await all_rows(lambda: statements.suspended(pool))
+    return frozenset(row["account_id"] for row in rows)
+
+
 async def set_limits(
     pool: Pool,
     account_id: int,

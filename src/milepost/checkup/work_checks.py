@@ -48,7 +48,7 @@ def _held(what: str, waits: Waiting) -> Verdict:
             return fault("lanes", text, "set the login anew: milepost carrier credentials set CODE")
         case "breaker_open":
             return fault("lanes", text, "see the log for what the carrier answers")
-        case "not_supported" | "stopped":
+        case "not_supported" | "stopped" | "suspended":
             return well("lanes", text)
         case _:
             todo = "nothing while it is short; else ask the carrier for a higher quota"
@@ -67,7 +67,7 @@ def subscribers(queues: Queues, telling: Telling) -> Iterator[Verdict]:
     todo = "see that a worker runs; if it does, run more of them"
     yield graded("subscribers", text, todo, turn.due_seconds, warn_over=120, fault_over=600)
     for what, backlog in telling.waiting.items():
-        if backlog.connections and what in ("resting", "paused"):
+        if backlog.connections and what in ("resting", "paused", "suspended"):
             hours = backlog.due_seconds / 3600
             connections = backlog.connections
             text = f"{connections} hold back, the longest for {hours:.1f} h: {TELLING_WAITS[what]}"

@@ -67,7 +67,11 @@ def suspend(
     lift: Annotated[bool, typer.Option("--lift", help="Let the account in again.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Refuse every request of an account (403), within a second, until it is lifted."""
+    """Refuse every request of an account (403), within a second, until it is lifted.
+
+    Meanwhile its carriers are not asked and its subscribers are not told; what happened is kept for
+    them, and both go on within a minute after it is lifted.
+    """
 
     async def work(pool: Pool, _keys: SecretKeys) -> accounts.Account:
         found = await accounts.find_account(pool, name)

@@ -561,6 +561,9 @@ BEGIN
         WHERE d.account_id = account AND d.connection_id = connection AND d.state = 'pending';
         due_seconds := greatest(
             0, coalesce(extract(epoch FROM now() - nullif(due, 'infinity')), 0));
+        IF EXISTS (SELECT FROM account a WHERE a.account_id = account AND a.status = 'suspended') THEN
+            waits_for := 'suspended';
+        END IF;
         RETURN NEXT;
     END LOOP;
 END
@@ -3642,15 +3645,21 @@ ALTER TABLE ONLY public.watch
 
 CREATE INDEX access_token_expiry ON public.access_token USING btree (account_id, expires_at);
 
+CREATE INDEX account_suspended ON public.account USING btree (account_id) WHERE (status = 'suspended'::text);
+
 CREATE INDEX audit_parcel ON public.audit USING btree (account_id, parcel_id, audit_id);
 
 CREATE UNIQUE INDEX connection_email ON public.connection USING btree (account_id) WHERE (kind = 'email'::text);
 
 CREATE INDEX delivery_attempt_connection ON ONLY public.delivery_attempt USING btree (account_id, connection_id, started_at DESC);
 
+CREATE INDEX delivery_attempt_failed ON ONLY public.delivery_attempt USING btree (account_id, connection_id, started_at DESC) WHERE (outcome <> 'delivered'::text);
+
 CREATE INDEX delivery_attempt_parcel ON ONLY public.delivery_attempt USING btree (account_id, parcel_id);
 
 CREATE INDEX delivery_attempt_rest_account_id_connection_id_started_at_idx ON public.delivery_attempt_rest USING btree (account_id, connection_id, started_at DESC);
+
+CREATE INDEX delivery_attempt_rest_account_id_connection_id_started_at_idx1 ON public.delivery_attempt_rest USING btree (account_id, connection_id, started_at DESC) WHERE (outcome <> 'delivered'::text);
 
 CREATE INDEX delivery_attempt_rest_account_id_parcel_id_idx ON public.delivery_attempt_rest USING btree (account_id, parcel_id);
 
@@ -3725,6 +3734,8 @@ CREATE INDEX watch_deadline ON public.watch USING btree (account_id, carrier_cod
 CREATE INDEX watch_due ON public.watch USING btree (account_id, carrier_code, urgency, due_at);
 
 ALTER INDEX public.delivery_attempt_connection ATTACH PARTITION public.delivery_attempt_rest_account_id_connection_id_started_at_idx;
+
+ALTER INDEX public.delivery_attempt_failed ATTACH PARTITION public.delivery_attempt_rest_account_id_connection_id_started_at_idx1;
 
 ALTER INDEX public.delivery_attempt_parcel ATTACH PARTITION public.delivery_attempt_rest_account_id_parcel_id_idx;
 
@@ -3941,6 +3952,8 @@ CREATE POLICY worker_intake_turn ON public.intake_turn TO milepost_worker USING 
 CREATE POLICY worker_lane ON public.lane TO milepost_worker USING (true);
 
 CREATE POLICY worker_outbox ON public.outbox FOR SELECT TO milepost_worker USING (true);
+
+CREATE POLICY worker_suspended ON public.account FOR SELECT TO milepost_worker USING ((status = 'suspended'::text));
 
 REVOKE ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.account_credential(p_account_id bigint, p_carrier_code text) TO milepost_app;

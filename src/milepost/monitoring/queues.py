@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from milepost.accounts.statements import statements as ACCOUNTS
 from milepost.db.pool import Connection, load_queries
 
 QUERIES: Any = load_queries(Path(__file__).with_name("queues.sql"))
@@ -23,6 +24,7 @@ WAITS = {
     "credential_refused": "the carrier refuses the login",
     "waiting_for_credentials": "closed until a login is set",
     "not_supported": "closed: nobody here can ask that carrier",
+    "suspended": "the operator has suspended the account",
 }
 
 
@@ -100,8 +102,9 @@ async def read_queues(
     held = tuple([Held(**row) for row in await _rows(connection, "held_carriers")])
     stopped = tuple([row["carrier_code"] for row in await _rows(connection, "stopped_carriers")])
     count: int = await QUERIES.lane_count(connection)
+    suspended = {row["account_id"] async for row in ACCOUNTS.suspended(connection)}
     return Queues(
-        waiting=waiting(lanes, asked_code, held, stopped),
+        waiting=waiting(lanes, asked_code, held, stopped, suspended),
         lanes=count,
         unread=max(0, count - len(lanes)),
         outbox_seconds=await QUERIES.outbox_age(connection, most=most),
@@ -123,6 +126,7 @@ def waiting(
     asked_code: Callable[[str], str],
     held: Iterable[Held],
     stopped: Collection[str] = (),
+    suspended: Collection[int] = (),
 ) -> Mapping[str, Waiting]:
     """The lanes with parcels due by what they wait for, every word of ``WAITS`` told."""
     by_owner = {(one.carrier_code, one.owner): one for one in held}
@@ -130,6 +134,8 @@ def waiting(
     for lane in lanes:
         if lane.due_seconds > 0:
             what = waits_for(lane, asked_code(lane.carrier_code), by_owner, stopped)
+            if lane.account_id in suspended:
+                what = "suspended"
             known = found[what]
             oldest = max(known.oldest_due_seconds, lane.due_seconds)
             found[what] = Waiting(known.lanes + 1, oldest)

@@ -18,6 +18,7 @@ WAITS = {
     "resting": "the subscriber fails, or has asked to be left alone for a while",
     "paused": "its account wants nothing to be sent there",
     "disabled": "the subscriber failed for too long, or wants no more",
+    "suspended": "the operator has suspended the account",
 }
 
 

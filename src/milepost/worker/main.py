@@ -11,9 +11,11 @@ import structlog
 from milepost import tracing
 from milepost.errors import DatabaseUnavailable, MilepostError
 from milepost.monitoring.claim import Lane, due_lanes
+from milepost.monitoring.suspended import Suspended
 from milepost.monitoring.sweep import EVERY, sweep_in_turn
 from milepost.notifications import forget as told
 from milepost.notifications.giving_up import give_up_the_rest
+from milepost.notifications.suspending import heed
 from milepost.parcels import look_through
 from milepost.parcels.raw_payloads import make_months
 from milepost.settings import Settings
@@ -28,6 +30,7 @@ MONTHS_SECONDS = 3600
 FEEDS_SECONDS = 60
 COUNTS_SECONDS = 60
 GIVING_UP_SECONDS = 5
+SUSPENDING_SECONDS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(
                 _every(GIVING_UP_SECONDS, lambda: _until(stop, _give_up_the_rest(parts)), stop)
             ),
+            asyncio.create_task(_every(SUSPENDING_SECONDS, lambda: heed(parts.pool), stop)),
             asyncio.create_task(_every(FEEDS_SECONDS, parts.intake.plan_feeds_in_turn, stop)),
             asyncio.create_task(
                 _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
@@ -75,10 +79,12 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 async def _watch(parts: WorkerParts, stop: asyncio.Event) -> None:
     """Check due lanes, each in its own task; a lane is in hand once per process."""
     in_hand: dict[Lane, asyncio.Task[None]] = {}
+    suspended = Suspended(parts.pool)
     while not stop.is_set():
         started = 0
         with _survived("lanes could not be read"):
-            for lane in await due_lanes(parts.pool, LANES_AT_ONCE * 2):
+            due = await due_lanes(parts.pool, LANES_AT_ONCE * 2)
+            for lane in await suspended.left_out(due):
                 if lane not in in_hand and len(in_hand) < LANES_AT_ONCE:
                     task = asyncio.create_task(_check(parts, lane))
                     in_hand[lane] = task
