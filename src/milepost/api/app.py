@@ -15,6 +15,7 @@ from milepost.api import (
     carrier_pushes,
     docs,
     health,
+    integration_logs,
     json_schemas,
     milepost_batch,
     milepost_carriers,
@@ -146,6 +147,8 @@ def build_api(parts: ApiParts, chosen: Settings) -> FastAPI:
     api.include_router(v3_parcel_tracking.router)
     api.include_router(statuses.router)
     api.include_router(v2_parcels.router)
+    # Before those in whose paths "logs" would be an id.
+    api.include_router(integration_logs.router)
     api.include_router(v2_integrations.router)
     api.include_router(v3_integrations.router)
     api.include_router(milepost_integrations.router)

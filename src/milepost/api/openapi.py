@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from milepost.api import (
+    integration_log_schemas,
     integration_schemas,
     json_schemas,
     milepost_carrier_schemas,
@@ -83,6 +84,7 @@ def describe(api: FastAPI, public_url: str = "") -> Schema:
     own |= milepost_carrier_schemas.PATHS | milepost_recognise_schemas.PATHS
     own |= milepost_unmapped_schemas.PATHS | v2_parcel_schemas.PATHS
     own |= v3_event_subscription_schemas.PATHS | integration_schemas.PATHS
+    own |= integration_log_schemas.PATHS
     own |= milepost_event_schemas.PATHS
     own |= milepost_email_schemas.PATHS
     own |= milepost_delivery_schemas.PATHS

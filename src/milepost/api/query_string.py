@@ -1,6 +1,9 @@
 """Reading the query of an address: decoded once, strictly, and every fault named."""
 
-from urllib.parse import parse_qsl
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import Request
 
 from milepost.api.authentication import Scope
 from milepost.api.json_input import storable
@@ -26,6 +29,13 @@ def named(scope: Scope, *known: str) -> dict[str, str]:
             raise InvalidInput("Unknown parameter, or given twice", ("query", name), "unknown")
         given[name] = check_storable(name, value)
     return given
+
+
+def address_of(request: Request, path: str, given: Iterable[tuple[str, str]]) -> str:
+    """Where clients reach a path of ours with that query: they ask for it as it stands."""
+    public_url: str = request.app.state.parts.core.settings.public_url
+    home = public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{home}{path}?{urlencode(list(given))}"
 
 
 def check_storable(name: str, value: str) -> str:

@@ -7,7 +7,6 @@ asks nothing.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,7 +15,7 @@ from milepost.api.bodies import Refused
 from milepost.api.milepost_parcels import found_parcel
 from milepost.api.parcel_filters import moment_of
 from milepost.api.problems import Problem
-from milepost.api.query_string import check_storable, parameters
+from milepost.api.query_string import address_of, check_storable, parameters
 from milepost.errors import InvalidInput
 from milepost.parcels.held import ids_of
 from milepost.parcels.listing import Asked, Filters, ForeignCursor, list_parcels
@@ -150,11 +149,9 @@ def _answer(found: Sequence[Described], following: str | None = None) -> bytes:
 
 
 def _address(request: Request, cursor: str) -> str:
-    """Of the next page: clients ask for it as it stands."""
-    public_url: str = request.app.state.parts.core.settings.public_url
-    home = public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
+    """Of the next page."""
     rest = [(name, value) for name, value in parameters(request.scope) if name != "cursor"]
-    return f"{home}{PATH}?{urlencode([*rest, ('cursor', cursor)])}"
+    return address_of(request, PATH, [*rest, ("cursor", cursor)])
 
 
 def _json(body: bytes) -> Response:
