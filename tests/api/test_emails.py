@@ -133,6 +133,7 @@ async def test_unsubscribing(api: tuple[Client, ApiParts], worker_pool: Pool, ac
         lifted = await client.post(lift, asked)
         assert (lifted.status, lifted.document) == (200, {"lifted": expected})
     assert await worker_pool.fetchval(admitted, account, hashes) == 0, "she has asked for it"
+    wrong: Any
     for wrong in ({}, {"address": "ada"}, {"address": 7}, [], asked | {"more": 1}):
         assert (await client.post(lift, wrong)).status == 422, wrong
     assert (await anybody.post(lift, asked)).status == 401

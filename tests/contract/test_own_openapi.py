@@ -98,6 +98,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "410", "422", "429"]
 include-path = "/api/milepost/v1/emails"
 include-method = "PUT"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422", "429"]
+[[operations]]
+include-path = "/api/milepost/v1/emails/unsubscriptions/lift"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "422", "429"]
 """
 
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.monitoring.conftest import House
 
-from milepost.accounts.keys import set_suspended
+from milepost.accounts.keys import set_suspended, suspended_accounts
 from milepost.db.pool import Pool
 from milepost.monitoring import suspended
 from milepost.monitoring.claim import due_lanes
@@ -33,4 +33,4 @@ async def test_a_worker_sees_of_other_accounts_only_that_they_are_suspended(
     assert await worker_pool.fetchval(statement) == 0
     await set_suspended(admin_pool, account, True)
     assert await worker_pool.fetchval(statement) == 1
-    assert account in await suspended.suspended_accounts(worker_pool)
+    assert account in await suspended_accounts(worker_pool)

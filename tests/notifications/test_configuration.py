@@ -1,5 +1,7 @@
 """What a changed configuration keeps of its secrets, and what has to be given again."""
 
+from typing import Any
+
 import pytest
 
 from milepost.egress.policy import Policy
@@ -10,7 +12,7 @@ from milepost.settings import Settings
 POLICY = Policy.of(Settings())
 SECRETS = Secrets({"token": "secret"}, {"X-Shop": "secret"})
 BEFORE = Configuration("https://shop.example/hook", "bearer", secrets=SECRETS)
-AGAIN = {"auth_config": {"token": "again"}, "extra_headers": {"X-Shop": "again"}}
+AGAIN: dict[str, Any] = {"auth_config": {"token": "again"}, "extra_headers": {"X-Shop": "again"}}
 
 
 def tried(before: Configuration, change: Change) -> tuple[Secrets, list[tuple[str, str]]]:

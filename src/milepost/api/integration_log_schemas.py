@@ -35,15 +35,13 @@ _CURSOR: Schema = {
     "name": "cursor",
     "in": "query",
     "description": "What failed before that moment; the next page's is in the answer",
-    "schema": _MOMENT,
+    "schema": {"anyOf": [_MOMENT, {"const": ""}]},
 }
 _SIZE: Schema = {
     "name": "page_size",
     "in": "query",
     "schema": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": LARGEST_SIZE,
+        "anyOf": [{"type": "integer", "minimum": 1, "maximum": LARGEST_SIZE}, {"const": ""}],
         "default": DEFAULT_SIZE,
     },
 }

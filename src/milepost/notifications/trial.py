@@ -49,6 +49,7 @@ class Trials:
 
         Raises NotFoundError, and TooManyRequests so soon after another test of the account.
         """
+        is_taken = False
 
         async def find(conn: Connection) -> asyncpg.Record | None:
             nonlocal is_taken
@@ -59,7 +60,6 @@ class Trials:
             )
             return row
 
-        is_taken = False
         connected = await self._begun(account_id, actor, find)
         example = sample.subject(is_taken=is_taken)
         body = self._body(connected.form, example, sample.ENTRY)
