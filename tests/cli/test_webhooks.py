@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.notifications.town import Town
 from milepost.cli import webhooks
 from milepost.db.pool import Pool
 from milepost.errors import ConfigurationError
+from milepost.notifications import trial
 
 FIXTURES = (renderer, secret_keys, town)
 
@@ -76,18 +78,39 @@ async def test_a_key_of_ones_own_is_read_and_never_typed(
     assert back["signing_key"] == made["signing_key"]
     with pytest.raises(ConfigurationError, match="16 to 256 characters"):
         await typed.result("webhook", "add", shop.url, "--own-key", typed=b"short\n")
-    with pytest.raises(ConfigurationError, match="no such thing"):
+    with pytest.raises(ConfigurationError, match="no connection 77"):
         await typed.result("webhook", "key", "77")
     assert len(await typed.told("webhook", "list")) == 1
 
 
-async def test_a_test_that_does_not_arrive_says_so(typed: Terminal, shop: Receiver) -> None:
+async def test_a_test_that_does_not_arrive_says_so(
+    typed: Terminal, shop: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.status, shop.answer = 500, "no room"
     made = await typed.told("webhook", "add", shop.url)
-    tried = await typed.result("webhook", "test", str(made["connection_id"]))
+    which = str(made["connection_id"])
+    tried = await typed.result("webhook", "test", which)
     assert tried.exit_code == 1
     assert "did not arrive" in tried.output
     assert "no room" in tried.output
+    monkeypatch.setattr(trial, "EVERY_SECONDS", 0)
+    told = await typed.told("webhook", "test", which, code=1)
+    assert told == {"success": False, "status_code": 500, "response_body": "no room"}
+
+
+async def test_every_filter_of_the_api_can_be_typed(
+    typed: Terminal, shop: Receiver, town: Town
+) -> None:
+    asked = ("--phase", "sorted", "--phase", "pup", "--exception", "damaged")
+    carriers = ("--carrier", "postnl", "--status-changes")
+    await typed.told("webhook", "add", shop.url, *asked, *carriers)
+    ((kept,),) = await town.rows("SELECT filters::text FROM subscription WHERE account_id = $1")
+    assert json.loads(kept) == {
+        "phases": ["pup", "sorted"],
+        "exceptions": ["damaged"],
+        "carriers": ["postnl"],
+        "status_changes": True,
+    }
 
 
 async def test_the_log_is_shown_and_told_again(typed: Terminal, town: Town, shop: Receiver) -> None:
@@ -102,6 +125,7 @@ async def test_the_log_is_shown_and_told_again(typed: Terminal, town: Town, shop
     assert table.count("it answered 500") == 4
     one = (await typed.result("webhook", "log", "--delivery", rows[0]["delivery_id"])).output
     assert one.count("refused") == 6
+    assert f"webhook-id: {rows[0]['event_id']}\n" in one
     paused = await typed.told("webhook", "pause", which)
     assert paused["state"] == "paused"
     again = ("webhook", "replay", which, "--since", "2026-01-01", "--state", "failed")
@@ -122,17 +146,21 @@ async def test_the_log_is_shown_and_told_again(typed: Terminal, town: Town, shop
     [
         (("add", "ftp://x.example"), "Enter a valid URL"),
         (("add", "http://10.0.0.1/"), "Enter a valid URL"),
-        (("add", "https://93.184.216.34/", "--phase", "flying"), "not a valid choice"),
+        (("add", "https://93.184.216.34/", "--phase", "flying"), "^phases: .*not a valid choice"),
+        (("add", "https://93.184.216.34/", "--exception", "bored"), "^exceptions: "),
         (("add", "https://93.184.216.34/", "--carrier", "nobody"), "no carrier"),
         (("add", "https://93.184.216.34/", "--classic", "--phase", "sorted"), "no filters"),
-        (("pause", "77"), "no such thing"),
-        (("test", "77"), "no such thing"),
-        (("log", "77"), "no such thing"),
+        (("pause", "77"), "no connection 77 in this account"),
+        (("test", "77"), "no connection 77 in this account"),
+        (("log", "77"), "no connection 77 in this account"),
+        (("log", "--delivery", "77"), "no delivery 77 in this account"),
+        (("replay", "77", "--since", "2026-01-01"), "no connection 77 in this account"),
+        (("list", "--account", "nobody"), "no account nobody"),
         (("log",), "which connection"),
         (("log", "1", "--state", "gone"), "--state is one of"),
         (("replay", "1"), "--since"),
         (("replay", "1", "--since", "today"), "--since: Not an ISO"),
-        (("replay", "--delivery", "77"), "no such thing"),
+        (("replay", "--delivery", "77"), "no delivery 77 in this account"),
     ],
 )
 async def test_what_is_asked_wrongly_is_one_line(

@@ -55,7 +55,7 @@ class Subscriber:
             now = datetime.now(UTC)
             outcome = self.answer(delivery)
             status = outcome.status if isinstance(outcome, Answered) else None
-            return Sent(judge(outcome, now), now, 1, status)
+            return Sent(judge(outcome, now), now, 1, status, {"webhook-id": delivery.event_id})
 
         return send
 

@@ -13,6 +13,7 @@ from milepost.api.integration_models import KeyGiven, NewShop, OwnChange, read_o
 from milepost.api.integrations import changed, deleted, found, listed
 from milepost.api.problems import FieldProblem, invalid
 from milepost.api.query_string import parameters
+from milepost.api.v3_event_subscriptions import trial_document
 from milepost.api.v3_parcel_tracking import json_of
 from milepost.db.pool import Connection
 from milepost.errors import InvalidInput
@@ -93,15 +94,7 @@ async def test_integration(request: Request, integration_id: str) -> Response:
 
     async def test() -> Written:
         result = await trials.send_to_integration(account_id, which, actor)
-        return Written(
-            orjson.dumps(
-                {
-                    "success": result.success,
-                    "status_code": result.status,
-                    "response_body": result.text,
-                }
-            )
-        )
+        return Written(orjson.dumps(trial_document(result)))
 
     return await write_again(request, core.pool, test, keep_hours=core.settings.idempotency_hours)
 

@@ -24,6 +24,7 @@ from milepost.api.v3_parcel_tracking import json_of
 from milepost.db.pool import Connection
 from milepost.notifications import subscriptions
 from milepost.notifications.subscriptions import Subscription
+from milepost.notifications.trial import Result
 from milepost.wire.moments import v3_moment
 
 router = APIRouter(prefix=PREFIX)
@@ -107,15 +108,18 @@ async def broadcast_test(request: Request, subscription_id: str) -> Response:
     may_take(core.settings.egress_seconds + BESIDE_TEST_SECONDS)
 
     async def test() -> Written:
-        result = await trials.send(account_id, which, actor)
-        told = {
-            "success": result.success,
-            "status_code": result.status,
-            "response_body": result.text,
-        }
-        return written(told)
+        return written(trial_document(await trials.send(account_id, which, actor)))
 
     return await write_again(request, core.pool, test, keep_hours=core.settings.idempotency_hours)
+
+
+def trial_document(result: Result) -> dict[str, Any]:
+    """What came of a test as it is told."""
+    return {
+        "success": result.success,
+        "status_code": result.status,
+        "response_body": result.text,
+    }
 
 
 def subscription_document(one: Subscription) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from milepost.settings import load
 from milepost.wiring import ApiParts, api_parts
 
 ACTOR = "cli"
-ConnectionId = Annotated[int, typer.Argument(help="As list gives it.", min=1, max=2**63 - 1)]
+LARGEST_ID = 2**63 - 1
+WHICH = "The connection_id that `milepost webhook list` shows."
+ConnectionId = Annotated[int, typer.Argument(metavar="ID", help=WHICH, min=1, max=LARGEST_ID)]
 T = TypeVar("T")
 
 
@@ -38,8 +40,8 @@ class Desk:
         return await retrying(once)
 
 
-def run(account: str, work: Callable[[Desk], Awaitable[T]]) -> T:
-    """What was asked wrongly becomes one line."""
+def run(account: str, work: Callable[[Desk], Awaitable[T]], about: str = "such thing") -> T:
+    """What was asked wrongly becomes one line; ``about`` is what was asked for by its id."""
 
     async def opened() -> T:
         async with _open_desk(account) as desk:
@@ -48,14 +50,21 @@ def run(account: str, work: Callable[[Desk], Awaitable[T]]) -> T:
     try:
         return asyncio.run(opened())
     except Refused as refused:
-        fields = "; ".join(f"{one.loc[-1]}: {one.msg}" for one in refused.problem.fields)
+        fields = "; ".join(f"{_name(one.loc)}: {one.msg}" for one in refused.problem.fields)
         raise ConfigurationError(fields or refused.problem.detail) from refused
     except InvalidFields as refused:
-        raise ConfigurationError(str(refused)) from refused
+        raise ConfigurationError(" ".join(one.message for one in refused.faults)) from refused
     except NotFoundError as missing:
-        raise ConfigurationError("there is no such thing in this account") from missing
+        # A wrong account says so itself.
+        told = str(missing) or f"there is no {about} in this account"
+        raise ConfigurationError(told) from missing
     except TooManyRequests as soon:
         raise ConfigurationError(f"only one test at a time: {soon}") from soon
+
+
+def _name(where: tuple[str | int, ...]) -> str | int:
+    """Of a field: the list it is in, and no place in it."""
+    return next((part for part in reversed(where) if isinstance(part, str)), where[-1])
 
 
 @asynccontextmanager

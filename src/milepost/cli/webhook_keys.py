@@ -52,7 +52,7 @@ def key(
         )
         return key_facts(made) | {"former_key_until": made.former_key_until}
 
-    facts = run(account, work)
+    facts = run(account, work, f"connection {connection}")
     if as_json:
         print_json(facts)
     else:

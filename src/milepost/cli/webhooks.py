@@ -9,6 +9,7 @@ import typer
 
 from milepost.api.milepost_deliveries import health_document
 from milepost.api.v3_event_subscription_models import SubscriptionGiven, read
+from milepost.api.v3_event_subscriptions import trial_document
 from milepost.cli import webhook_keys, webhook_log
 from milepost.cli.administer import AccountOption, AsJson, print_facts, print_json, print_table
 from milepost.cli.webhook_desk import ACTOR, ConnectionId, Desk, run
@@ -44,16 +45,26 @@ def add_to(app: typer.Typer) -> None:
 
 @webhook_commands.command()
 def add(
-    url: Annotated[str, typer.Argument(help="Where to send.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to send.")],
     classic: Annotated[
-        bool, typer.Option("--classic", help="An integration, told as Sendcloud's classic ones.")
+        bool,
+        typer.Option(
+            "--classic", help="Make an integration, which is told by Sendcloud's classic webhooks."
+        ),
     ] = False,
     name: Annotated[str, typer.Option(help="With --classic: the shop's name.")] = "",
-    form: Annotated[Payload, typer.Option(help="How events are said.")] = Payload.EVENT,
-    phase: Annotated[list[str] | None, typer.Option(help="Only these; repeatable.")] = None,
-    carrier: Annotated[list[str] | None, typer.Option(help="Only these; repeatable.")] = None,
+    form: Annotated[Payload, typer.Option(help="The form of the body.")] = Payload.EVENT,
+    phase: Annotated[
+        list[str] | None, typer.Option(help="Only events of this phase; may be repeated.")
+    ] = None,
+    exception: Annotated[
+        list[str] | None, typer.Option(help="Only events of this exception; may be repeated.")
+    ] = None,
+    carrier: Annotated[
+        list[str] | None, typer.Option(help="Only events of this carrier; may be repeated.")
+    ] = None,
     status_changes: Annotated[
-        bool, typer.Option("--status-changes", help="Only what changes a parcel's status.")
+        bool, typer.Option("--status-changes", help="Only events that change a parcel's status.")
     ] = False,
     own_key: OwnKey = False,
     account: AccountOption = "",
@@ -62,6 +73,7 @@ def add(
     """Send events to an address from now on. The key that signs is shown only now."""
     filters = {
         "phases": phase or [],
+        "exceptions": exception or [],
         "carriers": carrier or [],
         "status_changes": status_changes,
     }
@@ -116,11 +128,13 @@ def try_(connection: ConnectionId, account: AccountOption = "", as_json: AsJson 
         for one in every:
             if one.connection_id == connection:
                 return await trials.send(desk.account_id, one.subscription_id, ACTOR)
-        raise ConfigurationError("no subscription leads to this connection")
+        raise ConfigurationError(
+            f"connection {connection} has no subscription, so nothing is sent there"
+        )
 
-    result = run(account, work)
+    result = run(account, work, f"connection {connection}")
     if as_json:
-        print_json(result)
+        print_json(trial_document(result))
     else:
         arrived = "arrived" if result.success else "did not arrive"
         print_facts({"result": arrived, "status": result.status or None, "answer": result.text})
@@ -190,7 +204,7 @@ def _steer(
         found = await health.health_of(pool, desk.account_id, connection)
         return health_document(found, datetime.now(UTC))
 
-    found = run(account, work)
+    found = run(account, work, f"connection {connection}")
     if as_json:
         print_json(found)
     else:
