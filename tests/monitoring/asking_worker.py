@@ -1,7 +1,8 @@
 """A worker process that asks a carrier with tokens as fast as its slots allow.
 
 ``python -m tests.monitoring.asking_worker DSN PORT SECONDS PER_SECOND LEASE [alone|believing]``:
-the planted faults are to count for itself ``alone``, and ``believing`` in leases for ever.
+the planted faults are to count for itself ``alone``, and ``believing`` in leases for ever. It says
+when it is ready, and begins with a line of input or its end.
 """
 
 import asyncio
@@ -90,6 +91,8 @@ async def work(dsn: str, port: int, seconds: float, per_second: float, lease: fl
             Planning(settings),
             timedelta(seconds=lease),
         )
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             lanes = await due_lanes(pool, 8)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -21,6 +22,8 @@ from milepost.monitoring.leases import Leases
 
 LEASE = timedelta(seconds=60)
 SHORT = 1.5
+LASTS = 6.0
+"""Seconds: begun anew every two, and longer than it takes here to see that."""
 
 
 async def let_leases_end(house: House) -> None:
@@ -105,10 +108,11 @@ async def test_a_check_that_outlasts_its_lease_keeps_its_parcels(
             self, items: list[Item], credential: Credential, carrier: Asks
         ) -> dict[Item, Outcome]:
             self.asked += 1
-            await asyncio.sleep(SHORT * 1.6 if self.asked == 1 else 0)
+            if self.asked == 1:
+                await answers.wait()
             return {item: NotFound() for item in items}
 
-    slow = Slow()
+    slow, answers = Slow(), asyncio.Event()
     monkeypatch.setattr(Carrier, "connector", lambda self: slow)
     if not renewed:
 
@@ -118,11 +122,17 @@ async def test_a_check_that_outlasts_its_lease_keeps_its_parcels(
         monkeypatch.setattr(Leases, "_keep_renewing", never)
     await house.register(carrier_code="sandbox")
     checker: Checker = house.checker
-    monkeypatch.setattr(checker, "_lease", timedelta(seconds=SHORT))
+    monkeypatch.setattr(checker, "_lease", timedelta(seconds=LASTS))
     lane = await house.lane()
     first = asyncio.create_task(checker.check(lane))
-    await asyncio.sleep(SHORT * 1.2)
+    while not slow.asked:
+        await asyncio.sleep(0.01)
+    # As if it had been asked a lease ago.
+    await let_leases_end(house)
+    while renewed and not await house.run("SELECT lease_until > now() FROM watch"):
+        await asyncio.sleep(0.05)
     assert await checker.check(lane) == (0 if renewed else 1)
+    answers.set()
     await first
     assert slow.asked == (1 if renewed else 2)
 
@@ -156,6 +166,8 @@ async def test_a_worker_that_was_stopped_asks_and_writes_nothing_any_more(
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.monitoring.asking_worker", dsn, str(port)),
             *("60", "4", str(SHORT), *filter(None, [mode])),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
         )
         try:
             while "/track" not in asked:
@@ -171,6 +183,8 @@ async def test_a_worker_that_was_stopped_asks_and_writes_nothing_any_more(
             told = len(asked)
             worker.send_signal(signal.SIGCONT)
             await asyncio.sleep(1.5)
+            while mode and len(asked) == told:
+                await asyncio.sleep(0.05)
         finally:
             worker.kill()
             await worker.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sys
+from asyncio.subprocess import PIPE
 from datetime import timedelta
 
 import pytest
@@ -54,11 +55,18 @@ async def ask_from_three_processes(
         arguments = [dsn, str(asked.port), str(seconds), str(PER_SECOND), "60", *mode]
         workers = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.monitoring.asking_worker", *arguments
+                *(sys.executable, "-m", "tests.monitoring.asking_worker", *arguments),
+                stdin=PIPE,
+                stdout=PIPE,
             )
             for _ in range(3)
         ]
-        assert [await worker.wait() for worker in workers] == [0, 0, 0]
+        # All at once: how long each takes to start is up to the machine.
+        for worker in workers:
+            assert worker.stdout is not None
+            assert await worker.stdout.readline() == b"ready\n"
+        await asyncio.gather(*(worker.communicate(b"\n") for worker in workers))
+        assert [worker.returncode for worker in workers] == [0, 0, 0]
     return asked.most_in(1.0), len(asked.asked), asked.count("/token")
 
 
