@@ -11,7 +11,7 @@ import json
 import socket
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.promises.outbound_bugs import BUGS
@@ -58,12 +58,9 @@ def found(address: str, port: Any) -> tuple[Any, ...]:
 
 
 @contextlib.contextmanager
-def planted(bug: str) -> Iterator[None]:
-    if not bug:
-        yield
-        return
-    right = [(owner, name, getattr(owner, name)) for owner, name, _ in BUGS[bug]]
-    for owner, name, wrong in BUGS[bug]:
+def planted(bug: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
+    right = [(owner, name, getattr(owner, name)) for owner, name, _ in bug]
+    for owner, name, wrong in bug:
         setattr(owner, name, wrong)
     yield
     for owner, name, was in right:
@@ -105,7 +102,7 @@ async def call_all(listener: Listener, port: int, bug: str) -> dict[str, Any]:
                 told["sent"].append([vector.url, repr(outcome)])
             return list(connected)
 
-        with planted(bug):
+        with planted(BUGS.get(bug, [])):
             for vector in vectors():
                 told["vectors"] += 1
                 if dialled := await call(vector):
