@@ -5,6 +5,7 @@ The worker is the real one; the subscriber is a server on loopback.
 """
 
 import asyncio
+import random
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from bench.checking import ask, worker_process
+from bench.checking import PATIENCE_SECONDS, ask, worker_process
 from bench.clones import Copies, copy, make_template, observation
 from bench.cpu import cpu_seconds
 from bench.house import running
@@ -27,6 +28,7 @@ from milepost.notifications.fan_out import FanOut
 from milepost.notifications.turn import AT_ONCE
 from milepost.parcels.record import WatchPlan
 from milepost.tracking.parcel import EVENT_ID_STRIDE
+from milepost.worker.notifying import AWAKE_SECONDS, IDLE_LOOK_SECONDS
 
 CONNECTIONS = 8
 SUBSCRIPTIONS = 5
@@ -189,7 +191,7 @@ async def _cost(run: Run, work: Any) -> float:
 
 
 async def _way(run: Run, port: int) -> list[Row]:
-    """From the commit of a record to its first byte at the subscriber, all else being quiet."""
+    """From the commit of a record to its first byte at the subscriber, nothing having happened."""
     run.say("the way of a single event")
     place = await new_place(run, "way", port)
     await place.database.login("dhl")
@@ -205,6 +207,8 @@ async def _way(run: Run, port: int) -> list[Row]:
     ):
         ask(port, "/count")
         for parcel_id in range(template + 1, template + 1 + count):
+            # It is quiet, and no particular moment between two looks of the worker.
+            await asyncio.sleep(1.2 * AWAKE_SECONDS + random.uniform(0, 4 * IDLE_LOOK_SECONDS))
             seen = observation(SCANS, SCANS)
             await core.recorder.record(
                 place.account_id, parcel_id, seen, datetime.now(UTC), lambda *_: due
@@ -221,9 +225,9 @@ async def _way(run: Run, port: int) -> list[Row]:
 
 async def _came(port: int, parcel_id: int, since: float) -> float:
     """Seconds until the first event of a parcel began to come."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         for name, at in ask(port, "/told")["at"].items():
             if int(name) // EVENT_ID_STRIDE == parcel_id:
                 return float(at - since)

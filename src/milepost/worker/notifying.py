@@ -17,8 +17,11 @@ LANES_AT_ONCE = 512
 """A lane whose subscriber hangs is in hand for as long as an attempt may take, and costs next to
 nothing meanwhile: were there few, those that hang would keep the others waiting. One that is dead
 is tried for 15 s in 5 minutes, so this is enough for 10,000 of them."""
-LOOK_SECONDS = 0.025
-"""How long what another process recorded waits for somebody to look, at most."""
+LOOK_SECONDS = 0.02
+IDLE_LOOK_SECONDS = 0.05
+"""How long what another process recorded waits for somebody to look, at most: longer where nothing
+has happened for ``AWAKE_SECONDS``, for looking is all that an idle worker costs."""
+AWAKE_SECONDS = 1.0
 FAULT_SECONDS = 0.5
 """For how long what could not be told, or not even read, is left alone."""
 
@@ -50,6 +53,7 @@ async def tell(
 
 async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Survived) -> None:
     """Ask whether there is anything to do; what our own fan-out made is known without."""
+    awake_until = 0.0
     while not stop.is_set():
         with survived("what is to be told could not be asked"):
             async with asking(pool) as ask:
@@ -59,7 +63,10 @@ async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Surviv
                         hints.outbox.set()
                     if due.lanes:
                         hints.lanes.set()
-                    await asyncio.sleep(LOOK_SECONDS)
+                    if due.outbox or due.lanes:
+                        awake_until = monotonic() + AWAKE_SECONDS
+                    is_awake = monotonic() < awake_until
+                    await asyncio.sleep(LOOK_SECONDS if is_awake else IDLE_LOOK_SECONDS)
         await _pause(FAULT_SECONDS, stop)
     hints.outbox.set()
     hints.lanes.set()
