@@ -14,7 +14,7 @@ from milepost.cli.administer import (
     print_json,
 )
 from milepost.db.pool import Pool, retrying, tenant
-from milepost.errors import ConfigurationError
+from milepost.errors import ConfigurationError, InvalidInput
 from milepost.notifications import emails, unsubscribing
 from milepost.notifications.emails import PHASES, Emails
 from milepost.notifications.mail_address import mail_address
@@ -56,7 +56,11 @@ def set_(
     """Write to recipients about these phases from now on, and no others."""
     if load().smtp_url is None:
         raise ConfigurationError("no mail server is set: MILEPOST_SMTP_URL")
-    choice = emails.choice_of(phase, sender_name, reply_to)
+    try:
+        choice = emails.choice_of(phase, sender_name, reply_to)
+    except InvalidInput as wrong:
+        name = str(wrong.field[1]).replace("_", "-").replace("phases", "phase")
+        raise ConfigurationError(f"--{name}: {wrong.message}") from wrong
 
     async def work(pool: Pool, _keys: SecretKeys) -> Emails:
         account_id = (await chosen_account(pool, account)).account_id
@@ -71,25 +75,27 @@ def set_(
 
 
 @email_commands.command()
-def off(account: AccountOption = "") -> None:
-    """Write to nobody any more."""
+def off(account: AccountOption = "", as_json: AsJson = False) -> None:
+    """Write to nobody any more; letters on their way are given up."""
 
-    async def work(pool: Pool, _keys: SecretKeys) -> None:
+    async def work(pool: Pool, _keys: SecretKeys) -> Emails | None:
         account_id = (await chosen_account(pool, account)).account_id
 
-        async def once() -> None:
+        async def once() -> Emails | None:
             async with tenant(pool, account_id) as conn:
                 await emails.end(conn, account_id, ACTOR)
+                return await emails.found(conn, account_id)
 
-        await retrying(once)
+        return await retrying(once)
 
-    administer(work)
+    _print(administer(work), as_json)
 
 
 @email_commands.command()
 def resubscribe(
     address: Annotated[str, typer.Argument(help="Whose recipient has asked for e-mails again.")],
     account: AccountOption = "",
+    as_json: AsJson = False,
 ) -> None:
     """Write to a recipient again who had unsubscribed. Only where he or she has asked for it."""
     read = mail_address(address)
@@ -106,13 +112,17 @@ def resubscribe(
         return await retrying(once)
 
     lifted = administer(work)
-    typer.echo("written to again" if lifted else "this address had not unsubscribed")
+    if as_json:
+        print_json({"lifted": lifted})
+    else:
+        typer.echo("written to again" if lifted else "this address had not unsubscribed")
 
 
 def _print(there: Emails | None, as_json: bool) -> None:
     facts: dict[str, object] = {"is_active": there is not None and there.is_active}
     if there is not None:
         facts |= {
+            "connection_id": there.connection_id,
             "phases": list(there.choice.phases),
             "sender_name": there.choice.sender_name,
             "reply_to": there.choice.reply_to,
