@@ -72,10 +72,10 @@ SELECT create_distributed_function('claim_watches(bigint,text,integer,interval)'
 SELECT create_distributed_function('contract_of(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('deliver_to(bigint,bigint[],bigint[],bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('deliveries_since(bigint,bigint,timestamp with time zone)', 'p_account', colocate_with => 'account');
-SELECT create_distributed_function('due_deliveries(bigint,bigint,bigint,interval,bigint[],integer)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('due_deliveries(bigint,bigint,bigint[],integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('earliest_due(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_checks(bigint,text,jsonb)', 'p_account', colocate_with => 'account');
-SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigint[],text[],double precision[],boolean[],timestamp with time zone[],integer[],text[],integer[],text[],jsonb[],bytea[],integer,boolean,double precision,text,boolean,interval,bigint[],integer)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigint,bigint[],timestamp with time zone[],text[],double precision[],integer[],timestamp with time zone[],integer[],text[],integer[],text[],jsonb[],bytea[],integer,boolean,double precision,text,boolean,interval,bigint[],integer,boolean,boolean)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('finish_push(bigint,bigint,bigint,text,text,text[],double precision)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_old_told(bigint,timestamp with time zone,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_told(bigint,bigint)', 'p_account', colocate_with => 'account');
@@ -85,6 +85,7 @@ SELECT create_distributed_function('issue_token(bigint,bigint,bytea,text,integer
 SELECT create_distributed_function('keep_answers(bigint,bigint,bigint,bigint,text,bytea,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_carrier_hours(bigint,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_fed(bigint,text,bigint,timestamp with time zone,integer,text,bytea[],double precision)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('keep_lane(bigint,bigint,bigint,bigint,interval,bigint[],integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_push(bigint,bigint,jsonb,bytea)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('keep_seen(bigint,bigint,bigint,jsonb)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('known_numbers(bigint,text[],text[])', 'p_account', colocate_with => 'account');
@@ -124,8 +125,9 @@ SELECT create_distributed_function('rest_lane(bigint,text,interval)', 'p_account
 SELECT create_distributed_function('rest_turn(bigint,text)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('retire_parcels(bigint,bigint[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('search_parcels(bigint,tsquery,integer)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('sending_revision(bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('spend_budget(bigint,text,integer,integer,integer,bigint,integer,integer,integer,integer,integer,integer,integer)', 'p_account_id', colocate_with => 'account');
-SELECT create_distributed_function('take_lane(bigint,bigint,interval)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('take_lane(bigint,bigint,interval,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('take_to_learn(bigint,text,interval)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('tell(bigint,bigint[],bigint[],integer[],text[],text[],text[],bytea[],bigint[],integer[],text[],timestamp with time zone[],integer[],bigint[],integer[],bigint[],text[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('tell_connection(bigint,bigint,text,text,text,bytea)', 'p_account', colocate_with => 'account');

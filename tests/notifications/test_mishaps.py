@@ -23,11 +23,13 @@ from milepost.notifications.verdict import judge
 from milepost.parcels.erase import erase
 
 FINISH = (
-    "SELECT held FROM finish_deliveries($1, $2, $3, (SELECT array_agg(delivery_id) FROM delivery"
-    " WHERE account_id = $1 AND connection_id = $2 AND due_at < 'infinity'), ARRAY['pending'],"
-    " ARRAY[60.0], ARRAY[true], ARRAY[now()], ARRAY[5], ARRAY['refused'], ARRAY[500], ARRAY[''],"
-    " ARRAY['{}']::jsonb[], ARRAY['who lives there']::bytea[], 1, false, $4, '', $5,"
-    " interval '200 ms', '{}', 0)"
+    "WITH due AS (SELECT array_agg(delivery_id) AS ids FROM delivery"
+    "  WHERE account_id = $1 AND connection_id = $2 AND due_at < 'infinity')"
+    " SELECT f.* FROM due, sending_revision($1, $2) AS revision, finish_deliveries($1, $2, $3,"
+    " revision, due.ids, ARRAY[NULL]::timestamptz[], ARRAY['pending'], ARRAY[60.0], ARRAY[1],"
+    " ARRAY[now()], ARRAY[5], ARRAY['refused'], ARRAY[500], ARRAY[''], ARRAY['{}']::jsonb[],"
+    " ARRAY['who lives there']::bytea[], 1, false, $4, '', $5, interval '200 ms', '{}', 0, false,"
+    " false) AS f"
 )
 
 
@@ -35,7 +37,7 @@ async def taken(conn: Connection, town: Town, connection: int, seconds: float = 
     """A lane in somebody's hand; its fence."""
     lease = timedelta(seconds=seconds)
     fence: int = await conn.fetchval(
-        "SELECT fence FROM take_lane($1, $2, $3)", town.account, connection, lease
+        "SELECT fence FROM take_lane($1, $2, $3, 0)", town.account, connection, lease
     )
     return fence
 
@@ -179,7 +181,7 @@ async def test_what_was_sent_and_cannot_be_written_is_not_sent_at_once_again(
         " FOR EACH ROW EXECUTE FUNCTION full_disk()"
     )
     subscriber = Subscriber()
-    worker = deliverer(town, subscriber)
+    worker = deliverer(town, subscriber, Terms(lease=timedelta(seconds=6)))
     with pytest.raises(DatabaseUnavailable):
         await drain(town, worker)
     assert await worker.due(10) == [], "its lease has to be over first"

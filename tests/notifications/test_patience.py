@@ -47,6 +47,13 @@ def test_what_is_asked_for_is_granted_within_bounds() -> None:
     assert turn(Health(), busy, busy, FAILED).failures == 1
 
 
+def test_what_is_asked_for_holds_though_something_else_arrives() -> None:
+    busy = Judged(Verdict.REFUSED, "it answered 429", 60)
+    health = turn(Health(), busy, DELIVERED, FAILED)
+    assert (health.failures, health.rest) == (0, 60)
+    assert turn(Health(), Judged(Verdict.PUT_OFF, "enough", 60), DELIVERED).rest == 60
+
+
 @pytest.mark.parametrize(("days", "given_up"), [(4.9, False), (5, True)])
 def test_after_five_days_without_a_success_it_is_given_up(days: float, given_up: bool) -> None:
     since = NOW - timedelta(days=days)

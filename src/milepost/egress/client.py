@@ -1,8 +1,7 @@
 """The one client for addresses that customers give: webhooks, tests of them, logos, sign-in."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import monotonic
@@ -189,21 +188,51 @@ class _Turns:
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._users: dict[Hashable, tuple[asyncio.Semaphore, int]] = {}
+        self._users: dict[Hashable, _Queue] = {}
 
-    @asynccontextmanager
-    async def turn(self, key: Hashable) -> AsyncIterator[None]:
-        semaphore, users = self._users.get(key) or (asyncio.Semaphore(self._at_once), 0)
-        self._users[key] = (semaphore, users + 1)
+    def turn(self, key: Hashable) -> "_Turn":
+        return _Turn(self, key)
+
+    async def begin(self, key: Hashable) -> None:
+        queue = self._users.get(key)
+        if queue is None:
+            queue = self._users[key] = _Queue(asyncio.Semaphore(self._at_once))
+        queue.users += 1
         try:
-            async with semaphore:
-                yield
-        finally:
-            users = self._users[key][1] - 1
-            if users:
-                self._users[key] = (semaphore, users)
-            else:
-                del self._users[key]
+            await queue.semaphore.acquire()
+        except BaseException:
+            self._forget(key, queue)
+            raise
+
+    def end(self, key: Hashable) -> None:
+        queue = self._users[key]
+        queue.semaphore.release()
+        self._forget(key, queue)
+
+    def _forget(self, key: Hashable, queue: "_Queue") -> None:
+        queue.users -= 1
+        if not queue.users:
+            del self._users[key]
+
+
+@dataclass(slots=True)
+class _Queue:
+    semaphore: asyncio.Semaphore
+    users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A plain class: a generator's context costs several times as much, at each request."""
+
+    turns: _Turns
+    key: Hashable
+
+    async def __aenter__(self) -> None:
+        await self.turns.begin(self.key)
+
+    async def __aexit__(self, *told: object) -> None:
+        self.turns.end(self.key)
 
 
 def _refused(error: BaseException) -> Forbidden | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 MOST = 20
 LONGEST_NAME = 64
@@ -45,12 +46,13 @@ def fault_of(headers: Mapping[str, str]) -> str:
 def can_be_sent(headers: Mapping[str, str]) -> bool:
     """Whether these, ours and a customer's, say nothing but themselves: looked at once more where
     they are sent, as one stored line break would be a request of somebody else's making."""
-    return not any(
-        name.lower() in _OF_THE_CONNECTION
-        or _TOKEN.fullmatch(name) is None
-        or _UNSENDABLE.search(value) is not None
-        for name, value in headers.items()
-    )
+    values = "".join(headers.values())
+    return _UNSENDABLE.search(values) is None and all(map(_is_ours_to_set, headers))
+
+
+@lru_cache(4096)
+def _is_ours_to_set(name: str) -> bool:
+    return name.lower() not in _OF_THE_CONNECTION and _TOKEN.fullmatch(name) is not None
 
 
 def _fault(name: str, value: str) -> str:

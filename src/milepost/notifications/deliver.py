@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 from milepost import failpoints
 from milepost.accounts.secret_keys import CannotOpen
-from milepost.db.pool import Pool, all_rows, retrying
+from milepost.db.pool import Pool, all_rows
 from milepost.errors import DatabaseUnavailable
 from milepost.notifications.forms import Kind
 from milepost.notifications.held import Lane, Sender
 from milepost.notifications.statements import DELIVER
 from milepost.notifications.terms import Terms
-from milepost.notifications.turn import Turn
+from milepost.notifications.turn import READY, Turn
 
 
 class Deliverer:
@@ -46,19 +46,20 @@ class Deliverer:
         Ends when nothing is due any more, the lane is to rest, its time is over, or ``stop`` is
         set; what is under way then is finished.
         """
-        row = await retrying(
+        rows = await all_rows(
             lambda: DELIVER.take_lane(
                 self._pool,
                 account_id=lane.account_id,
                 connection_id=lane.connection_id,
                 lease=self._terms.lease,
+                most=READY,
             ),
             seconds=None,
         )
-        if row is None:
+        if not rows:
             return 0
         failpoints.reach("deliver.after_lease")
-        turn = Turn(self._pool, lane, row, self._terms, self._clock)
+        turn = Turn(self._pool, lane, rows, self._terms, self._clock)
         try:
             try:
                 send = self._senders[turn.connected.kind].to(turn.connected)

@@ -54,7 +54,7 @@ class Delivery:
     """A message on its way. ``attempts`` were made before; ``sequence`` numbers a parcel's events.
 
     ``event_id`` is the same for every attempt, replay and subscriber. ``is_test``: nothing has
-    happened, somebody tries whether it arrives.
+    happened, somebody tries whether it arrives. ``replayed_at``: when it was last asked for again.
     """
 
     delivery_id: int
@@ -65,6 +65,7 @@ class Delivery:
     action: str
     body: bytes
     is_test: bool = False
+    replayed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ class Rules:
 class Health:
     """How a connection does: failures in a row, and since when.
 
-    ``rest`` are seconds for which it is left alone, ``given_up`` says that it is to be disabled,
+    ``rest`` are seconds for which it is left alone, ``asked`` those of them that it asked for:
+    what it takes meanwhile does not end them. ``given_up`` says that it is to be disabled,
     ``succeeded`` that it has taken something of what was judged last.
     """
 
@@ -33,11 +34,13 @@ class Health:
     reason: str = ""
     given_up: bool = False
     succeeded: bool = False
+    asked: float = 0.0
 
 
 def after(health: Health, judged: Iterable[Judged], now: datetime, rules: Rules) -> Health:
     """The health after these verdicts, in the order they came."""
-    health = replace(health, succeeded=False)
+    if health.succeeded:
+        health = replace(health, succeeded=False)
     for one in judged:
         health = _after(health, one, now, rules)
     return health
@@ -45,9 +48,11 @@ def after(health: Health, judged: Iterable[Judged], now: datetime, rules: Rules)
 
 def _after(health: Health, one: Judged, now: datetime, rules: Rules) -> Health:
     if one.verdict is Verdict.DELIVERED:
-        return Health(succeeded=True)
+        reason = health.reason if health.asked else ""
+        return Health(rest=health.asked, asked=health.asked, reason=reason, succeeded=True)
     if one.verdict is Verdict.PUT_OFF:
-        return replace(health, rest=max(health.rest, one.wished or 0.0), reason=one.reason)
+        asked = max(health.asked, one.wished or 0.0)
+        return replace(health, rest=max(health.rest, asked), asked=asked, reason=one.reason)
     if not one.is_about_subscriber:
         return health
     # What was under way when the rest began says nothing new, and would double it at once.
@@ -55,12 +60,12 @@ def _after(health: Health, one: Judged, now: datetime, rules: Rules) -> Health:
     since = health.failing_since or now
     given_up = one.verdict is Verdict.GONE or now - since >= rules.give_up
     rest = rest_after(failures, rules)
+    asked = max(health.asked, min(one.wished or 0.0, rules.longest_rest))
     if one.verdict is Verdict.FORBIDDEN:
         # Nobody but the operator or the account can change that.
         rest = rules.longest_rest
-    elif one.wished:
-        rest = max(rest, min(one.wished, rules.longest_rest))
-    return Health(failures, since, rest, one.reason, given_up, health.succeeded)
+    rest = max(rest, asked)
+    return Health(failures, since, rest, one.reason, given_up, health.succeeded, asked)
 
 
 def rest_after(failures: int, rules: Rules) -> float:

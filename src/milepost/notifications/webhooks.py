@@ -1,7 +1,7 @@
 """Webhooks: one attempt as one signed POST through the guarded client."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -42,50 +42,46 @@ class Webhooks:
         seals = Seals(self._keys, lane.account_id, lane.connection_id)
         secrets = seals.open(connected.sealed)
         own = own_headers(connected.settings.get("auth_type", "none"), secrets)
+        hidden = dict.fromkeys(own, HIDDEN)
         keys = seals.open_keys(
             connected.signing_key, connected.former_key, connected.former_key_until
         )
         told_back = spellings(secrets, own.get("Authorization", ""), keys)
 
         async def send(delivery: Delivery) -> Sent:
-            return await self._post(connected, delivery, own, keys, told_back)
+            now = self._clock()
+            shown = _headers(connected.form, delivery, keys, now)
+            outcome = await self._client.send(
+                connected.url, delivery.body, own | shown, key=connected.lane
+            )
+            judged = judge(outcome, now)
+            match outcome:
+                case Answered(status, _, body, _, ms):
+                    kept = masked(body, told_back, KEPT_OF_ANSWER)
+                    return Sent(judged, now, ms, status, shown | hidden, kept)
+                case Failed(_, _, status, ms):
+                    return Sent(judged, now, ms, status or None, shown | hidden)
+                case Forbidden():
+                    return Sent(judged, now)
 
         return send
 
-    async def _post(
-        self,
-        connected: Connected,
-        delivery: Delivery,
-        own: Mapping[str, str],
-        keys: SigningKeys | None,
-        told_back: Sequence[bytes],
-    ) -> Sent:
-        now = self._clock()
-        shown = {
-            "Content-Type": _CONTENT_TYPE.get(connected.form, _JSON),
-            "User-Agent": _USER_AGENT,
-            "Milepost-Sequence": str(delivery.sequence),
-            "Milepost-Attempt": str(delivery.attempts + 1),
-        }
-        if delivery.is_test:
-            shown["Milepost-Test"] = "true"
-        if keys is None:
-            shown["webhook-id"] = delivery.event_id
-        else:
-            shown |= signed_headers(keys, delivery.event_id, delivery.body, now)
-        outcome = await self._client.send(
-            connected.url, delivery.body, {**own, **shown}, key=connected.lane
-        )
-        judged = judge(outcome, self._clock())
-        shown |= dict.fromkeys(own, HIDDEN)
-        match outcome:
-            case Answered(status, _, body, _, milliseconds):
-                kept = masked(body, told_back, KEPT_OF_ANSWER)
-                return Sent(judged, now, milliseconds, status, shown, kept)
-            case Failed(_, _, status, milliseconds):
-                return Sent(judged, now, milliseconds, status or None, shown)
-            case Forbidden():
-                return Sent(judged, now)
+
+def _headers(
+    form: Form, delivery: Delivery, keys: SigningKeys | None, now: datetime
+) -> dict[str, str]:
+    """Those of ours, which may be shown."""
+    headers = {
+        "Content-Type": _CONTENT_TYPE.get(form, _JSON),
+        "User-Agent": _USER_AGENT,
+        "Milepost-Sequence": str(delivery.sequence),
+        "Milepost-Attempt": str(delivery.attempts + 1),
+    }
+    if delivery.is_test:
+        headers["Milepost-Test"] = "true"
+    if keys is None:
+        return headers | {"webhook-id": delivery.event_id}
+    return headers | signed_headers(keys, delivery.event_id, delivery.body, now)
 
 
 def own_headers(auth_type: str, secrets: Secrets) -> dict[str, str]:
