@@ -16,8 +16,9 @@ endef
 # What is imported is compiled once, at the first start, and kept; nothing else is.
 unexport PYTHONDONTWRITEBYTECODE
 
-# How many processes run tests beside each other.
+# How many processes run tests beside each other, and how many those that want the machine.
 TEST_PROCESSES ?= 4
+PROMISE_PROCESSES ?= 2
 
 .PHONY: help run test test-faults check chaos promises mutants recognition poll-budget supply lock clean
 .DELETE_ON_ERROR:
@@ -42,12 +43,13 @@ run: $(BIN)/.installed
 	@MILEPOST_STATE_DIR="$${MILEPOST_STATE_DIR:-$(CURDIR)/.state}" exec $(BIN)/milepost demo
 
 # Most tests wait more than they reckon, so they run beside each other, a file at a time. Promises
-# that load the machine themselves or look at a clock are tried alone. The order stays: by the number
-# of their tests, as xdist would have it, the files that take longest would come last. 5: nothing to run.
+# that load the machine themselves or look at a clock come after them, two at a time: they wait as
+# well, and their bounds bear one more. The order stays: by the number of their tests, as xdist would
+# have it, the files that take longest would come last. 5: nothing to run.
 define suite
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not promise or beside" $(1); \
 	tests=$$?; \
-	$(BIN)/python -m pytest -m "promise and not beside" $(1); \
+	$(BIN)/python -m pytest -n $(PROMISE_PROCESSES) --dist loadfile --no-loadscope-reorder -m "promise and not beside" $(1); \
 	promises=$$?; \
 	if [ $$tests -ne 0 ] && [ $$tests -ne 5 ]; then exit $$tests; fi; \
 	if [ $$promises -ne 0 ] && [ $$promises -ne 5 ]; then exit $$promises; fi; \

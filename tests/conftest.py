@@ -1,6 +1,7 @@
 """Real PostgreSQL for every test: one embedded server per run, a fresh database per test."""
 
 import asyncio
+import functools
 import gc
 import itertools
 import os
@@ -14,6 +15,8 @@ import asyncpg
 import pytest
 from tests.ready_cluster import lay_cluster, make_room, make_state_dir
 
+from milepost.carriers import registry
+from milepost.carriers.manifest import read_manifest
 from milepost.carriers.registry import Catalogue
 from milepost.db.embedded import EmbeddedPostgres
 from milepost.db.migrate import migrate
@@ -28,6 +31,14 @@ pytest_plugins = ["tests.promise_skips", "tests.refused_commits", "tests.sharing
 
 TEMPLATE = "template_milepost"
 
+# The catalogue's manifests are the same for all tests, and read a hundred times over. Carriers and
+# their connectors are made anew each time; what a test lays elsewhere is read as it is.
+_CATALOGUE = registry.catalogue_folder()
+_read_once = functools.cache(read_manifest)
+registry.read_manifest = lambda path: (  # type: ignore[attr-defined]
+    _read_once(path) if path.is_relative_to(_CATALOGUE) else read_manifest(path)
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     make_room(config)
@@ -41,6 +52,13 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where promises alone are wanted, files without one are not even imported."""
+    if collection_path.suffix != ".py" or not config.option.markexpr.startswith("promise"):
+        return None
+    return True if b"mark.promise" not in collection_path.read_bytes() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

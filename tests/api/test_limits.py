@@ -10,12 +10,12 @@ import pytest
 from tests.live_server import Client, Server, running
 
 HEADER_SECONDS, BODY_SECONDS = 1.0, 1.5
-MARGIN = 20.0
-PATIENCE = 30.0
+MARGIN = 10.0
+PATIENCE = 15.0
 """Seconds: more than a bound and its margin, so that what is not cut is seen."""
 POST = "/api/v3/parcels/tracking"
 
-pytestmark = [pytest.mark.promise, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

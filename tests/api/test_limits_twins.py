@@ -11,7 +11,7 @@ from tests.api import test_limits as limits
 from tests.live_server import Client, running
 
 Check = Callable[[Client], None]
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(300)]
 
 NO_BOUNDS = (
     *("HEADER_SECONDS", "BODY_SECONDS", "REQUEST_SECONDS", "MAX_JSON_DEPTH"),

@@ -33,7 +33,7 @@ class Run:
     drain_seconds: float = 0
     wrong: list[str] = field(default_factory=list)
 
-    async def finish(self, patience: float = 60) -> list[str]:
+    async def finish(self, patience: float = 240) -> list[str]:
         """Stop the clients when each has its answer, let the carrier's news in, and judge."""
         await self.pause()
         self.subscribers.calm = True

@@ -96,7 +96,7 @@ class BadCarrier(FakeCarrier):
         return response
 
 
-@pytest.mark.timeout(180 + 2 * SECONDS)
+@pytest.mark.timeout(400 + 2 * SECONDS)
 async def test_a_carrier_that_hangs_lies_and_floods_leaves_no_trace() -> None:
     limit = str(CARRIER_SECONDS)
     async with running_fast(

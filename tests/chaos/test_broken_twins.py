@@ -21,7 +21,7 @@ from tests.promises.figures import keep
 HASTY = Path(__file__).with_name("hasty")
 LEASE = r"due_at = now\(\) \+ p_lease"
 WRITERS = ("walwriter", "checkpointer", "background writer")
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 async def change(house: Installation, *statements: str) -> None:
@@ -169,7 +169,7 @@ async def with_leases_for_ever(run: Run) -> list[str]:
 
 async def asked_since(run: Run, before: int) -> None:
     """Until the carrier was asked about some parcels after the first ``before`` watched ones."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while len(run.load.carrier.times_asked) < before + 5:
             await asyncio.sleep(0.05)
 

@@ -45,7 +45,7 @@ def fill(place: Path) -> Path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk needs root to mount it")
-@pytest.mark.timeout(180 + 2 * SECONDS)
+@pytest.mark.timeout(400 + 2 * SECONDS)
 async def test_a_full_disk_is_said_and_loses_nothing() -> None:
     async with running_fast(2, asked_every=3, disk=small_disk) as run:
         await run.answered_again(50)

@@ -100,7 +100,7 @@ async def cluster() -> AsyncIterator[Cluster]:
             await asyncio.to_thread(server.stop)
 
 
-@pytest.mark.timeout(180 + 4 * PAUSE)
+@pytest.mark.timeout(400 + 4 * PAUSE)
 async def test_a_dead_and_a_sleeping_process_lose_and_double_nothing() -> None:
     async with cluster() as made:
         clients = asyncio.create_task(run_clients(made.load))
@@ -112,7 +112,7 @@ async def test_a_dead_and_a_sleeping_process_lose_and_double_nothing() -> None:
             made.load.stop.set()
             await clients
         made.subscribers.calm = True
-        drained = await drain(made.house, 60)
+        drained = await drain(made.house, 240)
         wrong = verdict(made.load.ledger.path, await read(made.house))
         wrong += verdict_on_told(made.subscribers.ledger.path, await read_told(made.house))
         questions = asked(made.carrier.ledger.path)

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow]
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="a worker with a wrong clock needs libfaketime")
-@pytest.mark.timeout(120 + 4 * SECONDS)
+@pytest.mark.timeout(400 + 4 * SECONDS)
 async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early() -> None:
     async with running_fast(LEASE, asked_every=3, MILEPOST_WORKER_PROCESSES="1") as run:
         clock = run.house.state_dir / "clock"
@@ -49,7 +49,7 @@ async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early
             for hours in (1, -1):
                 clock.write_text(f"{3600 * hours:+d}")
                 await asyncio.sleep(SECONDS)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(90):
                     while hours not in await jumps_seen(run):
                         await asyncio.sleep(0.2)
         finally:

@@ -70,7 +70,7 @@ def demo(home: Path, port: int) -> Iterator[Lines]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_the_demo_moves_its_parcels_and_a_second_start_goes_on(home: Path) -> None:
     port, kept = free_port(), home / ".state" / "demo.json"
     with demo(home, port) as lines:
@@ -103,7 +103,7 @@ def tour() -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_readmes_tour_works_as_it_stands(home: Path) -> None:
     port = free_port()

@@ -25,7 +25,7 @@ KILLS = max(3, KEYS // 10)
 pytestmark = [
     pytest.mark.promise,
     pytest.mark.beside,
-    pytest.mark.timeout(180 + KEYS * AT_ONCE / 20),
+    pytest.mark.timeout(400 + KEYS * AT_ONCE / 20),
 ]
 
 

@@ -28,7 +28,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 ASKABLE = [one for one in Catalogue.load() if one.can_be_asked and one.answering is None]
 WARMED_UP = 30
 LONG = [300, 1_000, 5_000]
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(120 + 4 * SECONDS)]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(300 + 4 * SECONDS)]
 
 
 def code_of(carrier: Carrier) -> str:

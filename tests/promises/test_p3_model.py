@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.promise,
     pytest.mark.beside,
     pytest.mark.slow,
-    pytest.mark.timeout(60 + 4 * RUNS),
+    pytest.mark.timeout(300 + 4 * RUNS),
 ]
 
 

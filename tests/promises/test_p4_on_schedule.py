@@ -51,7 +51,7 @@ EVENTS = [pause / 60 * MINUTE for pause in schedule.EVENTS]
 DEADLINE = 2.0
 """Seconds of an attempt, in place of 15."""
 WISHED = 1
-WAY = DEADLINE / 4
+WAY = DEADLINE / 2
 """Seconds: a deadline begins before its request is seen to arrive, more so where all is busy."""
 TOLERANCE = 0.15
 LATE = 0.1
@@ -91,7 +91,7 @@ EVENT_MANNERS: Mapping[str, tuple[Behaviour, int, str]] = {
 }
 EVERYBODY = {**MANNERS, **EVENT_MANNERS}
 PATIENCE = 60 + 11 * DEADLINE + 2 * sum(CLASSIC)
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(120 + PATIENCE)]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.timeout(300 + PATIENCE)]
 
 
 @dataclass(frozen=True, slots=True)

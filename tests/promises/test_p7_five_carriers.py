@@ -39,7 +39,7 @@ PER_PARCEL = 2
 """Requests."""
 WORKERS = 2
 NEVER_ASKED = "SELECT count(*) FROM watch WHERE last_checked_at IS NULL"
-pytestmark = [pytest.mark.promise, pytest.mark.timeout(90 + 3 * SECONDS + PARCELS / 1000)]
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(300 + 3 * SECONDS + PARCELS / 1000)]
 
 
 def wanted(rate: int) -> int:

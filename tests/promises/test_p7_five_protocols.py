@@ -31,7 +31,7 @@ SECONDS = float(os.environ.get("P7_SECONDS", "5"))
 RATES = {"ups": 8, "bpost": 12, "postnl": 16, "dpd": 20, "fedex": 24}
 REREGISTER = timedelta(days=120)
 SIDES = all_sides()
-pytestmark = [pytest.mark.promise, pytest.mark.timeout(240 + 9 * SECONDS)]
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(400 + 9 * SECONDS)]
 
 
 def numbers(code: str) -> list[str]:

@@ -28,9 +28,9 @@ ANSWER_SECONDS = float(os.environ.get("P8_ANSWER_SECONDS", "8"))
 CLIENTS = 12
 """More than a pool has connections."""
 WARM_SECONDS = 3.0
-RECOVERY_SECONDS = 15.0
-RECOVERED = 0.4
-"""Of the throughput before; loose, for other work shares the machine."""
+RECOVERY_SECONDS = 15.0 if FACTOR > 1 else 45.0
+RECOVERED = 0.4 if FACTOR > 1 else 0.2
+"""Of the throughput before; loose, for other work shares the machine, more of it in short form."""
 LOGGED_PER_MINUTE = 1_000_000
 PROCESSES = 4
 """The parent, the server, the process that answers, the worker."""
@@ -91,7 +91,7 @@ TROUBLES: dict[str, Trouble] = {
 }
 
 
-@pytest.mark.timeout(240 + 60 * FACTOR)
+@pytest.mark.timeout(600 + 60 * FACTOR)
 async def test_trouble_is_said_survived_and_not_logged_to_death() -> None:
     async with town(CLIENTS) as here:
         clients = asyncio.create_task(run_clients(here.load))
@@ -102,7 +102,7 @@ async def test_trouble_is_said_survived_and_not_logged_to_death() -> None:
         finally:
             here.load.stop.set()
             await clients
-        await drain(here.house, 60)
+        await drain(here.house, 240)
         wrong = verdict(here.load.ledger.path, await read(here.house))
     keep("P8", rate_before=round(before, 1), violations=len(wrong), troubles=told)
     assert wrong == [], "\n".join(wrong[:8])

@@ -22,14 +22,15 @@ from milepost.db.pool import Role, open_pool
 SECONDS = float(os.environ.get("P9_SECONDS", "8"))
 ALARM_SECONDS = 70
 WARM_SECONDS = 4.0
-KEPT = 0.3
-"""Of the throughput before, at least; the bar is 0.8 on a machine that does nothing else."""
+KEPT = 0.15
+"""Of the throughput before, at least; the bar is 0.8 on a machine that does nothing else. Other
+work may come and go between what is compared, and what sinks is at 0."""
 GAUGE = "milepost_oldest_transaction_seconds"
 OUR_ROLES: tuple[Role, ...] = ("milepost_app", "milepost_worker", "milepost_admin")
 pytestmark = [pytest.mark.promise, pytest.mark.slow]
 
 
-@pytest.mark.timeout(180 + 2 * SECONDS)
+@pytest.mark.timeout(400 + 2 * SECONDS)
 async def test_work_goes_on_beside_a_transaction_that_is_held_open() -> None:
     port = free_port()
     async with running_fast(2, asked_every=2, MILEPOST_METRICS_PORT=str(port)) as run:
