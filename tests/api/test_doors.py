@@ -50,6 +50,22 @@ async def test_other_methods(client: Client, method: str, path: str, allowed: st
     assert list(got.document) == [family]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/api/v3/event-subscriptions/connections", "GET, POST"),
+        ("POST", "/api/v3/event-subscriptions/connections/1", "GET, PATCH, DELETE"),
+        ("POST", "/api/v2/integrations/1/", "GET, PUT, PATCH, DELETE"),
+        ("GET", "/api/v3/event-subscriptions/broadcast/test/1", "POST"),
+    ],
+)
+async def test_who_asks_otherwise_is_told_all_that_is_allowed(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
+    got = await client.ask(method, path)
+    assert (got.status, got.headers["allow"]) == (405, allowed)
+
+
 async def test_unknown_paths(client: Client) -> None:
     assert list((await client.get("/api/v3/nothing")).document) == ["errors"]
     assert list((await client.get("/api/v2/nothing")).document) == ["error"]

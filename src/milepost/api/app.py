@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from http import HTTPStatus
 from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from milepost import settings, tracing, wiring
 from milepost.api import (
@@ -39,12 +40,14 @@ from milepost.api import (
     v3_parcel_tracking,
 )
 from milepost.api.authentication import App, Door, Receive, Scope, Send
+from milepost.api.bodies import Refused
 from milepost.api.client_address import TrustedProxies
 from milepost.api.ending import told_to_end
 from milepost.api.event_readers import Readers
 from milepost.api.guard import Guard, refusal
 from milepost.api.hot_reads import HotReads
 from milepost.api.json_input import storable
+from milepost.api.problems import status_problem
 from milepost.api.traced import Traced
 from milepost.api.watching import watch_of
 from milepost.errors import MilepostError, NotFoundError
@@ -52,6 +55,7 @@ from milepost.settings import Settings
 from milepost.wiring import ApiParts
 
 log = structlog.get_logger()
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 PartsOf = Callable[[Settings], AbstractAsyncContextManager[ApiParts]]
 
@@ -185,13 +189,29 @@ def _token_parts(parts: ApiParts, chosen: Settings) -> Callable[[Request], oauth
     return lambda _request: found
 
 
+def _allowed(request: Request) -> str:
+    """Every method that the path takes: the router's own answer names those of one route."""
+    routes = request.app.router.routes
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    )
+
+
 async def _spelled_otherwise(_request: Request) -> Response:
     """The path of a look-up with letters of its beginning escaped: nobody's."""
     raise NotFoundError
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
+    by_router = isinstance(error, HTTPException) and not isinstance(error, Refused)
     refused = refusal(request.scope, error)
+    if by_router and refused.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ((b"allow", _allowed(request).encode()),)
+        refused = refusal(request.scope, status_problem(refused.status, headers=allowed))
     response = Response(refused.body, refused.status)
     response.raw_headers = list(refused.headers)
     return response
