@@ -6,10 +6,10 @@ the others have all they are to be told meanwhile. From 100 endpoints on times a
 
 import asyncio
 import os
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
-from time import monotonic
+from time import monotonic, process_time
 
 import psutil
 import pytest
@@ -37,6 +37,7 @@ LONG = ENDPOINTS >= 100
 PATIENCE = 60.0
 EVERY = 1.0 if LONG else 0.0
 """Seconds between two parcels that are compared with a quiet run."""
+ROUNDS = 5
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 300
 """What the slowest hundredth of the deliveries may take, and what the process may need."""
 IN_VAIN = 1.5
@@ -98,6 +99,24 @@ async def delivered(town: Town) -> list[tuple[int]]:
     )
 
 
+@asynccontextmanager
+async def stalls() -> AsyncIterator[list[float]]:
+    """How late this process was, in ms, each time it wanted to go on: for want of a processor."""
+    late: list[float] = [0]
+
+    async def watch() -> None:
+        while True:
+            began = monotonic()
+            await asyncio.sleep(0.05)
+            late.append(1000 * (monotonic() - began - 0.05))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield late
+    finally:
+        watching.cancel()
+
+
 async def test_who_hangs_holds_up_nobody(town: Town, tell: Tell) -> None:
     half = ENDPOINTS // 2
     bounds = Bounds(total_seconds=EVER)
@@ -135,7 +154,11 @@ async def test_what_is_broken_is_cut_and_left_alone(town: Town, tell: Tell) -> N
     """One of each kind, in time: cut, counted, kept short, never taken for a delivery."""
     kinds = {**HANGING, **FAILING}
     bounds = Bounds(total_seconds=1, connect_seconds=0.5)
-    async with tell(SOON, bounds) as worker, zoo(1, kinds, len(kinds)) as endpoints:
+    async with (
+        tell(SOON, bounds) as worker,
+        zoo(1, kinds, len(kinds)) as endpoints,
+        stalls() as late,
+    ):
         lanes = await connect(town, endpoints)
         await register(town)
         end = monotonic() + PATIENCE
@@ -157,13 +180,15 @@ async def test_what_is_broken_is_cut_and_left_alone(town: Town, tell: Tell) -> N
     assert max(sockets.values()) <= AT_ONCE, sockets
     assert max(kept for _, _, kept in noted) <= 2000
     longest = max(took for _, took, _ in noted)
-    keep("P5 cut", kinds=len(kinds), longest_ms=longest, attempts=len(noted), sockets=sockets)
-    assert longest < 5000 * bounds.total_seconds
+    told = {"longest_ms": longest, "stalled_ms": round(max(late))}
+    keep("P5 cut", kinds=len(kinds), attempts=len(noted), sockets=sockets, **told)
+    # What ends an attempt takes some rounds of a loop, each of which may be as late as that.
+    assert longest < 1000 * bounds.total_seconds + 500 + ROUNDS * max(late), told
 
 
 async def test_the_others_are_told_as_soon_as_without_them(town: Town, tell: Tell) -> None:
-    half = ENDPOINTS // 2
-    async with tell(Terms(), Bounds()) as worker:
+    half, before_cpu = ENDPOINTS // 2, process_time()
+    async with tell(Terms(), Bounds()) as worker, stalls() as late:
         async with zoo(half, {}, 0) as endpoints:
             await connect(town, endpoints)
             quiet = await waited(town, endpoints)
@@ -182,6 +207,8 @@ async def test_the_others_are_told_as_soon_as_without_them(town: Town, tell: Tel
         "quiet_ms": before,
         "beside_ms": after,
         "longest_attempt_ms": longest,
+        "stalled_ms": round(max(late)),
+        "cpu_seconds": round(process_time() - before_cpu, 1),
         "megabytes": megabytes,
     }
     keep("P5", **figures)
@@ -190,7 +217,7 @@ async def test_the_others_are_told_as_soon_as_without_them(town: Town, tell: Tel
         assert after["p99"] <= 1000 * MOST_SECONDS, figures
         assert after["p99"] <= 2 * before["p99"], figures
         assert megabytes <= MOST_MEGABYTES, figures
-        assert longest <= 15_500, figures
+        assert longest <= 15_500 + ROUNDS * max(late), figures
 
 
 async def waited(town: Town, endpoints: Zoo) -> list[float]:
