@@ -1,8 +1,8 @@
 """P13 over HTTP: several API servers, one account, far more writes than it may send.
 
 ``P13_SECONDS`` (4.8) is how long, ``P13_SERVERS`` (2) on how many. Only above a minute does its
-window slide here; in short form tests/accounts/test_budget.py holds that. What acts is all of it,
-from ``milepost account limit`` to the 429 and its Retry-After.
+window slide here; in short form tests/accounts/test_budget_overload.py does. What acts is all of
+it, from ``milepost account limit`` to the 429 and its Retry-After.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ MINUTE = 60.0
 HANDED_OUT = 0.98
 """Of the budget, at least."""
 V2 = "/api/v2/tracking/X"
-pytestmark = [pytest.mark.promise, pytest.mark.timeout(120 + 2 * SECONDS)]
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(300 + 2 * SECONDS)]
 _serials = itertools.count(1)
 
 
@@ -94,12 +94,16 @@ class Caller:
             return Line(sent, time.monotonic(), got.status, wait, answer)
 
     async def overload(self, keys: Sequence[Key]) -> list[Line]:
-        """``RATE`` writes a second whatever comes back, by the keys in turn."""
+        """``RATE`` writes a second whatever comes back, by the keys in turn; in short form until
+        the budget of a minute is gone, for a busy machine misses some seconds' bursts."""
         started, tasks = time.monotonic(), []
-        for number in range(int(RATE * SECONDS)):
+        for number in range(int(RATE * max(SECONDS, MINUTE / 2))):
             await asyncio.sleep(max(0.0, started + number / RATE - time.monotonic()))
             # Two by two, so that each key meets each server.
             tasks.append(asyncio.create_task(self.write(keys[number // 2 % len(keys)])))
+            accepted = sum(one.done() and one.result().status == 200 for one in tasks)
+            if number + 1 >= RATE * SECONDS and accepted >= WRITES:
+                break
         return list(await asyncio.gather(*tasks))
 
     async def patient(self, key: Key) -> int:
@@ -178,7 +182,7 @@ async def test_limits_hold_over_all_servers_and_keys() -> None:
         assert sorted(tries) == [1] * BURST + [2] * BURST
         assert [line.status for line in reads] == [404, 404, 404, 429, 429]
         assert [line.body for line in reads[3:]] == [b"", b""]
-        if SECONDS < MINUTE / 2:
+        if after_restart[0].answered - min(line.sent for line in ledger) < MINUTE:
             assert after_restart[0].status == 429, "a new process finds the budget as it is"
         assert any("in one minute" in line for line in seen)
         assert any("in one second" in line for line in seen)
