@@ -36,21 +36,29 @@ async def connect(place: Place, paths: Sequence[str], subscriptions: int = 1) ->
     """A webhook connection for each path, with so many subscriptions to everything."""
     connection = await place.database.connect()
     keys = SecretKeys.load(place.database.settings, embedded=False)
-    made = []
     try:
-        for path in paths:
-            connection_id = await connection.fetchval(_CONNECTION_ID)
-            seals = Seals(keys, place.account_id, connection_id)
-            url = f"http://127.0.0.1:{place.port}{path}"
-            key = seals.seal_key(new_key())
-            await connection.execute(_CONNECT, place.account_id, connection_id, url, key)
-            await connection.execute(_LANE, place.account_id, connection_id)
-            for _ in range(subscriptions):
-                await connection.execute(_SUBSCRIBE, place.account_id, connection_id)
-            made.append(connection_id)
+        rows = await connection.fetch(_CONNECTION_IDS, len(paths))
+        made = [row["connection_id"] for row in rows]
+        urls = [f"http://127.0.0.1:{place.port}{path}" for path in paths]
+        sealed = [Seals(keys, place.account_id, one).seal_key(new_key()) for one in made]
+        await connection.execute(_CONNECT, place.account_id, made, urls, sealed)
+        await connection.execute(_LANES, place.account_id, made)
+        for _ in range(subscriptions):
+            await connection.execute(_SUBSCRIBE, place.account_id, made)
+        return made
     finally:
         await connection.close()
-    return made
+
+
+async def send_to(place: Place, connection_id: int, path: str) -> None:
+    """Let a connection's deliveries go elsewhere, as if it had never failed."""
+    connection = await place.database.connect()
+    try:
+        url = f"http://127.0.0.1:{place.port}{path}"
+        await connection.execute(_MOVE, place.account_id, connection_id, url)
+        await connection.execute(_WELL, place.account_id, connection_id)
+    finally:
+        await connection.close()
 
 
 async def fill(place: Place, connections: Sequence[int], each: int) -> None:
@@ -86,15 +94,23 @@ def allowed(place: Place) -> dict[str, str]:
     return {"MILEPOST_EGRESS_ALLOW": f"127.0.0.1:{place.port}"}
 
 
-_CONNECTION_ID = "SELECT nextval('connection_connection_id_seq')"
+_CONNECTION_IDS = """
+SELECT nextval('connection_connection_id_seq') AS connection_id FROM generate_series(1, $1)
+"""
 _CONNECT = """
 INSERT INTO connection (account_id, connection_id, kind, form, url, signing_key)
-VALUES ($1, $2, 'webhook', 'sendcloud_v3', $3, $4)
+SELECT $1, c.connection_id, 'webhook', 'sendcloud_v3', c.url, c.signing_key
+FROM unnest($2::bigint[], $3::text[], $4::bytea[]) AS c (connection_id, url, signing_key)
 """
-_LANE = "INSERT INTO delivery_lane (account_id, connection_id) VALUES ($1, $2)"
+_LANES = "INSERT INTO delivery_lane (account_id, connection_id) SELECT $1, unnest($2::bigint[])"
 _SUBSCRIBE = """
 INSERT INTO subscription (account_id, connection_id, event_type)
-VALUES ($1, $2, 'parcels.event.created')
+SELECT $1, unnest($2::bigint[]), 'parcels.event.created'
+"""
+_MOVE = "UPDATE connection SET url = $3 WHERE account_id = $1 AND connection_id = $2"
+_WELL = """
+UPDATE delivery_lane SET failures = 0, rests_until = NULL, lease_until = NULL, fence = fence + 1
+WHERE account_id = $1 AND connection_id = $2
 """
 _MESSAGES = """
 INSERT INTO message (account_id, parcel_id, sequence, event_id, action, form, body)

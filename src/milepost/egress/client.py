@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from time import monotonic
 
 import aiohttp
+from aiohttp.payload import BytesPayload
 
 from milepost.egress.connector import BESIDE_BODY, Call, GuardedConnector, NotDialled, calling
 from milepost.egress.failures import EXPECTED, failure_of
@@ -116,7 +117,7 @@ class GuardedClient:
             exchange.method,
             exchange.call.target.url,
             headers=exchange.headers,
-            data=exchange.body or None,
+            data=BytesPayload(exchange.body) if exchange.body else None,
             allow_redirects=False,
         )
         try:

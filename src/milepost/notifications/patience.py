@@ -25,7 +25,7 @@ class Health:
 
     ``rest`` are seconds for which it is left alone, ``asked`` those of them that it asked for:
     what it takes meanwhile does not end them. ``given_up`` says that it is to be disabled,
-    ``succeeded`` that it has taken something of what was judged last.
+    ``succeeded`` that it has taken something since its health was written down last.
     """
 
     failures: int = 0
@@ -39,8 +39,6 @@ class Health:
 
 def after(health: Health, judged: Iterable[Judged], now: datetime, rules: Rules) -> Health:
     """The health after these verdicts, in the order they came."""
-    if health.succeeded:
-        health = replace(health, succeeded=False)
     for one in judged:
         health = _after(health, one, now, rules)
     return health

@@ -101,8 +101,10 @@ class Turn:
     def _start(self, send: Send, stop: asyncio.Event, ending: bool) -> None:
         if ending:
             self._ready.clear()
-        # While nothing can be written down, nothing more is sent that would be sent again.
-        most = 0 if self._hold.is_away else self._room - len(self._senders)
+        # While nothing can be written down, nothing more is sent that would be sent again. One that
+        # is sent alone is written down before the next.
+        waits = self._hold.is_away or (self._room == 1 and (self._came or self._noting))
+        most = 0 if waits else self._room - len(self._senders)
         for _ in range(min(len(self._ready), most)):
             sender = asyncio.create_task(self._send(send, stop))
             self._senders.add(sender)
@@ -116,16 +118,12 @@ class Turn:
             sent = await send(delivery)
             del self._under_way[delivery.delivery_id]
             self._learn(delivery, sent)
-            if len(self._senders) > self._room:
+            if self._room == 1:
                 return
 
     def _learn(self, delivery: Delivery, sent: Sent) -> None:
-        unwritten = self._health.succeeded
-        now = self._clock()
-        health = after(self._health, (sent.judged,), now, self._terms.patience)
-        if unwritten and not health.succeeded:
-            health = replace(health, succeeded=True)
-        self._health = health
+        patience = self._terms.patience
+        self._health = after(self._health, (sent.judged,), self._clock(), patience)
         self._made += 1
         if not self._came:
             self._came_at = monotonic()
@@ -158,7 +156,8 @@ class Turn:
     def _wanted(self) -> int:
         """How many more are fetched: none while there is enough."""
         most = min(MOST_READY, READY + self._made)
-        return most - len(self._ready) if len(self._ready) <= most // 2 else 0
+        few = most // 2 if self._room > 1 else 0
+        return most - len(self._ready) if len(self._ready) <= few else 0
 
     async def _hear(self, ending: bool) -> None:
         """Wait until something is to be done."""
