@@ -7,79 +7,37 @@ import asyncio
 import json
 import signal
 import subprocess
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 from tests.accounts.test_dump import dump
-from tests.chaos.clients import TRACKING, document
+from tests.chaos.clients import TRACKING
 from tests.chaos.installation import Installation, installation
 from tests.live_server import MILEPOST, Client, environment, free_port
+from tests.promises.canaries import Person, found
 from tests.promises.figures import keep
-from tests.promises.listening import HEADER, SIGNING, TOKEN, delivered, listening, subscribe
+from tests.promises.listening import (
+    ANSWERS,
+    HEADER,
+    OWN,
+    PASSWORD,
+    QUERY,
+    SENDER,
+    SHOP,
+    SIGNING,
+    TOKEN,
+    delivered,
+    leave,
+    listening,
+    mail_server,
+    shown,
+    subscribe,
+)
 
 V2 = "/api/v2/tracking"
-OWN = "/api/milepost/v1"
-INPUTS = (
-    *("number", "source", "identifier", "name", "company", "street", "house", "postal", "city"),
-    *("phone", "email", "order", "item", "event", "place", "patched", "raw", "key", "pushed"),
-    "answered",
-)
-pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Canaries of one parcel: a word for every input."""
-
-    tag: str
-    words: dict[str, str] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> str:
-        return self.words.setdefault(name, f"zq{self.tag}{name}")
-
-    @property
-    def canaries(self) -> list[str]:
-        return [self[name] for name in INPUTS]
-
-    def registration(self) -> dict[str, Any]:
-        given = document(self["number"], "sandbox")
-        address = {
-            "name": self["name"],
-            "company_name": self["company"],
-            "address_line_1": self["street"],
-            "house_number": self["house"],
-            "postal_code": self["postal"],
-            "city": self["city"],
-            "country_code": "NL",
-            "phone_number": self["phone"],
-            "email": f"{self['email']}@example.org",
-        }
-        item = {
-            "description": self["item"],
-            "weight": {"value": 1, "unit": "kg"},
-            "price": {"value": "1.00", "currency": "EUR"},
-        }
-        numbers = given["tracking_number"]
-        assert isinstance(numbers, dict)
-        return given | {
-            "source_id": self["source"],
-            "tracking_number": numbers | {"tracking_identifier": self["identifier"]},
-            "to_address": address,
-            "parcel_items": [item],
-            "shipment": {"order": {"order_number": self["order"]}},
-        }
-
-
-def found(canaries: list[str], text: str) -> list[str]:
-    """Canaries that can be read in ``text``, in any case and as bytes."""
-    lower = text.lower()
-    return [
-        one
-        for one in canaries
-        if one in lower or one.encode().hex() in lower or one.upper().encode().hex() in lower
-    ]
+pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 async def put_in(house: Installation, client: Client, person: Person) -> int:
@@ -90,10 +48,14 @@ async def put_in(house: Installation, client: Client, person: Person) -> int:
     place = f"{OWN}/parcels/{parcel_id}"
     changed = client.ask("PATCH", place, {"to_address": {"company_name": person["patched"]}})
     assert changed.status == 200, changed.body
-    event = {"event_at": "2026-03-02T10:00:00Z", "text": person["event"]}
-    told = client.post(
-        f"{place}/events", {"events": [event | {"location": {"city": person["place"]}}]}
-    )
+    # News, for nobody is written to about what is old.
+    event = {
+        "event_at": datetime.now(UTC).isoformat(),
+        "phase": "in_delivery",
+        "text": person["event"],
+        "location": {"city": person["place"]},
+    }
+    told = client.post(f"{place}/events", {"events": [event]})
     assert told.status == 200, told.body
     connection = await house.connect()
     try:
@@ -168,21 +130,30 @@ async def test_erased_and_expired_parcels_are_nowhere() -> None:
     erased, expired, kept = Person("era"), Person("exp"), Person("kep")
     told = {"MILEPOST_METRICS_PORT": str(port), "MILEPOST_LOG_LEVEL": "debug"}
     told |= {"MILEPOST_EGRESS_ALLOW": "127.0.0.0/8:*", "MILEPOST_ACCESS_LOG": "true"}
-    with listening() as heard, installation(MILEPOST_API_PROCESSES="2", **told) as house:
+    with (
+        listening() as heard,
+        mail_server() as mail,
+        installation(MILEPOST_API_PROCESSES="2", **told, **mail.settings) as house,
+    ):
         await house.prepare(1, free_port())
         await asyncio.to_thread(house.start)
         client = Client(house.port, house.keys[0].user)
-        connection_id = subscribe(client, heard)
+        subscribe(client, heard)
         ids = {
             person.tag: await put_in(house, client, person) for person in (erased, expired, kept)
         }
         wrong_requests(house, client, erased)
-        log = await asyncio.to_thread(delivered, client, connection_id, heard)
+        log = await asyncio.to_thread(delivered, client, heard, mail)
+        for link in mail.links.values():
+            assert client.get(link).status == client.post(link, {}).status == 200
         assert {f"Bearer {TOKEN}", HEADER} <= heard.logins
-        assert "zqeraanswered" in log
-        sealed = [TOKEN, HEADER, SIGNING]
-        assert found(sealed, await dump(house.dsn) + exported(house) + log) == []
-        seen = found(erased.canaries + expired.canaries, await dump(house.dsn) + exported(house))
+        assert PASSWORD.encode() in mail.office.logins
+        assert found(["zqeraanswered", "zqeramailed", "zqeraname"], log) != [], "it shows them"
+        links = [link.rpartition("/")[2] for link in mail.links.values()]
+        sealed = [TOKEN, HEADER, SIGNING, PASSWORD, *links]
+        whole = await dump(house.dsn) + exported(house)
+        assert found(sealed, whole + log) == []
+        seen = found(erased.canaries + expired.canaries, whole)
         assert sorted(seen) == sorted(erased.canaries + expired.canaries), "the check can see them"
         before = client.get(f"{OWN}/usage").document["registered"]["parcels"]
         receipt = await erase(house, ids[erased.tag])
@@ -191,21 +162,38 @@ async def test_erased_and_expired_parcels_are_nowhere() -> None:
         left = {
             "dump": found(gone, await dump(house.dsn)),
             "exports": found(gone, exported(house)),
-            "metrics": found(gone + kept.canaries, metrics(port)),
+            "metrics": found([*gone, *kept.canaries, QUERY], metrics(port)),
             "reads": [word for word in gone for _ in range(2) if readable(client, word)],
+            "log and feed": found(gone, shown(client) + shown(client)),
         }
         after = client.get(f"{OWN}/usage").document["registered"]["parcels"]
         assert found(kept.canaries, await dump(house.dsn)) == kept.canaries, "others stay whole"
         assert client.get(f"{OWN}/erasures/{ids[erased.tag]}").document["parcel_id"]
+        own = [SHOP, SENDER, ANSWERS, QUERY]
+        assert found(own, await dump(house.dsn)) == own
+        await asyncio.to_thread(leave, client)
+        left["settings"] = await forgotten(house, [SHOP, QUERY])
         house.stop()
-        secrets = [*(key.secret for key in house.keys), *sealed]
-        left["logs"] = found([*gone, *kept.canaries, *secrets], logs(house))
+        secrets = [*(key.secret for key in house.keys), *sealed, QUERY]
+        said = logs(house)
+        assert "connection disabled" in said, "a subscriber that fails is in the log"
+        left["logs"] = found([*gone, *kept.canaries, *secrets, ANSWERS], said)
     keep("P18", canaries=len(gone), left={name: len(words) for name, words in left.items()})
     assert {name: words for name, words in left.items() if words} == {}
     assert receipt["counts"]["raw_payloads"] == 1
     assert receipt["counts"]["kept_answers"] >= 1
     assert receipt["counts"]["told"] >= 3
     assert after == before == 3
+
+
+async def forgotten(house: Installation, words: list[str]) -> list[str]:
+    """What is left of these; an integration is first told that it was deleted."""
+    for _ in range(30):
+        run(house, "db", "retention")
+        if not (left := found(words, await dump(house.dsn))):
+            break
+        await asyncio.sleep(1)
+    return left
 
 
 def readable(client: Client, number: str) -> bool:
