@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import typer.main
 
@@ -22,6 +24,18 @@ def test_the_map_of_commands_is_complete() -> None:
 def test_one_command_is_found_with_its_module_alone() -> None:
     for name in ROOM_OF:
         assert name in commands(build(name)), name
+
+
+def test_what_a_command_prints_it_can_print_as_json() -> None:
+    def walk(command: Any, words: tuple[str, ...]) -> Iterator[str]:
+        for name, one in getattr(command, "commands", {}).items():
+            yield from walk(one, (*words, name))
+        if not hasattr(command, "commands") and not any("--json" in p.opts for p in command.params):
+            yield " ".join(words)
+
+    # An export has forms of its own, and dismissing prints nothing.
+    told = set(walk(typer.main.get_command(build()), ()))
+    assert told == {"export", "mapping dismiss"}
 
 
 def typed(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from milepost.notifications import log, replay
 from milepost.notifications.replay import FINISHED
 
 OneConnection = Annotated[
-    int | None, typer.Argument(metavar="[ID]", help=WHICH, min=1, max=LARGEST_ID)
+    int | None, typer.Argument(metavar="ID", help=WHICH, min=1, max=LARGEST_ID)
 ]
 OneDelivery = Annotated[
     int | None,
@@ -49,7 +49,7 @@ def log_(
     connection: OneConnection = None,
     delivery: OneDelivery = None,
     state: Annotated[
-        str | None, typer.Option(help=f"Only those that are {', '.join(log.STATES)}.")
+        str | None, typer.Option(help=f"Only those in this state: {', '.join(log.STATES)}.")
     ] = None,
     parcel: Annotated[
         int | None, typer.Option(metavar="ID", help="Only of this parcel.", min=1, max=LARGEST_ID)
