@@ -96,14 +96,9 @@ class FanOut:
         self, conn: Connection, account_id: int, happenings: Sequence[Happening]
     ) -> dict[int, Subject]:
         parcel_ids = sorted({one.parcel_id for one in happenings})
-        await FAN_OUT.hold_parcels(conn, account_id=account_id, parcel_ids=parcel_ids)
+        held = FAN_OUT.hold_parcels(conn, account_id=account_id, parcel_ids=parcel_ids)
+        told = {row["parcel_id"]: row["status"] async for row in held}
         stored = await load(conn, account_id, parcel_ids)
-        told = {
-            row["parcel_id"]: row["status"]
-            async for row in FAN_OUT.told_statuses(
-                conn, account_id=account_id, parcel_ids=parcel_ids
-            )
-        }
         found = {}
         for parcel_id, one in stored.items():
             journey = self._renderer.journey(one)

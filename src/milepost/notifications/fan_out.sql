@@ -26,11 +26,13 @@ WHERE o.account_id = :account_id
   AND (o.parcel_id, o.recorded_at) IN (SELECT parcel_id, recorded_at FROM first)
 ORDER BY outbox_id;
 
--- name: hold_parcels(account_id, parcel_ids)!
--- Nobody erases them until we are done: what was told of them could not be taken back else.
-SELECT FROM parcel
-WHERE account_id = :account_id AND parcel_id = ANY (:parcel_ids::bigint[])
-ORDER BY parcel_id FOR KEY SHARE;
+-- name: hold_parcels(account_id, parcel_ids)
+-- The parcels that are there, and the statuses of them that were told last. Nobody erases them until we are done: what was told of them could not be taken back else.
+SELECT p.parcel_id, t.status
+FROM parcel p
+LEFT JOIN told_status t ON t.account_id = :account_id AND t.parcel_id = p.parcel_id
+WHERE p.account_id = :account_id AND p.parcel_id = ANY (:parcel_ids::bigint[])
+ORDER BY p.parcel_id FOR KEY SHARE OF p;
 
 -- name: recipients(account_id)
 -- Whom an account tells, and what each subscription asks for.
@@ -40,8 +42,3 @@ SELECT c.connection_id, c.kind, c.form, c.is_active, c.settings,
        ) AS filters
 FROM connection c
 WHERE c.account_id = :account_id AND c.deleted_at IS NULL ORDER BY c.connection_id;
-
--- name: told_statuses(account_id, parcel_ids)
--- The statuses that were told last.
-SELECT parcel_id, status FROM told_status
-WHERE account_id = :account_id AND parcel_id = ANY (:parcel_ids::bigint[]);
