@@ -46,7 +46,7 @@ SUBJECTS = (
                 module="milepost.accounts.budget",
             ),
         ),
-        skipped=("heeds_it", "exact_under", "checker_sees", "bursts_are_exact"),
+        skipped=("heeds_it",),
     ),
     Subject(
         "carrier-limiter",
