@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from statistics import median, quantiles
 from typing import Any
@@ -63,6 +64,7 @@ async def _deliveries(run: Run, port: int) -> Row:
     count = each * CONNECTIONS
     ours, bare, cpu, postgres, bare_cpu = [], [], [], [], []
     async with worker_process(place.database, allowed(place)) as worker:
+        await _come_up(place, connections, connections)
         for _ in range(run.scale.pairs):
             await fill(place, connections, each)
             before = cpu_seconds(worker), cpu_seconds(run.house.postgres)
@@ -78,6 +80,12 @@ async def _deliveries(run: Run, port: int) -> Row:
         f"PostgreSQL's, bare {1e6 * median(bare_cpu):.0f}"
     )
     return Row("deliveries, of a bare loop of POSTs", paired(bare, ours), 0.35, told=told)
+
+
+async def _come_up(place: Place, connections: Sequence[int], alive: Sequence[int]) -> None:
+    """Return when the worker has delivered one to each: its start is not measured."""
+    await fill(place, connections, 1)
+    await delivered(place, len(alive), alive)
 
 
 async def _bare(port: int, count: int) -> dict[str, float]:
@@ -102,10 +110,10 @@ async def _one_dead(run: Run, port: int) -> Row:
     for _ in range(3):
         for path, seconds in (("/hook", alive), ("/hang", beside)):
             await send_to(place, connections[0], path)
-            await fill(place, connections, run.scale.each)
             # One that knows nothing of the turn before, and need not wait long for what hangs.
             async with worker_process(place.database, allowed(place) | _SOON_OVER):
-                await asyncio.sleep(1)
+                await _come_up(place, connections, connections[1:])
+                await fill(place, connections, run.scale.each)
                 seconds.append(await delivered(place, count, connections[1:]))
     told = f"{count / median(alive):,.0f}/s without it"
     return Row("deliveries to others beside a dead one", paired(alive, beside), 0.95, told=told)

@@ -27,9 +27,9 @@ READY = 16
 """Deliveries that are fetched together at first."""
 MOST_READY = 64
 """As many are ready at most: a subscriber that is quick is given more ahead the more it took."""
-BATCH = 32
+BATCH = 16
 """So many that came back are written down together while others are under way."""
-LINGER_SECONDS = 0.01
+LINGER_SECONDS = 0.02
 """What came back waits so long for others: what is not written down is sent again after a crash."""
 LOOK_AGAIN_SECONDS = 0.5
 """While some requests take their time, how often more is looked for."""
