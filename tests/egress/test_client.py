@@ -20,6 +20,7 @@ from tests.egress.receivers import (
 )
 
 from milepost.egress.client import GuardedClient
+from milepost.egress.connector import BESIDE_BODY
 from milepost.egress.outcomes import Answered, Failed, Forbidden
 
 TRICKLE = b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
@@ -154,6 +155,12 @@ async def test_an_endless_body_is_read_so_far(client: GuardedClient, serve: Serv
         assert isinstance(outcome, Answered)
         assert outcome.cut
         assert outcome.body == b"x" * 65536
+
+
+def test_what_a_transport_hands_over_at_once_is_no_endless_answer() -> None:
+    """Else a long body would be taken for a fault, or cut, by how fast it came."""
+    at_once: int = asyncio.selector_events._SelectorSocketTransport.max_size  # type: ignore[attr-defined]
+    assert at_once <= BESIDE_BODY
 
 
 async def test_a_body_of_exactly_the_cap_is_whole(client: GuardedClient) -> None:

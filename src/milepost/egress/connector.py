@@ -20,8 +20,9 @@ MOST_DIALLED = 8
 """Addresses of a name that are tried; all of them are judged."""
 MOST_IDLE = 256
 """Connections that are kept for later, whoever's; the next ones are closed after use."""
-BESIDE_BODY = 64 * 1024
-"""What an answer may have besides its body: interim answers, headers, frames of chunks."""
+BESIDE_BODY = 256 * 1024
+"""What an answer may have besides its body: interim answers, headers, frames of chunks. No less
+than a transport hands over at once, or a long body would be refused for how fast it came."""
 
 
 class NotDialled(OSError):
