@@ -56,11 +56,15 @@ def demo(
 ) -> None:
     """Run everything, with a demo account and parcels on their way. Ctrl-C stops it all."""
     console = Console(highlight=False, soft_wrap=True)
+    kept = settings.load()
+    if not as_json:
+        # Making a database is the longest part of a first start.
+        typer.echo(f"Starting Milepost, which keeps its data in {kept.state_dir}", err=True)
 
     async def when_ready(session: Session, url: str) -> None:
         await show(session, url, console, as_json=as_json)
 
-    run_processes(settings.load(), api=True, worker=True, on_ready=when_ready)
+    run_processes(kept, api=True, worker=True, on_ready=when_ready)
 
 
 async def show(session: Session, url: str, console: Console, *, as_json: bool) -> None:
