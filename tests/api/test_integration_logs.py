@@ -88,6 +88,8 @@ async def test_what_is_asked_wrongly_is_refused_in_each_form(
         "cursor=yesterday",
         "page_size=0",
         "page_size=101",
+        "page_size=0101",
+        "page_size=0001" + "9" * 5000,
         "page_size=x",
         "page_size=-1",
     ):

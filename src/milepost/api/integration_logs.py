@@ -4,6 +4,7 @@ Sendcloud calls them exception logs, and puts there what a webhook's last try di
 Ours are of every attempt, from the delivery log. Nobody adds to them.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -26,6 +27,7 @@ from milepost.wire.exception_logs import (
 )
 
 DEFAULT_SIZE, LARGEST_SIZE = 25, 100
+_NUMBER = re.compile("[0-9]{1,4}")
 router = APIRouter()
 
 
@@ -95,7 +97,7 @@ def _before(request: Request) -> datetime | None:
 
 def _size(request: Request) -> int:
     given = parameter_of(request, "page_size") or str(DEFAULT_SIZE)
-    if not (given.isascii() and given.isdigit()) or not 1 <= int(given[:4]) <= LARGEST_SIZE:
+    if not _NUMBER.fullmatch(given) or not 1 <= int(given) <= LARGEST_SIZE:
         why = f"A page has 1 to {LARGEST_SIZE} results."
         raise InvalidInput(why, ("query", "page_size"), "invalid")
     return int(given)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 
 from milepost.accounts.secret_keys import SecretKeys
@@ -46,7 +47,8 @@ class Webhooks:
         keys = seals.open_keys(
             connected.signing_key, connected.former_key, connected.former_key_until
         )
-        told_back = spellings(secrets, own.get("Authorization", ""), keys)
+        # Most answers are empty: what an answer may tell back is spelled out when one is not.
+        told_back = cache(lambda: spellings(secrets, own.get("Authorization", ""), keys))
 
         async def send(delivery: Delivery) -> Sent:
             now = self._clock()
@@ -56,8 +58,8 @@ class Webhooks:
             )
             judged = judge(outcome, now)
             match outcome:
-                case Answered(status, _, body, _, ms):
-                    kept = masked(body, told_back, KEPT_OF_ANSWER)
+                case Answered(status, _, body, cut, ms):
+                    kept = body and masked(body, told_back(), KEPT_OF_ANSWER, cut=cut)
                     return Sent(judged, now, ms, status, shown | hidden, kept)
                 case Failed(_, _, status, ms):
                     return Sent(judged, now, ms, status or None, shown | hidden)
