@@ -31,7 +31,9 @@ from tests.promises.outbound_vectors import (
     rebinding,
     vectors,
 )
+from tests.refused_commits import spare_the_tests
 
+from milepost.db import commit_faults
 from milepost.db.pool import Pool, open_pool, tenant
 from milepost.egress.client import GuardedClient
 from milepost.egress.policy import ALLOW
@@ -265,4 +267,5 @@ async def main(dsn: str, bugs: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    spare_the_tests(commit_faults.strike)
     asyncio.run(main(sys.argv[1], sys.argv[2:] or [""]))
