@@ -1,12 +1,13 @@
 """While an account is suspended nobody is told, and nothing of it is lost."""
 
+import pytest
 from tests.notifications.subscriber import Subscriber
 from tests.notifications.test_deliver import ALL, deliverer, drain, journeys, states
 from tests.notifications.town import Town
 
 from milepost.accounts.keys import set_suspended
-from milepost.db.pool import Pool
-from milepost.notifications import health
+from milepost.db.pool import Pool, tenant
+from milepost.notifications import giving_up, health
 from milepost.notifications.forms import Form
 from milepost.notifications.suspending import heed
 
@@ -34,3 +35,33 @@ async def test_a_suspended_account_tells_nobody_and_goes_on_afterwards(
     await drain(town, worker)
     assert subscriber.of(parcel) == [1, 2, 3, 4]
     assert (await health.health_of(town.pool, town.account, paused)).state == "paused"
+
+
+async def test_what_is_paused_meanwhile_stays_so_and_giving_up_opens_nothing(
+    town: Town, admin_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are the operator's to do while the account itself is let in nowhere."""
+    monkeypatch.setattr(giving_up, "AT_ONCE", 1)
+    paused = await town.connect("webhook", Form.EVENT, ALL)
+    unwanted = await town.connect("webhook", Form.EVENT, ALL)
+    worker = deliverer(town, Subscriber())
+    await journeys(town, 1)
+    async with tenant(town.pool, town.account) as conn:
+        await giving_up.give_up(conn, town.account, unwanted)
+    await set_suspended(admin_pool, town.account, True)
+    await heed(town.pool)
+    await health.pause(town.pool, town.account, paused, "cli")
+    await giving_up.give_up_the_rest(town.pool)
+    assert await drain(town, worker) == 0
+    assert await _reason(town, unwanted) == "the account is suspended"
+
+    await set_suspended(admin_pool, town.account, False)
+    await heed(town.pool)
+    assert await _reason(town, paused) == "paused by hand"
+    assert await _reason(town, unwanted) == ""
+
+
+async def _reason(town: Town, connection: int) -> str:
+    """Why nothing is sent there."""
+    found = await health.health_of(town.pool, town.account, connection)
+    return found.reason

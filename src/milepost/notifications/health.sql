@@ -20,17 +20,17 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS attempts, count(*) FILTER (WHERE r.outcome = 'delivered') AS delivered
     FROM (SELECT a.outcome FROM delivery_attempt a
           WHERE a.account_id = :account_id AND a.connection_id = c.connection_id
-            AND a.started_at > now() - :hours * interval '1 hour'
+            AND a.started_at > now() - :hours * interval '1 hour' AND a.attempt > 0
           ORDER BY a.started_at DESC LIMIT :counted) AS r) AS recent
 WHERE c.account_id = :account_id AND c.connection_id > :after AND c.deleted_at IS NULL
   AND (:connection_id::bigint IS NULL OR c.connection_id = :connection_id)
 ORDER BY c.connection_id LIMIT :most;
 
 -- name: pause(account_id, connection_id, reason)$
--- Nothing is sent until it is resumed; no row where it is not open, nor shut while something is given up.
+-- Nothing is sent until it is resumed; no row where it is disabled, or paused by hand already. One that is shut for a while for another reason stays shut.
 UPDATE delivery_lane SET state = 'paused', reason = :reason
 WHERE account_id = :account_id AND connection_id = :connection_id
-  AND (state = 'open' OR (state = 'paused' AND gives_up_to IS NOT NULL AND reason <> :reason))
+  AND (state = 'open' OR (state = 'paused' AND reason <> :reason))
 RETURNING connection_id;
 
 -- name: delivery_ages(most)

@@ -32,7 +32,7 @@ async def _heed_one(pool: Pool, account_id: int, is_suspended: bool) -> None:
 
 
 async def _shut(conn: Connection, account_id: int) -> None:
-    await SUSPENDING.shut(conn, account_id=account_id, reason=REASON)
+    await SUSPENDING.shut(conn, account_id=account_id, reason=REASON, giving_up=giving_up.REASON)
 
 
 async def _open(conn: Connection, account_id: int) -> None:

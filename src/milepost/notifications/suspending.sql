@@ -1,7 +1,8 @@
--- name: shut(account_id, reason)!
--- Nothing is sent for an account any more; what is under way is still written down.
+-- name: shut(account_id, reason, giving_up)!
+-- Nothing is sent for an account any more; what is under way is still written down. Nor where something is given up, when that is done.
 UPDATE delivery_lane SET state = 'paused', reason = :reason
-WHERE account_id = :account_id AND state = 'open';
+WHERE account_id = :account_id
+  AND (state = 'open' OR (state = 'paused' AND reason = :giving_up));
 
 -- name: shut_accounts(reason)
 -- Accounts with lanes that were shut for this.
