@@ -1,5 +1,7 @@
 """While an account is suspended nobody is told, and nothing of it is lost."""
 
+import asyncio
+
 import pytest
 from tests.notifications.subscriber import Subscriber
 from tests.notifications.test_deliver import ALL, deliverer, drain, journeys, states
@@ -29,6 +31,15 @@ async def test_a_suspended_account_tells_nobody_and_goes_on_afterwards(
     await heed(town.pool)
     shut = await health.health_of(town.pool, town.account, connection)
     assert (shut.state, shut.reason) == ("paused", "the account is suspended")
+    held = await admin_pool.acquire()
+    try:
+        # It is looked at without a lock or a transaction of its own when nothing is left to do.
+        await held.execute("BEGIN")
+        await held.execute("LOCK TABLE delivery_lane IN SHARE MODE")
+        await asyncio.wait_for(heed(town.pool), 60)
+    finally:
+        await held.execute("ROLLBACK")
+        await admin_pool.release(held)
 
     await set_suspended(admin_pool, town.account, False)
     await heed(town.pool)

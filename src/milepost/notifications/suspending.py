@@ -4,6 +4,8 @@ Its lanes are shut as by a pause, and opened when the suspension is lifted. One 
 paused, or that was disabled, is neither.
 """
 
+from collections.abc import Awaitable, Callable
+
 from milepost.accounts.keys import suspended_accounts
 from milepost.db.pool import Connection, Pool, all_rows, retrying, tenant
 from milepost.notifications import giving_up
@@ -18,15 +20,25 @@ async def heed(pool: Pool) -> None:
     ``pool`` acts as milepost_worker. Any number of processes may do so.
     """
     suspended = await suspended_accounts(pool)
-    rows = await all_rows(lambda: SUSPENDING.shut_accounts(pool, reason=REASON))
-    for account_id in sorted(suspended | {row["account_id"] for row in rows}):
-        await _heed_one(pool, account_id, account_id in suspended)
+    # There may be thousands that nobody ever lifts: only where there is something to do.
+    telling = await all_rows(
+        lambda: SUSPENDING.telling_accounts(
+            pool, account_ids=sorted(suspended), giving_up=giving_up.REASON
+        )
+    )
+    for row in telling:
+        await _in_account(pool, row["account_id"], _shut)
+    for row in await all_rows(lambda: SUSPENDING.shut_accounts(pool, reason=REASON)):
+        if row["account_id"] not in suspended:
+            await _in_account(pool, row["account_id"], _open)
 
 
-async def _heed_one(pool: Pool, account_id: int, is_suspended: bool) -> None:
+async def _in_account(
+    pool: Pool, account_id: int, work: Callable[[Connection, int], Awaitable[None]]
+) -> None:
     async def once() -> None:
         async with tenant(pool, account_id) as conn:
-            await (_shut if is_suspended else _open)(conn, account_id)
+            await work(conn, account_id)
 
     await retrying(once, seconds=None)
 

@@ -4,6 +4,12 @@ UPDATE delivery_lane SET state = 'paused', reason = :reason
 WHERE account_id = :account_id
   AND (state = 'open' OR (state = 'paused' AND reason = :giving_up));
 
+-- name: telling_accounts(account_ids, giving_up)
+-- Those of these accounts that have lanes to shut.
+SELECT DISTINCT account_id FROM delivery_lane
+WHERE account_id = ANY (:account_ids::bigint[])
+  AND (state = 'open' OR (state = 'paused' AND reason = :giving_up)) ORDER BY account_id;
+
 -- name: shut_accounts(reason)
 -- Accounts with lanes that were shut for this.
 SELECT DISTINCT account_id FROM delivery_lane
