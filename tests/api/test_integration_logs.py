@@ -12,7 +12,7 @@ from tests.api.shops import ALLOW, OWN_PATH, V2_PATH, V3_PATH, conforms, deliver
 from tests.notifications.receiver import Receiver, receiving
 
 from milepost.api.integration_log_schemas import V2_LOG, V3_LOG
-from milepost.db.pool import Pool
+from milepost.db.pool import Pool, tenant
 from milepost.wiring import ApiParts
 
 
@@ -64,6 +64,14 @@ async def test_what_did_not_arrive_is_listed_until_a_reader_has_seen_it_all(
     assert [log["id"] for log in v2["results"]] == [log["id"] for log in everything]
     only = (await client.get(f"{V2_PATH}/{one['id']}/logs")).document["results"]
     assert [log["integration_id"] for log in only] == [one["id"]]
+
+    async with tenant(worker_pool, account) as conn:
+        await conn.execute(
+            "UPDATE delivery_attempt SET started_at = '2026-01-06T10:00:00Z' WHERE account_id = $1",
+            account,
+        )
+    at_once = await _read(client, f"{V3_PATH}/logs?page_size=1")
+    assert len(at_once) == len(everything), "what failed in one moment is on one page"
 
 
 async def _read(client: Client, path: str) -> list[Any]:

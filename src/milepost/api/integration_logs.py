@@ -79,8 +79,12 @@ async def _page(
         request,
         lambda conn, account_id: failures(conn, account_id, integration_id, before, size + 1),
     )
-    more = len(found) > size
-    return found[:size], cursor_of(found[size - 1].started_at) if more else ""
+    if len(found) <= size:
+        return found, ""
+    # A page ends with a moment, not within one: the next begins before it.
+    last = found[size - 1].started_at
+    shown = [one for one in found if one.started_at >= last]
+    return shown, cursor_of(last) if len(shown) < len(found) else ""
 
 
 def _before(request: Request) -> datetime | None:

@@ -15,8 +15,9 @@ async def failures(
     before: datetime | None,
     most: int,
 ) -> list[FailedRequest]:
-    """At most ``most`` failed attempts, the last first: of one integration, or of all of them.
+    """``most`` failed attempts, the last first: of one integration, or of all of them.
 
+    There are more where some failed in the same moment as the last of these, and fewer at the end.
     Raises NotFoundError where the account has no such integration.
     """
     if integration_id is not None:

@@ -56,7 +56,7 @@ ORDER BY delivery_id LIMIT :most;
 SELECT replay_deliveries(:account_id, :connection_id, :delivery_ids::bigint[]);
 
 -- name: failures(account_id, connection_id, before, most)
--- What did not arrive at integrations before a moment, the last first; null for all of them, or for now.
+-- What did not arrive at integrations before a moment, the last first, and what failed in the same moment as the last of these; null for all of them, or for now.
 SELECT c.connection_id AS integration_id, a.delivery_id, a.attempt, a.started_at, c.url, a.outcome,
        a.error, a.status, a.request_headers AS headers, a.answer, m.body AS payload
 FROM connection c
@@ -66,9 +66,9 @@ CROSS JOIN LATERAL (
     FROM delivery_attempt t
     WHERE t.account_id = :account_id AND t.connection_id = c.connection_id
       AND t.outcome <> 'delivered' AND t.started_at < coalesce(:before::timestamptz, 'infinity')
-    ORDER BY t.started_at DESC LIMIT :most) AS a
+    ORDER BY t.started_at DESC FETCH FIRST (:most) ROWS WITH TIES) AS a
 LEFT JOIN delivery d ON d.account_id = :account_id AND d.delivery_id = a.delivery_id
 LEFT JOIN message m ON m.account_id = :account_id AND m.message_id = d.message_id
 WHERE c.account_id = :account_id AND c.kind = 'integration' AND c.deleted_at IS NULL
   AND (:connection_id::bigint IS NULL OR c.connection_id = :connection_id)
-ORDER BY a.started_at DESC LIMIT :most;
+ORDER BY a.started_at DESC FETCH FIRST (:most) ROWS WITH TIES;
