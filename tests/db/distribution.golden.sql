@@ -79,6 +79,7 @@ SELECT create_distributed_function('finish_deliveries(bigint,bigint,bigint,bigin
 SELECT create_distributed_function('finish_push(bigint,bigint,bigint,text,text,text[],double precision)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_old_told(bigint,timestamp with time zone,integer)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('forget_told(bigint,bigint)', 'p_account', colocate_with => 'account');
+SELECT create_distributed_function('gone_deliveries(bigint,bigint[])', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holders_of(bigint,integer[],text[],text[],text[],timestamp with time zone)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('holds_fence(bigint,bigint,bigint)', 'p_account', colocate_with => 'account');
 SELECT create_distributed_function('issue_token(bigint,bigint,bytea,text,integer)', 'p_account_id', colocate_with => 'account');

@@ -272,3 +272,4 @@ def test_what_becomes_of_a_delivery() -> None:
     assert state_after(Judged(Verdict.REFUSED), 1, pauses, 0.5) == ("pending", 30.0)
     assert state_after(Judged(Verdict.REFUSED), 2, pauses, 0.5) == ("failed", None)
     assert not Judged(Verdict.PUT_OFF).was_sent
+    assert not Judged(Verdict.WITHHELD).was_sent

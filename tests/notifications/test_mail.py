@@ -166,7 +166,7 @@ async def test_counts_are_forgotten_and_refusals_are_not(
     await post.go()
     assert len(office.got) == 1
     assert (await post.log())[-1] == ("withheld", None, "its recipient wants no e-mails")
-    assert (await post.states())[-1][0] == "cancelled"
+    assert (await post.states())[-1] == ("cancelled", 0), "nothing was sent"
     rows = (
         "SELECT (SELECT count(*) FROM mail_count WHERE account_id = $1),"
         " (SELECT count(*) FROM mail_refusal WHERE account_id = $1)"

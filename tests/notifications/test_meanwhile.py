@@ -6,20 +6,22 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from tests.conftest import execute
 from tests.notifications.subscriber import Subscriber
 from tests.notifications.test_deliver import ALL, deliverer, drain, states
 from tests.notifications.test_mishaps import FINISH, lane_of, taken
 from tests.notifications.town import Town
 
-from milepost.db.pool import tenant
+from milepost.db.pool import Pool, tenant
 from milepost.egress.outcomes import Answered
 from milepost.notifications.deliver import Deliverer
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.held import Connected, Delivery, Lane, Send, Sent
 from milepost.notifications.replay import replay
 from milepost.notifications.terms import Terms
-from milepost.notifications.turn import READY
+from milepost.notifications.turn import AT_ONCE, LOOK_AGAIN_SECONDS, READY
 from milepost.notifications.verdict import judge
+from milepost.parcels.erase import erase
 
 OLD, NEW = "http://127.0.0.1:9/old", "http://127.0.0.1:9/new"
 ONCE = Terms(event_pauses=())
@@ -141,3 +143,57 @@ async def test_what_was_written_is_not_counted_twice(town: Town, connection: int
             await conn.fetch(statement, town.account, connection, fence, 0.0, False)
     assert await states(town, connection) == [("pending", 1)]
     assert await town.run(ATTEMPTS) == 1
+
+
+async def test_what_is_erased_while_others_are_under_way_is_not_sent(
+    town: Town, connection: int, app_pool: Pool
+) -> None:
+    held = Held()
+    working = await sent(town, connection, held, AT_ONCE + 1)
+    last = await town.run(
+        "SELECT parcel_id FROM delivery WHERE account_id = $1 ORDER BY delivery_id DESC LIMIT 1"
+    )
+    await erase(app_pool, town.account, last, "cli")
+    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    held.answer.set_result(200)
+    assert await working == AT_ONCE
+    assert await town.run(ATTEMPTS) == AT_ONCE
+
+
+async def test_a_lane_that_was_let_go_unheard_is_held_again(town: Town, connection: int) -> None:
+    """The answer was lost; by the repeat there is more to send, and nobody else may take it."""
+    await town.register()
+    await town.tell()
+    async with tenant(town.pool, town.account) as conn:
+        fence = await taken(conn, town, connection)
+        await conn.execute("SELECT leave_lane($1, $2, $3)", town.account, connection, fence)
+        again = FINISH.removesuffix("false) AS f") + "true) AS f"
+        await conn.fetch(again, town.account, connection, fence, 0.0, False)
+    assert (await lane_of(town, connection))["lease_until"] is not None
+
+
+async def test_a_plan_made_when_nothing_waited_reads_no_more_than_it_names(
+    town: Town, connection: int, dsn: str
+) -> None:
+    await town.register()
+    await town.tell()
+    first = await town.run("SELECT delivery_id FROM delivery WHERE account_id = $1")
+    more = (
+        "INSERT INTO delivery (account_id, connection_id, message_id, parcel_id, state, due_at)"
+        " SELECT account_id, connection_id, message_id, parcel_id + n, '{}', now()"
+        " FROM delivery CROSS JOIN generate_series(1, 2000) AS n WHERE delivery_id = {}"
+    )
+    await execute(dsn, more.format("delivered", first), "VACUUM ANALYZE delivery")
+    finish = f"WITH due AS (SELECT ARRAY[{first}]::bigint[] AS ids)"
+    finish += FINISH[FINISH.index(" SELECT f.*") :]
+    read = (
+        "SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index"
+        " WHERE indrelid = 'delivery'::regclass"
+    )
+    async with tenant(town.pool, town.account) as conn:
+        fence = await taken(conn, town, connection)
+        await conn.fetch(finish, town.account, connection, fence, 0.0, False)
+        await execute(dsn, more.format("pending", first))
+        before = await conn.fetchval(read)
+        await conn.fetch(finish, town.account, connection, fence, 0.0, False)
+        assert await conn.fetchval(read) - before < 50

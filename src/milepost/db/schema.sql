@@ -621,6 +621,7 @@ CREATE FUNCTION public.due_deliveries(p_account bigint, p_connection bigint, p_i
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
     AS $$
 #variable_conflict use_column
 BEGIN
@@ -628,11 +629,16 @@ BEGIN
     RETURN QUERY
     SELECT d.delivery_id, d.parcel_id, d.attempts, d.replayed_at, m.event_id, m.sequence, m.action,
            m.body
-    FROM delivery d
-    JOIN message m ON m.account_id = p_account AND m.message_id = d.message_id
-    WHERE d.account_id = p_account AND d.connection_id = p_connection AND d.state = 'pending'
-      AND d.due_at <= now() AND NOT d.delivery_id = ANY (p_in_hand)
-    ORDER BY d.due_at, d.delivery_id LIMIT p_most;
+    FROM (
+        SELECT w.delivery_id, w.message_id, w.parcel_id, w.attempts, w.replayed_at, w.due_at
+        FROM delivery w
+        WHERE w.account_id = p_account AND w.connection_id = p_connection AND w.state = 'pending'
+          AND w.due_at <= now() AND NOT w.delivery_id = ANY (p_in_hand)
+        ORDER BY w.due_at, w.delivery_id LIMIT p_most) AS d
+    CROSS JOIN LATERAL (
+        SELECT s.event_id, s.sequence, s.action, s.body FROM message s
+        WHERE s.account_id = p_account AND s.message_id = d.message_id OFFSET 0) AS m
+    ORDER BY d.due_at, d.delivery_id;
 END
 $$;
 
@@ -696,7 +702,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_revision bigint, p_deliveries bigint[], p_replayed timestamp with time zone[], p_states text[], p_due_in double precision[], p_attempts integer[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean, p_lease interval, p_in_hand bigint[], p_most integer, p_leave boolean, p_again boolean) RETURNS TABLE(delivery_id bigint, parcel_id bigint, attempts integer, replayed_at timestamp with time zone, event_id text, sequence integer, action text, body bytea, held boolean, disabled boolean, let_go boolean)
+CREATE FUNCTION public.finish_deliveries(p_account bigint, p_connection bigint, p_fence bigint, p_revision bigint, p_deliveries bigint[], p_replayed timestamp with time zone[], p_states text[], p_due_in double precision[], p_attempts integer[], p_started timestamp with time zone[], p_milliseconds integer[], p_outcomes text[], p_statuses integer[], p_errors text[], p_headers jsonb[], p_answers bytea[], p_failures integer, p_succeeded boolean, p_rest double precision, p_reason text, p_disable boolean, p_lease interval, p_in_hand bigint[], p_most integer, p_leave boolean, p_again boolean) RETURNS TABLE(delivery_id bigint, parcel_id bigint, attempts integer, replayed_at timestamp with time zone, event_id text, sequence integer, action text, body bytea, held boolean, disabled boolean, let_go boolean, gone bigint[])
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -710,9 +716,14 @@ DECLARE
     is_held boolean;
     is_left boolean := false;
     is_old boolean;
+    told record;
+    there record;
+    counts boolean;
+    noted bigint[] := '{}';
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    SELECT l.state = 'open', l.lease_until < now() + p_lease / 2 INTO was_open, is_old
+    -- Where an answer was lost the lane may be let go already; nobody else has had it since.
+    SELECT l.state = 'open', coalesce(l.lease_until < now() + p_lease / 2, true) INTO was_open, is_old
     FROM delivery_lane l
     WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence
     FOR UPDATE;
@@ -743,55 +754,57 @@ BEGIN
             VALUES (p_account, 'milepost', 'connection.disabled',
                     jsonb_build_object('connection_id', p_connection, 'reason', p_reason));
         END IF;
-        WITH told AS (
+        FOR told IN
             SELECT r.*
-            FROM unnest(p_deliveries, p_replayed, p_states, p_due_in, p_attempts, p_started,
-                        p_milliseconds, p_outcomes, p_statuses, p_errors, p_headers, p_answers)
-                AS r (delivery_id, replayed_at, state, due_in, attempt, started_at, milliseconds,
-                      outcome, status, error, headers, answer)
-            WHERE NOT p_again OR NOT EXISTS (
+            FROM unnest(p_deliveries, p_replayed, p_states, p_due_in, p_attempts, p_started)
+                WITH ORDINALITY
+                AS r (delivery_id, replayed_at, state, due_in, attempt, started_at, place)
+        LOOP
+            CONTINUE WHEN p_again AND EXISTS (
                 SELECT FROM delivery_attempt a
-                WHERE a.account_id = p_account AND a.delivery_id = r.delivery_id
-                  AND a.attempt = r.attempt AND a.started_at = r.started_at)
-        ), meant AS (
+                WHERE a.account_id = p_account AND a.delivery_id = told.delivery_id
+                  AND a.attempt = told.attempt AND a.started_at = told.started_at);
+            SELECT d.parcel_id, d.state, d.replayed_at INTO there FROM delivery d
+            WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id;
             -- One that was cancelled meanwhile stays so.
-            SELECT t.*, d.parcel_id,
-                   t.state IN ('delivered', 'cancelled')
-                   OR is_as_sent AND d.replayed_at IS NOT DISTINCT FROM t.replayed_at AS counts
-            FROM told t
-            JOIN delivery d ON d.account_id = p_account AND d.delivery_id = t.delivery_id
-            WHERE d.state = 'pending'
-        ), finished AS (
+            CONTINUE WHEN NOT FOUND OR there.state <> 'pending';
+            counts := told.state IN ('delivered', 'cancelled')
+                OR is_as_sent AND there.replayed_at IS NOT DISTINCT FROM told.replayed_at;
             UPDATE delivery d SET
-                state = CASE WHEN t.counts THEN t.state ELSE 'pending' END,
-                attempts = d.attempts + (t.counts AND t.attempt IS NOT NULL)::integer,
+                state = CASE WHEN counts THEN told.state ELSE 'pending' END,
+                attempts = d.attempts + (counts AND coalesce(told.attempt > 0, false))::integer,
                 -- An earlier one of its parcel may be replayed meanwhile, and goes first then.
                 due_at = CASE
-                    WHEN t.counts AND t.state <> 'pending' THEN d.due_at
-                    WHEN EXISTS (
-                        SELECT FROM delivery e
+                    WHEN counts AND told.state <> 'pending' THEN d.due_at
+                    WHEN told.delivery_id > (
+                        SELECT min(e.delivery_id) FROM delivery e
                         WHERE e.account_id = p_account AND e.connection_id = p_connection
-                          AND e.parcel_id = d.parcel_id AND e.state = 'pending'
-                          AND e.delivery_id < d.delivery_id) THEN 'infinity'
-                    WHEN t.counts THEN now() + t.due_in * interval '1 s'
+                          AND e.parcel_id = there.parcel_id AND e.state = 'pending') THEN 'infinity'
+                    WHEN counts THEN now() + told.due_in * interval '1 s'
                     ELSE now() END,
-                finished_at = CASE WHEN t.counts AND t.state <> 'pending' THEN now() END
-            FROM meant t
-            WHERE d.account_id = p_account AND d.delivery_id = t.delivery_id AND d.state = 'pending'
-            RETURNING d.delivery_id
-        )
+                finished_at = CASE WHEN counts AND told.state <> 'pending' THEN now() END
+            WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id;
+            -- Not found: it was erased at this moment.
+            IF FOUND AND told.attempt IS NOT NULL THEN
+                noted[told.place] := there.parcel_id;
+            END IF;
+        END LOOP;
         INSERT INTO delivery_attempt (
             account_id, delivery_id, attempt, started_at, connection_id, parcel_id, outcome, status,
             milliseconds, error, request_headers, answer)
-        SELECT p_account, t.delivery_id, t.attempt, t.started_at, p_connection, t.parcel_id,
+        SELECT p_account, t.delivery_id, t.attempt, t.started_at, p_connection, noted[t.place],
                t.outcome, t.status, t.milliseconds, t.error, t.headers, t.answer
-        FROM finished f JOIN meant t ON t.delivery_id = f.delivery_id
-        WHERE t.attempt IS NOT NULL
+        FROM unnest(p_deliveries, p_attempts, p_started, p_milliseconds, p_outcomes, p_statuses,
+                    p_errors, p_headers, p_answers)
+            WITH ORDINALITY
+            AS t (delivery_id, attempt, started_at, milliseconds, outcome, status, error, headers,
+                  answer, place)
+        WHERE noted[t.place] IS NOT NULL
         ON CONFLICT DO NOTHING;
         PERFORM release_next(p_account, p_connection, p_deliveries);
         IF is_held THEN
             RETURN QUERY
-            SELECT d.*, NULL::boolean, NULL::boolean, NULL::boolean
+            SELECT d.*, NULL::boolean, NULL::boolean, NULL::boolean, NULL::bigint[]
             FROM due_deliveries(p_account, p_connection, p_in_hand, p_most) AS d;
             is_left := p_leave AND NOT FOUND;
         ELSE
@@ -803,7 +816,8 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT NULL::bigint, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::text, NULL::integer,
-           NULL::text, NULL::bytea, is_held, is_given_up, is_left;
+           NULL::text, NULL::bytea, is_held, is_given_up, is_left,
+           gone_deliveries(p_account, p_in_hand);
 END
 $$;
 
@@ -913,6 +927,23 @@ BEGIN
     gone := gone + there;
     DELETE FROM told_status t WHERE t.account_id = p_account AND t.parcel_id = p_parcel;
     RETURN gone;
+END
+$$;
+
+CREATE FUNCTION public.gone_deliveries(p_account bigint, p_deliveries bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    RETURN ARRAY(
+        SELECT t.delivery_id FROM unnest(p_deliveries) AS t (delivery_id)
+        LEFT JOIN LATERAL (
+            SELECT b.state FROM delivery b
+            WHERE b.account_id = p_account AND b.delivery_id = t.delivery_id OFFSET 0) AS d ON true
+        WHERE d.state IS DISTINCT FROM 'pending');
 END
 $$;
 
@@ -1083,7 +1114,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.keep_lane(p_account bigint, p_connection bigint, p_fence bigint, p_revision bigint, p_lease interval, p_in_hand bigint[], p_most integer) RETURNS TABLE(delivery_id bigint, parcel_id bigint, attempts integer, replayed_at timestamp with time zone, event_id text, sequence integer, action text, body bytea, held boolean, disabled boolean, let_go boolean)
+CREATE FUNCTION public.keep_lane(p_account bigint, p_connection bigint, p_fence bigint, p_revision bigint, p_lease interval, p_in_hand bigint[], p_most integer) RETURNS TABLE(delivery_id bigint, parcel_id bigint, attempts integer, replayed_at timestamp with time zone, event_id text, sequence integer, action text, body bytea, held boolean, disabled boolean, let_go boolean, gone bigint[])
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -1105,12 +1136,13 @@ BEGIN
             WHERE l.account_id = p_account AND l.connection_id = p_connection AND l.fence = p_fence;
         END IF;
         RETURN QUERY
-        SELECT d.*, NULL::boolean, NULL::boolean, NULL::boolean
+        SELECT d.*, NULL::boolean, NULL::boolean, NULL::boolean, NULL::bigint[]
         FROM due_deliveries(p_account, p_connection, p_in_hand, p_most) AS d;
     END IF;
     RETURN QUERY
     SELECT NULL::bigint, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::text, NULL::integer,
-           NULL::text, NULL::bytea, is_held, false, false;
+           NULL::text, NULL::bytea, is_held, false, false,
+           gone_deliveries(p_account, p_in_hand);
 END
 $$;
 
@@ -2291,18 +2323,25 @@ CREATE FUNCTION public.release_next(p_account bigint, p_connection bigint, p_del
     SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
+DECLARE
+    of_parcel bigint;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
-    FROM (
-        SELECT DISTINCT f.parcel_id FROM delivery f
-        WHERE f.account_id = p_account AND f.delivery_id = ANY (p_deliveries)) AS of_parcel,
-    LATERAL (
-        SELECT n.delivery_id FROM delivery n
-        WHERE n.account_id = p_account AND n.connection_id = p_connection
-          AND n.parcel_id = of_parcel.parcel_id AND n.state = 'pending'
-        ORDER BY n.delivery_id LIMIT 1) AS next
-    WHERE d.account_id = p_account AND d.delivery_id = next.delivery_id AND d.due_at = 'infinity';
+    FOR of_parcel IN
+        SELECT DISTINCT f.parcel_id
+        FROM unnest(p_deliveries) AS t (delivery_id)
+        CROSS JOIN LATERAL (
+            SELECT b.parcel_id FROM delivery b
+            WHERE b.account_id = p_account AND b.delivery_id = t.delivery_id OFFSET 0) AS f
+    LOOP
+        UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
+        WHERE d.account_id = p_account AND d.due_at = 'infinity'
+          AND d.delivery_id = (
+              SELECT n.delivery_id FROM delivery n
+              WHERE n.account_id = p_account AND n.connection_id = p_connection
+                AND n.parcel_id = of_parcel AND n.state = 'pending'
+              ORDER BY n.delivery_id LIMIT 1);
+    END LOOP;
 END
 $$;
 
@@ -3750,7 +3789,7 @@ CREATE INDEX delivery_attempt_rest_account_id_connection_id_started_at_idx1 ON p
 
 CREATE INDEX delivery_attempt_rest_account_id_parcel_id_idx ON public.delivery_attempt_rest USING btree (account_id, parcel_id);
 
-CREATE INDEX delivery_due ON public.delivery USING btree (account_id, connection_id, due_at) WHERE (state = 'pending'::text);
+CREATE INDEX delivery_due ON public.delivery USING btree (account_id, connection_id, due_at, delivery_id) WHERE (state = 'pending'::text);
 
 CREATE INDEX delivery_failed ON public.delivery USING btree (account_id, connection_id, delivery_id) WHERE (state = 'failed'::text);
 

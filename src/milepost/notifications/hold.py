@@ -14,6 +14,7 @@ from milepost.errors import DatabaseUnavailable
 from milepost.notifications.held import Delivery, Lane, Sent
 from milepost.notifications.patience import Health
 from milepost.notifications.statements import DELIVER
+from milepost.notifications.verdict import Verdict
 
 REPEAT_SECONDS = 0.2
 """The first pause before a statement is repeated; they grow to five times that."""
@@ -32,12 +33,14 @@ class Came:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a lane has due, whether it is still held as it was taken, whether it was disabled for
-    what came back, and whether it was let go with that."""
+    what came back, and whether it was let go with that. ``gone``: what is in hand and waits no
+    more, for it was erased or given up."""
 
     due: Sequence[Delivery]
     held: bool
     disabled: bool
     let_go: bool
+    gone: frozenset[int]
 
 
 class Hold:
@@ -90,7 +93,7 @@ class Hold:
             [one.delivery.replayed_at for one in came],
             [one.state for one in came],
             [one.due_in for one in came],
-            [one.delivery.attempts + 1 if one.sent.judged.was_sent else None for one in came],
+            [_number(one) for one in came],
             [one.started_at for one in sent],
             [one.milliseconds for one in sent],
             [one.judged.verdict for one in sent],
@@ -159,7 +162,16 @@ def deliveries(rows: Sequence[asyncpg.Record]) -> list[Delivery]:
 
 def _told(rows: Sequence[asyncpg.Record]) -> Told:
     *due, lane = rows
-    return Told(deliveries(due), lane["held"], lane["disabled"], lane["let_go"])
+    gone = frozenset(lane["gone"])
+    return Told(deliveries(due), lane["held"], lane["disabled"], lane["let_go"], gone)
+
+
+def _number(came: Came) -> int | None:
+    """Which attempt it was; 0: none, and the log says why; None: none, and it says nothing."""
+    judged = came.sent.judged
+    if judged.was_sent:
+        return came.delivery.attempts + 1
+    return 0 if judged.verdict is Verdict.WITHHELD else None
 
 
 # As text: aiosql's adapter would name two dozen arguments one by one.

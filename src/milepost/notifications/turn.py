@@ -32,7 +32,8 @@ BATCH = 16
 LINGER_SECONDS = 0.02
 """What came back waits so long for others: what is not written down is sent again after a crash."""
 LOOK_AGAIN_SECONDS = 0.5
-"""While some requests take their time, how often more is looked for."""
+"""While some requests take their time, how often more is looked for. So long what is ready may be
+sent, too, without asking whether it was erased or given up since, or the lane was shut."""
 HOLD_SECONDS = 5.0
 """After so long a lane is left, that others have their turn."""
 
@@ -65,6 +66,7 @@ class Turn:
         self._ready = deque(deliveries(due))
         self._under_way: dict[int, Delivery] = {}
         self._until = monotonic() + HOLD_SECONDS
+        self._known_at = monotonic()
         self._came: list[tuple[Delivery, Sent]] = []
         self._came_at = 0.0
         self._made = 0
@@ -101,9 +103,8 @@ class Turn:
     def _start(self, send: Send, stop: asyncio.Event, ending: bool) -> None:
         if ending:
             self._ready.clear()
-        # While nothing can be written down, nothing more is sent that would be sent again. One that
-        # is sent alone is written down before the next.
-        waits = self._hold.is_away or (self._room == 1 and (self._came or self._noting))
+        # One that is sent alone is written down before the next.
+        waits = self._waits or (self._room == 1 and (self._came or self._noting))
         most = 0 if waits else self._room - len(self._senders)
         for _ in range(min(len(self._ready), most)):
             sender = asyncio.create_task(self._send(send, stop))
@@ -112,7 +113,7 @@ class Turn:
 
     async def _send(self, send: Send, stop: asyncio.Event) -> None:
         """One of those side by side: sends what is ready until nothing is, or no more may be."""
-        while self._ready and not self._hold.is_away and not self._is_ending(stop):
+        while self._ready and not self._waits and not self._is_ending(stop):
             delivery = self._ready.popleft()
             self._under_way[delivery.delivery_id] = delivery
             sent = await send(delivery)
@@ -136,7 +137,8 @@ class Turn:
         if self._noting is not None:
             return
         wanted = 0 if ending or (self._dry and not self._came) else self._wanted()
-        if (self._came and self._is_time(wanted)) or (wanted and not self._came):
+        asks = bool(wanted) or (self._is_old and bool(self._ready))
+        if (self._came and self._is_time(wanted)) or (asks and not self._came):
             self._begin(wanted)
 
     def _begin(self, wanted: int) -> None:
@@ -149,6 +151,7 @@ class Turn:
         return (
             len(self._came) >= BATCH
             or not self._under_way
+            or self._is_old
             or (not self._dry and wanted > 0 and len(self._ready) < self._room)
             or monotonic() >= self._came_at + LINGER_SECONDS
         )
@@ -162,7 +165,7 @@ class Turn:
     async def _hear(self, ending: bool) -> None:
         """Wait until something is to be done."""
         try:
-            async with asyncio.timeout(self._patience()):
+            async with asyncio.timeout(self._patience(ending)):
                 await self._news.wait()
         except TimeoutError:
             if self._noting is None and not self._came:
@@ -176,16 +179,27 @@ class Turn:
             noted, self._noting = self._noting, None
             noted.result()
 
-    def _patience(self) -> float | None:
+    def _patience(self, ending: bool) -> float | None:
         if self._noting is not None:
             return None
         if self._came:
             return max(0.0, self._came_at + LINGER_SECONDS - monotonic())
-        has_room = len(self._under_way) < self._room
+        # Senders, for what they have just been given is not under way yet.
+        has_room = len(self._senders) < self._room and not ending
         return LOOK_AGAIN_SECONDS if has_room else self._terms.lease.total_seconds() / 4
 
     def _is_ending(self, stop: asyncio.Event) -> bool:
         return not self._held or stop.is_set() or monotonic() > self._until or self._health.rest > 0
+
+    @property
+    def _is_old(self) -> bool:
+        """Whether what is known of what is ready is no news any more."""
+        return monotonic() > self._known_at + LOOK_AGAIN_SECONDS
+
+    @property
+    def _waits(self) -> bool:
+        """Whether nothing more is sent: it could not be written down, or may be erased by now."""
+        return self._hold.is_away or self._is_old
 
     @property
     def _room(self) -> int:
@@ -235,6 +249,10 @@ class Turn:
     def _take_up(self, told: Told, wanted: int) -> None:
         self._held = self._held and told.held
         self._is_left = told.let_go
+        # From the answer on: were it counted from the question, a slow database would stop all.
+        self._known_at = monotonic()
+        if told.gone:
+            self._ready = deque(one for one in self._ready if one.delivery_id not in told.gone)
         self._ready.extend(told.due)
         if wanted:
             self._dry = len(told.due) < wanted

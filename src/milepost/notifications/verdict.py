@@ -15,7 +15,8 @@ class Verdict(StrEnum):
     """``FORBIDDEN``: nothing was sent, so it was no attempt. ``GONE``: never again.
 
     Of one message, and not of the subscriber: ``REJECTED`` is refused for good, ``WITHHELD`` is not
-    to be sent at all, ``PUT_OFF`` not now (and what follows it neither): no attempt.
+    to be sent at all (no attempt; the log says why), ``PUT_OFF`` not now, and what follows it
+    neither (no attempt).
     """
 
     DELIVERED = "delivered"
@@ -45,8 +46,8 @@ class Judged:
 
     @property
     def was_sent(self) -> bool:
-        """Whether it is written down as an attempt; what is withheld is, for its reason."""
-        return self.verdict not in (Verdict.FORBIDDEN, Verdict.PUT_OFF)
+        """Whether it counts as an attempt: a request was really sent."""
+        return self.verdict not in (Verdict.FORBIDDEN, Verdict.PUT_OFF, Verdict.WITHHELD)
 
     @property
     def is_about_subscriber(self) -> bool:
