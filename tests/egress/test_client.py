@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 from tests.egress.receivers import (
     BOMB,
@@ -20,8 +21,22 @@ from tests.egress.receivers import (
 )
 
 from milepost.egress.client import GuardedClient
-from milepost.egress.connector import BESIDE_BODY
+from milepost.egress.connector import BoundedHandler
 from milepost.egress.outcomes import Answered, Failed, Forbidden
+
+
+class Deaf(asyncio.Transport):
+    """Nobody is behind it."""
+
+    def abort(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
 
 TRICKLE = b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 50
@@ -157,10 +172,30 @@ async def test_an_endless_body_is_read_so_far(client: GuardedClient, serve: Serv
         assert outcome.body == b"x" * 65536
 
 
-def test_what_a_transport_hands_over_at_once_is_no_endless_answer() -> None:
-    """Else a long body would be taken for a fault, or cut, by how fast it came."""
-    at_once: int = asyncio.selector_events._SelectorSocketTransport.max_size  # type: ignore[attr-defined]
-    assert at_once <= BESIDE_BODY
+@pytest.mark.parametrize(
+    ("piece", "fails"),
+    [
+        pytest.param(b"%x\r\n" % 65536 + b"x" * 65536 + b"\r\n", False, id="one"),
+        pytest.param(b"14\r\n" + b"x" * 20 + b"\r\n", False, id="small"),
+        pytest.param(b"1\r\nx\r\n", True, id="a byte each"),
+    ],
+)
+async def test_frames_are_bounded_and_not_how_much_comes_at_once(piece: bytes, fails: bool) -> None:
+    """256 KB are handed over in one call, as a transport does where they are there."""
+    loop = asyncio.get_running_loop()
+    handler = BoundedHandler(loop)
+    handler.connection_made(Deaf())
+    handler.set_response_params(read_bufsize=16 * 1024)
+    handler.data_received((CHUNKED + piece * (262_144 // len(piece)))[:262_144])
+    _, payload = await handler.read()
+    taken = b""
+    try:
+        while len(taken) <= 65536:
+            taken += await payload.readany()
+        assert not fails
+    except aiohttp.ClientPayloadError:
+        assert fails
+        assert len(taken) < 20_000
 
 
 async def test_a_body_of_exactly_the_cap_is_whole(client: GuardedClient) -> None:

@@ -9,7 +9,7 @@ from time import monotonic
 import aiohttp
 from aiohttp.payload import BytesPayload
 
-from milepost.egress.connector import BESIDE_BODY, Call, GuardedConnector, NotDialled, calling
+from milepost.egress.connector import Call, GuardedConnector, NotDialled, calling
 from milepost.egress.failures import EXPECTED, failure_of
 from milepost.egress.headers import can_be_sent
 from milepost.egress.lookup import Lookup
@@ -155,12 +155,7 @@ class GuardedClient:
         if self._session is None:
             bounds = self._bounds
             self._session = aiohttp.ClientSession(
-                connector=GuardedConnector(
-                    self.policy,
-                    Lookup(),
-                    idle_seconds=bounds.idle_seconds,
-                    most_bytes=bounds.most_bytes + BESIDE_BODY,
-                ),
+                connector=GuardedConnector(self.policy, Lookup(), idle_seconds=bounds.idle_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=bounds.connect_seconds),
                 trust_env=False,

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
+from itertools import chain
 from typing import Any
 
 import aiohttp
@@ -20,9 +21,11 @@ MOST_DIALLED = 8
 """Addresses of a name that are tried; all of them are judged."""
 MOST_IDLE = 256
 """Connections that are kept for later, whoever's; the next ones are closed after use."""
-BESIDE_BODY = 256 * 1024
-"""What an answer may have besides its body: interim answers, headers, frames of chunks. No less
-than a transport hands over at once, or a long body would be refused for how fast it came."""
+BESIDE_BODY = 32 * 1024
+"""Bytes of an answer besides its body: interim answers, headers, frames of chunks. Each of them is
+work, some 10 us, so who sends nothing else takes a process from the others."""
+_PIECE = 8 * 1024
+"""What is parsed at once, for only then is it known what of it was body."""
 
 
 class NotDialled(OSError):
@@ -54,10 +57,7 @@ class GuardedConnector(aiohttp.TCPConnector):
     addresses is: who mixes them hopes for the other.
     """
 
-    def __init__(
-        self, policy: Policy, lookup: Lookup, *, idle_seconds: float, most_bytes: int
-    ) -> None:
-        """``most_bytes`` is all that is read of an answer, its head and its frames included."""
+    def __init__(self, policy: Policy, lookup: Lookup, *, idle_seconds: float) -> None:
         super().__init__(
             limit=0,
             resolver=_Resolver(policy, lookup),
@@ -65,7 +65,7 @@ class GuardedConnector(aiohttp.TCPConnector):
             keepalive_timeout=idle_seconds,
             socket_factory=partial(_judged_socket, policy),
         )
-        handler: Any = partial(_BoundedHandler, loop=self._loop, most_bytes=most_bytes)
+        handler: Any = partial(BoundedHandler, loop=self._loop)
         self._factory = handler
 
     async def _get(self, key: Any, traces: Any) -> Any:
@@ -74,8 +74,7 @@ class GuardedConnector(aiohttp.TCPConnector):
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         # aiohttp bounds what is in use, not what is idle: 256 receivers are 256 open files.
         full = sum(map(len, self._conns.values())) >= MOST_IDLE
-        protocol.rest()
-        super()._release(key, protocol, should_close=should_close or full)
+        super()._release(key, protocol, should_close=should_close or full or not protocol.rest())
 
 
 class _Resolver(AbstractResolver):
@@ -116,34 +115,65 @@ def _judge(policy: Policy, host: str, port: int, text: str) -> None:
         raise NotDialled(refused)
 
 
-class _BoundedHandler(ResponseHandler):
+class BoundedHandler(ResponseHandler):
     """One connection. What comes of an answer is counted: a body has its cap where it is read, but
     interim answers, headers of chunks and trailers without end would be read as fast as they come.
     While it is kept nothing may come: it would be taken for the answer to the next request, which
     may be another account's.
     """
 
-    def __init__(self, loop: Any, most_bytes: int) -> None:
+    def __init__(self, loop: Any) -> None:
         super().__init__(loop)
-        self._most_bytes = most_bytes
-        self._left = 0
+        self._came = 0
+        self._late = bytearray()
+        self._rests = True
 
     def set_response_params(self, **told: Any) -> None:
-        self._left = self._most_bytes
+        """An answer is to come."""
+        self._came = 0
+        self._rests = False
         super().set_response_params(**told)
 
-    def rest(self) -> None:
-        """It goes back to be used again."""
-        self._left = 0
+    def rest(self) -> bool:
+        """It goes back to be used again; whether it may, as nothing came behind the answer."""
+        self._came = 0
+        self._rests = True
+        return not self._late
 
     def data_received(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self.set_exception(aiohttp.ClientPayloadError("the answer is too long"))
-            self.abort()
+        """Parse it, and end the answer that has too much beside its body."""
+        if self._rests and data:
+            self._refuse()
             return
-        super().data_received(data)
+        self._late += data
+        # Nothing comes where aiohttp, which had enough for a while, goes on.
+        pieces = iter(self._piece, b"") if data else chain((b"",), iter(self._piece, b""))
+        for piece in pieces:
+            self._came += len(piece)
+            super().data_received(piece)
+            # Of the last piece it may have put off a part.
+            body = getattr(self._payload, "total_bytes", 0)
+            if self._came - body > BESIDE_BODY + _PIECE:
+                self._refuse()
+                return
+
+    def _piece(self) -> bytes:
+        """What is parsed next; nothing while aiohttp has enough."""
+        if self._reading_paused or self.transport is None:
+            return b""
+        piece = bytes(self._late[:_PIECE])
+        del self._late[:_PIECE]
+        return piece
+
+    def _refuse(self) -> None:
+        error = aiohttp.ClientPayloadError("the answer is too long")
+        # Who was given a part of it comes back for more before the connection is seen to end.
+        if self._payload is not None:
+            self._payload.set_exception(error)
+        self.abort()
+        self.set_exception(error)
 
     def close(self) -> None:
+        """Abort."""
         # Not politely: what a receiver never reads would keep the socket open for ever.
         self.abort()
