@@ -102,7 +102,7 @@ async def _one_dead(run: Run, port: int) -> Row:
     """The same connections, all alive and with one that never answers, in turns."""
     many = run.scale.connections
     run.say(f"one dead among {many:,} connections")
-    place = await new_place(run, "many", port)
+    place = await new_place(run, "connections", port)
     connections = await connect(place, [f"/hook/{nth}" for nth in range(many)])
     count = (many - 1) * run.scale.each
     alive: list[float] = []
