@@ -31,7 +31,7 @@ CHECKS = [
 ]
 
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "4"))
 PHASES = "examples,coverage,fuzzing,stateful"
 IN_FULL = str("FUZZ_EXAMPLES" in os.environ).lower()
 
