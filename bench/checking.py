@@ -126,12 +126,14 @@ async def _fill(watched: Watched, lanes: int, each: int, turn: int) -> None:
 
     Those of earlier turns are asked no more: the sandbox's parcels are due again after seconds.
     """
+    merchants = [
+        await watched.database.merchant(f"merchant {turn} {lane}") for lane in range(lanes)
+    ]
     connection = await watched.database.connect()
     try:
         await connection.execute(_ALL_AT_REST, watched.template)
-        for lane in range(lanes):
-            merchant = await watched.database.merchant(f"merchant {turn} {lane}")
-            copies = Copies(
+        copies = [
+            Copies(
                 watched.account_id,
                 watched.template,
                 each,
@@ -141,14 +143,16 @@ async def _fill(watched: Watched, lanes: int, each: int, turn: int) -> None:
                 events=100,
                 due="now()",
             )
-            await copy(watched.database, copies)
-            await connection.execute(_NO_TURN, merchant.account_id)
+            for lane, merchant in enumerate(merchants)
+        ]
+        await copy(watched.database, *copies)
+        await connection.execute(_NO_TURN, [merchant.account_id for merchant in merchants])
     finally:
         await connection.close()
 
 
 _ALL_AT_REST = "UPDATE watch SET due_at = 'infinity' WHERE parcel_id <> $1"
-_NO_TURN = "UPDATE lane SET turn_at = 'infinity' WHERE account_id = $1"
+_NO_TURN = "UPDATE lane SET turn_at = 'infinity' WHERE account_id = ANY ($1)"
 _TURNS_COME = "UPDATE lane SET turn_at = now() WHERE turn_at = 'infinity' AND account_id <> $1"
 _UNRECORDED = """
 SELECT count(*) FROM watch WHERE due_at < 'infinity' AND last_checked_at < $1 AND parcel_id <> $2

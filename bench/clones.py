@@ -131,23 +131,29 @@ class Copies:
     due: str = "now() + interval '30 days'"
 
 
-async def copy(database: Database, copies: Copies) -> None:
-    """Make them, then ANALYZE."""
+async def copy(database: Database, *wanted: Copies) -> None:
+    """Make them all, then ANALYZE."""
     connection = await database.connect()
     try:
-        tables = [row["table_name"] for row in await connection.fetch(_TABLES)]
-        for table in sorted(tables, key=lambda name: (name != "parcel", name)):
-            if table not in _NEVER_COPIED and not (copies.slim and table in _ONLY_LOOKED_FOR):
-                await connection.execute(await _statement(connection, table, copies))
-        if copies.owner:
-            await connection.execute(_LANE, copies.owner, copies.carrier_code)
+        for copies in wanted:
+            await _copied(connection, copies)
         await connection.execute(
             "SELECT setval('parcel_parcel_id_seq', (SELECT max(parcel_id) FROM parcel))"
         )
         # Without statistics the first plans are for empty tables, and those are remembered.
-        await connection.execute("VACUUM ANALYZE" if copies.count >= _MANY else "ANALYZE")
+        many = sum(copies.count for copies in wanted) >= _MANY
+        await connection.execute("VACUUM ANALYZE" if many else "ANALYZE")
     finally:
         await connection.close()
+
+
+async def _copied(connection: "asyncpg.Connection[asyncpg.Record]", copies: Copies) -> None:
+    tables = [row["table_name"] for row in await connection.fetch(_TABLES)]
+    for table in sorted(tables, key=lambda name: (name != "parcel", name)):
+        if table not in _NEVER_COPIED and not (copies.slim and table in _ONLY_LOOKED_FOR):
+            await connection.execute(await _statement(connection, table, copies))
+    if copies.owner:
+        await connection.execute(_LANE, copies.owner, copies.carrier_code)
 
 
 _LANE = "INSERT INTO lane (account_id, carrier_code, turn_at) VALUES ($1, $2, now())"
