@@ -5,6 +5,8 @@ is shut until a worker has given up the rest, a piece in a transaction. So nothi
 and what is told from then on waits behind it.
 """
 
+from functools import partial
+
 from milepost.db.pool import Connection, Pool, all_rows, retrying, tenant
 from milepost.notifications.held import Lane
 from milepost.notifications.statements import CONNECTIONS, GIVING_UP
@@ -53,10 +55,6 @@ async def _finish(pool: Pool, lane: Lane) -> int:
 
     gone, parcel, last = 0, 0, AT_ONCE
     while last == AT_ONCE:
-        from_parcel = parcel
-        last, parcel = await retrying(
-            lambda: piece(from_parcel),  # noqa: B023 awaited before it changes
-            seconds=None,
-        )
+        last, parcel = await retrying(partial(piece, parcel), seconds=None)
         gone += last
     return gone
