@@ -5,7 +5,6 @@ import base64
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import orjson
 from pydantic import SecretStr
 
 from bench.load import Order, Report
+from bench.ports import free_port
 from milepost.accounts import keys
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
@@ -201,13 +201,6 @@ def answering(pid: int) -> int:
         if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
             return answering(child)
     return pid
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def load(order: Order) -> Report:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_port
 from tests.ready_cluster import lay_cluster, make_state_dir
 
 from milepost.accounts import keys
@@ -141,12 +141,6 @@ def inherited() -> dict[str, str]:
         for name, value in os.environ.items()
         if "MILEPOST" not in name or name == commit_faults.VARIABLE
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.ports import free_port
 from tests.chaos.carrier import FakeCarrier, fake_carrier
 from tests.chaos.checker import drain, read, verdict
 from tests.chaos.clients import MOST_ON_THE_WAY, Load, run_clients
@@ -14,7 +15,6 @@ from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger
 from tests.chaos.readers import Readers, not_read, reading, verdict_on_readers
 from tests.chaos.subscribers import IN_TIME, Subscribers, subscribers
-from tests.live_server import free_port
 
 CLIENTS = 8
 FEW = 20

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import asyncpg
 import psutil
+from bench.ports import free_port
 from tests.carriers.dhl_server import API_KEY, HOST
 from tests.live_server import (
     MILEPOST,
     environment,
-    free_port,
     open_account,
     wait_until_ready,
 )

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import pytest
+from bench.ports import free_port
 from tests.chaos.clients import Load
 from tests.chaos.deliveries import MOST_EXTRA, extra_deliveries, heard
 from tests.chaos.fast import Run, running_fast
 from tests.chaos.housekeeping import die_in_housekeeping
 from tests.chaos.ledger import lines, operations
 from tests.chaos.supervisor import Supervisor
-from tests.live_server import free_port
 from tests.promises.figures import keep
 
 from milepost.failpoints import died_at

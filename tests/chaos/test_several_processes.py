@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import psutil
 import pytest
+from bench.ports import free_port
 from tests.chaos.carrier import FakeCarrier, fake_carrier
 from tests.chaos.checker import drain, read, verdict
 from tests.chaos.clients import Load, run_clients
@@ -26,7 +27,7 @@ from tests.chaos.questions import asked, asked_at_once, over_quota
 from tests.chaos.subscribers import IN_TIME, Subscribers, subscribers
 from tests.chaos.supervisor import kill
 from tests.chaos.test_broken_twins import break_function
-from tests.live_server import free_port, wait_until_ready
+from tests.live_server import wait_until_ready
 from tests.promises.figures import keep
 
 from milepost.db.embedded import EmbeddedPostgres

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from tests.live_server import MILEPOST, Client, environment, free_port
+from bench.ports import free_port
+from tests.live_server import MILEPOST, Client, environment
 from tests.ready_cluster import make_state_dir
 
 README = Path(__file__).parents[2] / "README.md"

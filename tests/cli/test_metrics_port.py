@@ -15,9 +15,9 @@ import aiohttp
 import asyncpg
 import pytest
 import yaml
+from bench.ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import execute, with_database
-from tests.live_server import free_port
 
 from milepost.cli import metrics_port as port
 from milepost.cli.metrics_files import FOLDED, fold_the_dead, metrics_folder

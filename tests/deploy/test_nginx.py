@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.ports import free_port
 from tests.cli.certificates import self_signed
 from tests.flows.test_instruments import parcel
-from tests.live_server import Server, free_port, running
+from tests.live_server import Server, running
 
 ROOT = Path(__file__).parents[2]
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from bench.ports import free_port
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from tests.live_server import Client, Server, free_port, running
+from tests.live_server import Client, Server, running
 
 CANARY = "CANARY47117Q"
 NUMBER = f"SBX-HAPPY-8640X-{CANARY}"

@@ -8,9 +8,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from bench.ports import free_port
 from mcp import Client as Agent
 from mcp import MCPError
-from tests.live_server import Client, Server, free_port
+from tests.live_server import Client, Server
 from tests.mcp.parcels import given, refused, registration, text_of
 
 from milepost.mcp.api_client import authorization_of

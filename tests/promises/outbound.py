@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.ports import free_port
 from tests.promises.outbound_bugs import BUGS
 from tests.promises.outbound_vectors import Vector, called, rebinding, vectors
 
@@ -127,9 +128,7 @@ async def call_all(listener: Listener, port: int, bug: str) -> dict[str, Any]:
 
 async def main() -> None:
     listener = Listener()
-    server = await asyncio.start_server(listener.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
+    port = free_port()
     everywhere = [
         await asyncio.start_server(listener.serve, host, port) for host in ("0.0.0.0", "::1")
     ]

@@ -16,6 +16,7 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
+from bench.ports import free_port
 from tests.api.event_subscriptions import CONNECTIONS, ROOT, connect, patch, subscribe
 from tests.api.fake_api import Client
 from tests.api.own_api import own_api
@@ -240,8 +241,8 @@ async def trip(dsn: str, port: int, of: list[Vector]) -> AsyncIterator[Trip]:
 
 
 async def main(dsn: str, bugs: list[str]) -> None:
-    first = await listener("0.0.0.0", 0)
-    port = first.sockets[0].getsockname()[1]
+    port = free_port()
+    first = await listener("0.0.0.0", port)
     second = await listener("::1", port)
     trial.EVERY_SECONDS = 0
     socket.getaddrinfo = answer

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from bench.ports import free_port
 from tests.chaos.clients import TRACKING, document
 from tests.chaos.installation import Installation, installation
 from tests.chaos.supervisor import kill
-from tests.live_server import free_port
 from tests.promises.figures import keep
 
 KEYS = int(os.environ.get("P10_KEYS", "10"))

@@ -11,8 +11,9 @@ import time
 from urllib.parse import urlencode
 
 import pytest
+from bench.ports import free_port
 from tests.chaos.installation import Installation, installation
-from tests.live_server import Client, free_port, wait_until_ready
+from tests.live_server import Client, wait_until_ready
 from tests.promises.figures import keep
 
 from milepost.accounts.keys import revoke_key

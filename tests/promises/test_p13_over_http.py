@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
+from bench.ports import free_port
 from tests.chaos.clients import TRACKING, document
 from tests.chaos.installation import Installation, Key, installation
-from tests.live_server import Server, free_port, wait_until_ready
+from tests.live_server import Server, wait_until_ready
 from tests.promises.figures import keep
 
 WRITES, BURST = 20, 5

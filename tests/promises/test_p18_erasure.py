@@ -12,10 +12,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from bench.ports import free_port
 from tests.accounts.test_dump import dump
 from tests.chaos.clients import TRACKING
 from tests.chaos.installation import Installation, installation
-from tests.live_server import MILEPOST, Client, environment, free_port
+from tests.live_server import MILEPOST, Client, environment
 from tests.promises.canaries import Person, found
 from tests.promises.figures import keep
 from tests.promises.listening import (

@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from bench.ports import free_port
 from tests.chaos.clients import TRACKING, document
 from tests.chaos.installation import Installation, installation
 from tests.conftest import execute
-from tests.live_server import MILEPOST, Client, environment, free_port
+from tests.live_server import MILEPOST, Client, environment
 from tests.promises.figures import keep
 from tests.promises.pile import NUMBER, pile_up
 from tests.test_schema_rules import catalog_faults

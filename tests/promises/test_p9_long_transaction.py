@@ -11,10 +11,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from bench.ports import free_port
 from tests.chaos.fast import Run, running_fast
 from tests.chaos.questions import asked
 from tests.cli.test_metrics_port import Sample, firing, samples_of
-from tests.live_server import free_port
 from tests.promises.figures import keep
 
 from milepost.db.pool import Role, open_pool

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bench.ports import free_port
 from tests.chaos.carrier import fake_carrier
 from tests.chaos.clients import Load
 from tests.chaos.fast import fast_settings
 from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger
 from tests.chaos.tcp_proxy import Proxy, tcp_proxy
-from tests.live_server import free_port
 
 from milepost.db.cluster import SOCKET_NAME, find_data
 from milepost.db.embedded import EmbeddedPostgres

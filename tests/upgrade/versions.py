@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live_server import Client, free_port, wait_until_ready
+from bench.ports import free_port
+from tests.live_server import Client, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 BASE = Path(__file__).with_name("BASE")
