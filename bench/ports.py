@@ -11,7 +11,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-FIRST, LAST = 11_000, 31_000
+FIRST, COUNT = 11_000, 20_000
 
 
 def free_port() -> int:
@@ -21,13 +21,14 @@ def free_port() -> int:
     with counter.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         last = int(file.read() or FIRST)
-        for port in [*range(last + 1, LAST), *range(FIRST, last + 1)]:
+        for step in range(1, COUNT + 1):
+            port = FIRST + (last - FIRST + step) % COUNT
             if _is_free(port):
                 file.seek(0)
                 file.truncate()
                 file.write(str(port))
                 return port
-    raise RuntimeError(f"no port from {FIRST} to {LAST} is free")
+    raise RuntimeError(f"none of {COUNT} ports from {FIRST} on is free")
 
 
 def _is_free(port: int) -> bool:
