@@ -13,13 +13,19 @@ async def run_out(pool: Pool) -> None:
 
 
 async def test_of_many_at_once_one_has_the_job(worker_pool: Pool) -> None:
-    async def work() -> bool:
-        async with only_one(worker_pool, "sweep", 60) as turn:
-            await asyncio.sleep(0.2)
-            return turn is not None
+    asked: list[bool] = []
+    all_asked = asyncio.Event()
 
-    had = await asyncio.gather(*(work() for _ in range(6)))
-    assert had.count(True) == 1
+    async def work() -> None:
+        async with only_one(worker_pool, "sweep", 600) as turn:
+            asked.append(turn is not None)
+            # Finished before the last has asked, it would be that one's turn, and rightly.
+            if len(asked) == 6:
+                all_asked.set()
+            await asyncio.wait_for(all_asked.wait(), 120)
+
+    await asyncio.gather(*(work() for _ in range(6)))
+    assert asked.count(True) == 1
     async with only_one(worker_pool, "sweep", 60) as again, only_one(worker_pool, "x", 60) as other:
         assert again is not None, "it was finished"
         assert other is not None, "another job"

@@ -72,6 +72,8 @@ async def test_a_request_that_crosses_with_a_close_is_sent_again(client: Guarded
 
 
 async def test_what_is_sent_after_the_answer_spoils_nothing(client: GuardedClient) -> None:
+    poisoned = asyncio.Event()
+
     async def talks_on(made: Receiver, reader: Reader, writer: Writer) -> None:
         while True:
             await made.next(reader)
@@ -80,12 +82,16 @@ async def test_what_is_sent_after_the_answer_spoils_nothing(client: GuardedClien
             await asyncio.sleep(0.02)
             writer.write(b"HTTP/1.1 500 Poison\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
+            poisoned.set()
 
     async with receiver(talks_on) as made:
         for _ in range(3):
             outcome = await client.send(made.url, b"{}")
             assert isinstance(outcome, Answered)
             assert outcome.status == 200
+            # Sent before that came, the next request would be answered by it.
+            await poisoned.wait()
+            poisoned.clear()
             await asyncio.sleep(0.1)
 
 

@@ -16,6 +16,7 @@ from milepost.carriers.manifest import Quota
 from milepost.carriers.registry import Catalogue
 from milepost.db.pool import Pool
 from milepost.errors import ClaimLost, NoSlot
+from milepost.monitoring import slots as slots_module
 from milepost.monitoring.database_clock import DatabaseClock
 from milepost.monitoring.slots import Budget, Ledger, hold
 from milepost.parcels.register import Registrar
@@ -135,19 +136,25 @@ def test_a_request_may_be_late_by_half_of_what_a_window_bears(
 
 
 async def test_only_what_starts_within_a_second_is_handed_out(worker_pool: Pool) -> None:
-    quota = Quota(per_second=2.5)
+    quota = Quota(per_second=1.5)
     slots = [ledger(worker_pool, quota) for _ in range(8)]
     grants = await asyncio.gather(*(one.take(1) for one in slots))
+    # Seen from when each asked: how long they take together is up to the machine.
+    assert all((grant.wait <= slots_module.HORIZON) is (grant.granted == 1) for grant in grants)
     starts = sorted(grant.start_at for grant in grants if grant.granted)
-    assert 2 <= len(starts) <= 3
+    assert len(starts) >= 2
     gap = timedelta(seconds=quota.spacing_seconds)
     assert all(later - first >= gap * 0.999 for first, later in itertools.pairwise(starts))
     assert {grant.why for grant in grants if not grant.granted} == {"quota"}
     assert (await ledger(worker_pool, quota, "account:7").take(1)).granted, "its own quota"
 
 
-async def test_unused_slots_go_back_unless_others_have_later_ones(worker_pool: Pool) -> None:
-    quota = Quota(per_second=10)
+async def test_unused_slots_go_back_unless_others_have_later_ones(
+    worker_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Slots so far apart that none is over before it is asked for.
+    monkeypatch.setattr(slots_module, "HORIZON", timedelta(minutes=1))
+    quota = Quota(per_minute=10)
     gap = timedelta(seconds=quota.spacing_seconds)
     first, second, third = (ledger(worker_pool, quota) for _ in range(3))
     taken = await first.take(50)
@@ -162,14 +169,14 @@ async def test_unused_slots_go_back_unless_others_have_later_ones(worker_pool: P
 async def test_each_request_beyond_the_first_waits_for_a_slot_of_its_own(worker_pool: Pool) -> None:
     quota = Quota(per_second=10)
     slots = ledger(worker_pool, quota)
-    await slots.take(1)
-    times = []
+    first = await slots.take(1)
     for _ in range(4):
         slot = slots.slot()
         await slot.near()
         await slot.start()
-        times.append(await worker_pool.fetchval(CLOCK))
-    assert times[-1] - times[0] >= 3 * quota.spacing_seconds - 0.03
+    # From the first one's time: when it was seen to start is later on a busy machine.
+    lasted = await worker_pool.fetchval(CLOCK) - first.start_at.timestamp()
+    assert lasted >= 3 * quota.spacing_seconds - 0.03
 
 
 class Frozen(DatabaseClock):

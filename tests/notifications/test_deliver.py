@@ -8,6 +8,7 @@ from tests.notifications.subscriber import Subscriber, broken, ok
 from tests.notifications.town import Town, scan
 
 from milepost.egress.outcomes import Answered, Failed, Forbidden, Outcome
+from milepost.notifications import turn as turn_module
 from milepost.notifications.deliver import Deliverer
 from milepost.notifications.forms import Form, Kind
 from milepost.notifications.held import Delivery, Lane
@@ -109,17 +110,13 @@ async def test_a_retry_is_due_after_its_pause(town: Town) -> None:
     await town.register()
     await town.tell()
     assert await drain(town, deliverer(town, Subscriber(broken), Terms())) == 1
-    wait = await town.run(
-        "SELECT extract(epoch FROM due_at - now())::float FROM delivery"
+    ((wait, turn),) = await town.rows(
+        "SELECT extract(epoch FROM d.due_at - now())::float, extract(epoch FROM l.turn_at - now())"
+        "::float FROM delivery d JOIN delivery_lane l USING (account_id, connection_id)"
         " WHERE account_id = $1 AND connection_id = $2",
         connection,
     )
-    assert 300 * 0.9 - 5 < wait <= 300 * 1.1
-    turn = await town.run(
-        "SELECT extract(epoch FROM turn_at - now())::float FROM delivery_lane"
-        " WHERE account_id = $1 AND connection_id = $2",
-        connection,
-    )
+    assert 300 * 0.9 - 20 < wait <= 300 * 1.1
     assert turn == pytest.approx(wait, abs=1)
 
 
@@ -266,7 +263,11 @@ async def test_a_fault_of_ours_rests_the_lane(town: Town) -> None:
     assert len(subscriber.told) <= AT_ONCE
 
 
-async def test_what_comes_beside_a_slow_request_does_not_wait_for_it(town: Town) -> None:
+async def test_what_comes_beside_a_slow_request_does_not_wait_for_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # While the lane is in hand: not for as long as a busy machine takes to register one more.
+    monkeypatch.setattr(turn_module, "HOLD_SECONDS", 600.0)
     connection = await town.connect("webhook", Form.EVENT, ALL)
     first = await town.register()
     await town.tell()
