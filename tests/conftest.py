@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import tests.unhurried  # noqa: F401
 from tests.ready_cluster import lay_cluster, make_room, make_state_dir
 
 from milepost.carriers import registry

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 from tests.api.feed_house import EVENTS, House, feed_house, revoke, until, waiting
-from tests.api.own_api import own_api
 
+from milepost.api import deadlines, milepost_events
 from milepost.db.pool import Pool, tenant
 from milepost.errors import DatabaseUnavailable
 from milepost.wire.own_schemas import file_of
@@ -102,10 +104,24 @@ async def test_a_wait_that_is_over_answers_where_it_began(house: House) -> None:
     assert answer.document == {"data": [], "next_cursor": cursor, "has_more": False}
 
 
-async def test_a_wait_may_be_longer_than_a_request(dsn: str, account: int) -> None:
-    async with own_api(dsn, account, request_seconds=0.9) as (client, _):
-        answer = await client.get(f"{EVENTS}?wait=1")
-        assert (answer.status, answer.document["data"]) == (200, [])
+async def test_a_wait_may_be_longer_than_a_request(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by it at once."""
+    gone_by = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + gone_by)
+    monkeypatch.setattr(deadlines, "time", clock)
+
+    async def first_of(seconds: float, *_: object) -> None:
+        nonlocal gone_by
+        gone_by = seconds
+        # Whose time is over is cut off by then.
+        await asyncio.sleep(5 * deadlines.PRECISION_SECONDS)
+
+    monkeypatch.setattr(milepost_events, "first_of", first_of)
+    answer = await house.client.get(f"{EVENTS}?wait=30")
+    assert gone_by > house.parts.core.settings.request_seconds
+    assert (answer.status, answer.document["data"]) == (200, [])
 
 
 async def test_who_waits_is_answered_when_the_server_is_to_stop(house: House) -> None:

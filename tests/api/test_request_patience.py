@@ -18,6 +18,7 @@ from tests.api.samples import POST, registration
 from tests.chaos.tcp_proxy import tcp_proxy
 from tests.conftest import execute
 from tests.parcels.conftest import registration as to_register
+from tests.unhurried import IN_USE
 
 from milepost import wiring
 from milepost.accounts import keys as accounts
@@ -37,6 +38,13 @@ from milepost.wiring import ApiParts, api_parts
 T = TypeVar("T")
 Ask = Callable[[], Awaitable[Any]]
 LONG = 600.0
+
+
+@pytest.fixture(autouse=True)
+def _as_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a request has for its database, which other tests do not look at."""
+    monkeypatch.setattr(patience, "ANSWER_SECONDS", IN_USE)
+    monkeypatch.setattr(deadlines, "ANSWER_SECONDS", IN_USE)
 
 
 def settings_for(dsn: str) -> Settings:
@@ -92,6 +100,32 @@ async def test_far_from_its_database_a_request_has_one_time_for_all_it_asks(
             assert (await client.get(f"{POST}/3S1")).status == 404
 
 
+@asynccontextmanager
+async def commits_that_wait(dsn: str) -> AsyncIterator[None]:
+    """No commit is answered until the end of the block: they wait for a standby that is none.
+
+    The server heeds a setting when it gets to it: both ends are seen at a commit of our own.
+    """
+    reload = "SELECT pg_reload_conf()"
+    waits = "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $1"
+    one, other = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    await execute(dsn, "ALTER SYSTEM SET synchronous_standby_names = 'gone'", reload)
+    try:
+        while True:
+            write = one.execute("SELECT pg_logical_emit_message(true, 'milepost', '')")
+            commit = asyncio.create_task(write)
+            while not commit.done() and not await other.fetchval(waits, one.get_server_pid()):
+                await asyncio.sleep(0.01)
+            if not commit.done():
+                break
+        yield
+    finally:
+        await execute(dsn, "ALTER SYSTEM RESET synchronous_standby_names", reload)
+    await commit
+    await one.close()
+    await other.close()
+
+
 async def test_a_commit_without_an_answer_is_a_503_and_its_key_gives_the_answer_later(
     dsn: str, account: int
 ) -> None:
@@ -102,12 +136,8 @@ async def test_a_commit_without_an_answer_is_a_503_and_its_key_gives_the_answer_
     async with own_api(dsn, account) as (client, _):
         # After it nothing but the parcel's own transaction has anything to commit.
         assert (await client.post(POST, registration("3S0", source_id="0"))).status == 200
-        reload = "SELECT pg_reload_conf()"
-        await execute(dsn, "ALTER SYSTEM SET synchronous_standby_names = 'gone'", reload)
-        try:
+        async with commits_that_wait(dsn):
             got = await client.post(POST, registration(), **once)
-        finally:
-            await execute(dsn, "ALTER SYSTEM RESET synchronous_standby_names", reload)
         assert got.status == 503
         assert int(got.headers["retry-after"]) > 0
         while await connection.fetchval(made) == 0:
