@@ -41,7 +41,7 @@ def test_a_skipped_promise_fails_in_ci(tmp_path: Path, ci: str, summary: str) ->
         env=os.environ | {"CI": ci, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert re.search(summary, done.stdout), done.stdout
     assert (done.returncode == 0) == (ci == "")

@@ -22,7 +22,7 @@ def test_registering_reading_and_keys_bear_refused_commits() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
     )
     assert done.returncode == 0, done.stdout[-3000:]
     refused = re.search(r"(\d+) commits were refused in this process", done.stdout)
