@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import tests.unhurried  # noqa: F401
+from hypothesis import settings as properties
 from tests.ready_cluster import lay_cluster, make_room, make_state_dir
 
 from milepost.carriers import registry
@@ -43,6 +44,9 @@ registry.read_manifest = lambda path: (  # type: ignore[attr-defined]
 
 def pytest_configure(config: pytest.Config) -> None:
     make_room(config)
+    # The same examples everywhere, however long one takes here: CI's are not another run's luck.
+    if not config.getoption("hypothesis_profile", None):
+        properties.load_profile("ci")
 
 
 @pytest.hookimpl(wrapper=True)
