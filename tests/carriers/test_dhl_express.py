@@ -13,6 +13,8 @@ from milepost.carriers.connector import Credential, Found, Item, NotFound, Refus
 from milepost.carriers.exchange import Answer
 from milepost.carriers.fetcher import Fetcher
 from milepost.carriers.samples import ReadsAnswers
+from milepost.carriers.xml_tree import read_xml
+from milepost.catalogue.dhl_express.connector import NO_PIECES
 from milepost.tracking.events import Scan
 
 LOGIN = Credential("operator", {"username": "apK1", "password": "s^3cret"})
@@ -85,3 +87,63 @@ def test_the_offset_of_a_checkpoint_goes_before_its_place(more: dict[str, Any], 
 
 def test_a_checkpoint_without_a_time_is_a_day() -> None:
     assert read({"date": "2026-03-02", "typeCode": "SD"}).moment.precision == "day"
+
+
+# XML-PI, the older service. ----------------------------------------------------------------------
+
+SITE = Credential("operator", {"username": "v62_a", "password": "s3cret-8", "interface": "XML-PI"})
+
+
+def serving_xml_pi(asked: list[list[str]]) -> AbstractAsyncContextManager[Fetcher]:
+    async def track(request: web.Request) -> web.Response:
+        assert request.headers["Content-Type"].startswith("text/xml")
+        question = read_xml(await request.read())
+        assert question.name == "KnownTrackingRequest"
+        assert question.text("LevelOfDetails") == "ALL_CHECK_POINTS"
+        header = question.child("Request", "ServiceHeader")
+        if (header.text("SiteID"), header.text("Password")) != ("v62_a", "s3cret-8"):
+            return web.Response(body=sample("dhl_express", "xml-pi-login-refused.xml"))
+        asked.append([one.text() for one in question.items("AWBNumber")])
+        name = "not-found" if asked[-1] == [UNKNOWN] else "several-and-one-unknown"
+        return web.Response(body=sample("dhl_express", f"xml-pi-{name}.xml"))
+
+    return serving([web.post("/XMLShippingServlet", track)], "xmlpi-ea.dhl.com")
+
+
+async def test_who_has_a_site_id_is_told_by_the_older_service() -> None:
+    asked: list[list[str]] = []
+    one, two, unknown = Item("1", DELIVERED), Item("2", "4823100192"), Item("3", UNKNOWN)
+    piece = Item("4", PIECE)
+    async with serving_xml_pi(asked) as fetcher:
+        told = await connector("dhl_express").ask([one, two, unknown, piece], SITE, fetcher)
+        alone = await connector("dhl_express").ask([unknown], SITE, fetcher)
+    assert asked == [[DELIVERED, "4823100192", UNKNOWN], [UNKNOWN]]
+    found, other = told[one], told[two]
+    assert isinstance(found, Found)
+    assert [scan.raw_code for scan in found.scans] == [
+        "PU",
+        "PO",
+        "RW",
+        "AF",
+        "DF",
+        "AR",
+        "WC",
+        "OK",
+    ]
+    assert found.signed_by == "L ROBLES"
+    assert isinstance(other, Found)
+    assert [scan.reading.phase for scan in other.scans] == ["accepted", "unknown"]
+    assert other.raw_type == "text/xml"
+    assert DELIVERED.encode() not in other.raw
+    assert told[unknown] == alone[unknown] == NotFound()
+    assert told[piece] == NO_PIECES
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+async def test_a_wrong_site_id_or_password_is_told(field: str) -> None:
+    item = Item("1", DELIVERED)
+    async with serving_xml_pi([]) as fetcher:
+        wrong = Credential("operator", {**SITE.fields, field: "<&no"})
+        refused = (await connector("dhl_express").ask([item], wrong, fetcher))[item]
+    assert isinstance(refused, Refused)
+    assert refused.credential_refused
