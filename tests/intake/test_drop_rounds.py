@@ -74,7 +74,7 @@ async def test_a_file_is_left_alone_until_it_has_settled(
     teller: Teller, known: int, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     clock = [100.0]
-    monkeypatch.setattr("milepost.intake.drop_round.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("milepost.intake.drop_round.monotonic", lambda: clock[0])
     rules = DropRules(settle_seconds=5, most_bytes=100_000, keep_days=7)
     rounds = DropRounds(DropFolder(tmp_path), rules, worker_pool, catalogue, teller)
     path = lay("scans.csv", HEADER, known)

@@ -1,9 +1,9 @@
 """A worker's round of the drop folder: every file that has been left alone for a while is fed."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import structlog
 
@@ -66,7 +66,7 @@ class DropRounds:
 
     async def _settled(self) -> list[Laid]:
         """Files that were the same when they were seen long enough ago."""
-        now = time.monotonic()
+        now = monotonic()
         try:
             found = await asyncio.to_thread(self._folder.laid)
         except OSError as error:
@@ -148,7 +148,7 @@ class DropRounds:
         return "" if found == ["active"] else "the account is suspended"
 
     def _wait(self, laid: Laid, why: str) -> None:
-        self._not_before[laid] = time.monotonic() + AGAIN_SECONDS
+        self._not_before[laid] = monotonic() + AGAIN_SECONDS
         log.warning(
             "a file was left where it lies",
             account_id=laid.account_id,
@@ -157,9 +157,9 @@ class DropRounds:
         )
 
     async def _forget(self) -> None:
-        if not self._rules.keep_days or time.monotonic() < self._forget_at:
+        if not self._rules.keep_days or monotonic() < self._forget_at:
             return
-        self._forget_at = time.monotonic() + FORGET_SECONDS
+        self._forget_at = monotonic() + FORGET_SECONDS
         before = datetime.now(UTC) - timedelta(days=self._rules.keep_days)
         try:
             await asyncio.to_thread(self._folder.forget, before)
