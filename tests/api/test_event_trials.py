@@ -1,6 +1,8 @@
 """Trying a subscription: one example at once, and what came of it."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 from standardwebhooks import Webhook
@@ -9,6 +11,7 @@ from tests.api.own_api import own_api
 from tests.api.samples import POST, V2, registration
 from tests.notifications.receiver import receiving
 
+from milepost.api import deadlines
 from milepost.db.pool import Pool, tenant
 from milepost.notifications.sealing import Seals
 
@@ -35,7 +38,7 @@ async def test_a_test_sends_the_example_at_once(dsn: str, account: int, app_pool
         assert headers["X-Shop"] == f"{CANARY}-header"
         async with tenant(parts.core.pool, account) as conn:
             sealed = await conn.fetchval("SELECT signing_key FROM connection")
-        keys = Seals(parts.core.secret_keys, account, connection).open_keys(sealed, None, None)
+        keys = Seals(parts.core.secret_keys, account, connection).open_keys(sealed, None)
         assert keys is not None
         Webhook(keys.current).verify(body, headers)
         told_event = json.loads(body)
@@ -107,12 +110,22 @@ async def test_a_test_that_fails_is_told_with_200(
         assert (nothing["success"], nothing["status_code"]) == (False, 0)
 
 
-async def test_a_test_may_take_longer_than_a_request_of_ours(dsn: str, account: int) -> None:
-    async with receiving() as receiver:
-        async with own_api(dsn, account, egress_allow=LOOPBACK) as (client, _):
-            subscription = await subscribe(client, await connect(client, url=receiver.url))
-        receiver.delay = 0.6
-        hurried = own_api(dsn, account, egress_allow=LOOPBACK, request_seconds=0.2)
-        async with hurried as (client, _):
-            answer = await client.ask("POST", f"{ROOT}/broadcast/test/{subscription}")
+async def test_a_test_may_take_longer_than_a_request_of_ours(
+    dsn: str, account: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by more than a request has once the receiver is asked."""
+    async with (
+        receiving() as receiver,
+        own_api(dsn, account, egress_allow=LOOPBACK) as (client, parts),
+    ):
+        subscription = await subscribe(client, await connect(client, url=receiver.url))
+        more = parts.core.settings.request_seconds + 1
+
+        def monotonic() -> float:
+            return time.monotonic() + (more if receiver.got else 0)
+
+        monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=monotonic))
+        # Whose time is over is cut off by then.
+        receiver.delay = 5 * deadlines.PRECISION_SECONDS
+        answer = await client.ask("POST", f"{ROOT}/broadcast/test/{subscription}")
         assert (answer.status, answer.document["data"]["success"]) == (200, True)

@@ -32,7 +32,7 @@ from milepost.api.webhook_schemas import INTEGRATION
 from milepost.db.pool import Pool, tenant
 from milepost.notifications import integrations
 from milepost.notifications.sealing import Seals
-from milepost.notifications.signing import sendcloud_signature
+from milepost.notifications.signing import MOST_FORMER_KEYS, sendcloud_signature
 from milepost.wiring import ApiParts
 
 OWN = "/api/milepost/v1"
@@ -144,6 +144,13 @@ async def test_keys_are_brought_made_and_rotated_and_shown_once(
 
     again = (await client.post(path, {"key": new["key"]})).document
     assert again["former_key_until"] == new["former_key_until"], "the same key changes nothing"
+    third = (await client.post(path, {})).document
+    shop.got.clear()
+    await patch(client, f"{V2_PATH}/{one['id']}", shop_name="Yellow shop")
+    await deliver(worker_pool, parts, account)
+    ((headers, body),) = shop.got
+    for shown_key in (third, new, one["signing_key"]):
+        Webhook(shown_key["library_key"]).verify(body, headers)
     for wrong in ("short", " 0123456789abcdef", "whsec_!", 5):
         refused = await client.post(path, {"key": wrong})
         assert (refused.status, refused.document["errors"][0]["loc"]) == (422, ["body", "key"])
@@ -235,9 +242,7 @@ async def test_a_webhooks_key_is_rotated_under_its_own_path_only(
     assert (rotated.status, rotated.document["key"]) == (200, OLD_SECRET)
     async with tenant(parts.core.pool, account) as conn:
         row = await conn.fetchrow(
-            "SELECT signing_key, former_key, former_key_until FROM connection"
-            " WHERE connection_id = $1",
-            hook,
+            "SELECT signing_key, former_key FROM connection WHERE connection_id = $1", hook
         )
     assert row is not None
     keys = Seals(parts.core.secret_keys, account, hook).open_keys(*row)
@@ -257,3 +262,13 @@ async def test_a_key_that_cannot_be_opened_any_more_is_replaced(
         await conn.execute("UPDATE connection SET signing_key = $1", sealed)
     rotated = await client.ask("POST", f"{OWN_PATH}/{which}/signing-key")
     assert (rotated.status, rotated.document["former_key_until"]) == (200, None)
+
+
+async def test_no_key_ends_early_for_another_one(api: tuple[Client, ApiParts]) -> None:
+    """Eight may be replaced within 24 hours; then it is said from when on there is room."""
+    client, _ = api
+    path = f"{OWN_PATH}/{(await made(client))['id']}/signing-key"
+    answers = [await client.post(path, {}) for _ in range(MOST_FORMER_KEYS + 1)]
+    assert [one.status for one in answers] == [200] * MOST_FORMER_KEYS + [409]
+    assert "another key can be set from" in answers[-1].document["detail"]
+    assert (await client.post(path, {"key": answers[-2].document["key"]})).status == 200

@@ -70,7 +70,7 @@ async def _lives(client: Client, parts: ApiParts, account: int) -> None:
         assert row is not None
         assert CANARY.encode() not in row["sealed"]
         seals = Seals(SecretKeys((b"0" * 64,)), account, made["id"])
-        assert seals.open_keys(row["signing_key"], None, None), "it has a key from the beginning"
+        assert seals.open_keys(row["signing_key"], None), "it has a key from the beginning"
         return seals.open(row["sealed"])
 
     answers.append(await patch(client, path, {"configuration": {"url": "https://b.example/"}}))

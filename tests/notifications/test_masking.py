@@ -2,12 +2,13 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from milepost.notifications.masking import HIDDEN, masked, spellings
 from milepost.notifications.sealing import Secrets
-from milepost.notifications.signing import SigningKeys
+from milepost.notifications.signing import FormerKey, SigningKeys
 
 MOST = 200
 BEHIND_PREFIX = base64.b64encode(b"\xff\xfe\xfb" * 8).decode()
@@ -18,7 +19,8 @@ TOKEN = "t/o+k=e&n<>'\"`\\ \xe9"
 
 @pytest.fixture
 def hidden() -> list[bytes]:
-    return list(spellings(Secrets({"token": TOKEN}), f"Bearer {TOKEN}", SigningKeys(KEY, FORMER)))
+    keys = SigningKeys(KEY, (FormerKey(FORMER, datetime.now(UTC)),))
+    return list(spellings(Secrets({"token": TOKEN}), f"Bearer {TOKEN}", keys))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from tests.wire.test_answers import JOURNEY, PARCEL
 
-from milepost.errors import InvalidInput
+from milepost.errors import Conflict, InvalidInput
 from milepost.notifications.signing import (
+    MOST_FORMER_KEYS,
     SigningKeys,
     brought_key,
     library_key,
@@ -123,25 +124,39 @@ def test_for_a_day_two_keys_sign() -> None:
     assert not verified("a third key that is none", headers, BODY)
 
 
-def test_two_rotations_in_a_day_leave_two_keys() -> None:
+def test_each_key_signs_for_its_day_however_often_another_is_set() -> None:
     now = datetime.now(UTC)
-    first = SigningKeys(OLD).rotated(MADE, now)
-    second = first.rotated("the newest of them all", now + timedelta(hours=1))
-    assert second.in_force(now + timedelta(hours=2)) == ("the newest of them all", MADE)
-    assert second.former_until == now + timedelta(hours=25)
-    assert second.rotated("the newest of them all", now + timedelta(hours=9)) is second
+    hour = timedelta(hours=1)
+    newest = "the newest of them all"
+    keys = SigningKeys(OLD).rotated(MADE, now).rotated(newest, now + hour)
+    assert keys.in_force(now + 2 * hour) == (newest, MADE, OLD)
+    headers = signed_headers(keys, "1", BODY, now)
+    assert all(verified(key, headers, BODY) for key in (newest, MADE, OLD))
+    assert keys.in_force(now + DAY) == (newest, MADE)
+    assert keys.in_force(now + DAY + hour) == (newest,)
+    assert keys.former_until == now + 25 * hour
+    assert keys.rotated(newest, now + 9 * hour) is keys
+    back = keys.rotated(OLD, now + 2 * hour)
+    assert back.in_force(now + 3 * hour) == (OLD, newest, MADE), "one of before, taken again"
+    assert len(back.rotated(MADE, now + 2 * DAY).former) == 1, "what is over is not kept"
 
 
-def test_a_key_without_an_end_of_its_former_one_stands_alone() -> None:
+def test_so_many_keys_at_a_time_and_none_is_dropped_for_another() -> None:
     now = datetime.now(UTC)
-    assert SigningKeys(OLD, MADE, None).in_force(now) == (OLD,)
-    assert SigningKeys(OLD, None, now + DAY).in_force(now) == (OLD,)
+    keys = SigningKeys(OLD)
+    for nth in range(MOST_FORMER_KEYS):
+        keys = keys.rotated(f"key number {nth} of them all", now + timedelta(minutes=nth))
+    assert keys.in_force(now + timedelta(hours=1))[-1] == OLD
+    with pytest.raises(Conflict, match=f"{now + DAY:%Y-%m-%d %H:%M:%S}"):
+        keys.rotated(MADE, now + timedelta(hours=1))
+    assert keys.rotated(OLD, now + timedelta(hours=1)).current == OLD
+    assert keys.rotated(MADE, now + DAY).current == MADE
 
 
 def test_no_key_is_shown_by_accident() -> None:
-    now = datetime.now(UTC)
-    assert OLD not in repr(SigningKeys(OLD, MADE, now))
-    assert MADE not in repr(SigningKeys(OLD, MADE, now))
+    keys = SigningKeys(OLD).rotated(MADE, datetime.now(UTC))
+    assert OLD not in repr(keys)
+    assert MADE not in repr(keys)
 
 
 def test_keys_of_ours_are_random_and_fit_everywhere() -> None:

@@ -18,7 +18,7 @@ from milepost.notifications.forms import Form, Kind
 from milepost.notifications.held import Connected, Delivery, Lane
 from milepost.notifications.masking import HIDDEN
 from milepost.notifications.sealing import Seals, Secrets
-from milepost.notifications.signing import new_key, sendcloud_signature
+from milepost.notifications.signing import FormerKey, new_key, sendcloud_signature
 from milepost.notifications.terms import Terms
 from milepost.notifications.webhooks import KEPT_OF_ANSWER, Webhooks, own_headers
 from milepost.parcels.render import Renderer
@@ -94,8 +94,8 @@ async def test_a_receiver_that_answers_with_what_it_was_sent_gives_no_secret_awa
     key, former = new_key(), "a former key of the shop's"
     connected = Connected(
         *(Lane(1, 2), Kind.WEBHOOK, Form.EVENT, receiver.url, {"auth_type": auth_type}),
-        *(seals.seal(secrets), seals.seal_key(key), seals.seal_key(former)),
-        datetime.now(UTC) + timedelta(hours=1),
+        *(seals.seal(secrets), seals.seal_key(key)),
+        seals.seal_former([FormerKey(former, datetime.now(UTC) + timedelta(hours=1))]),
     )
     own = own_headers(auth_type, secrets)
     for said in (

@@ -41,7 +41,7 @@ from milepost.notifications.forms import Form
 from milepost.notifications.patience import Rules
 from milepost.notifications.replay import replay
 from milepost.notifications.sealing import Seals
-from milepost.notifications.signing import library_key, new_key
+from milepost.notifications.signing import FormerKey, library_key, new_key
 from milepost.notifications.terms import Terms
 
 MINUTE = float(os.environ.get("P4_MINUTE", "0.01"))
@@ -156,6 +156,7 @@ async def replayed(town: Town, here: Endpoints, ended: Ended, name: str) -> None
 async def connect(town: Town, here: Endpoints) -> tuple[dict[str, int], dict[str, Keys]]:
     """A connection for each; every second one has been given another key a moment ago."""
     made, keys = {}, {}
+    tomorrow = datetime.now(UTC) + timedelta(hours=24)
     for nth, name in enumerate(EVERYBODY):
         if name in MANNERS:
             made[name] = await town.connect("integration", Form.CLASSIC, url=here.url(name))
@@ -165,12 +166,11 @@ async def connect(town: Town, here: Endpoints) -> tuple[dict[str, int], dict[str
         keys[name] = Keys(new_key(), old if nth % 2 else None)
         seals = Seals(KEYS, town.account, made[name])
         await town.run(
-            "UPDATE connection SET signing_key = $3, former_key = $4, former_key_until = $5"
+            "UPDATE connection SET signing_key = $3, former_key = $4"
             " WHERE account_id = $1 AND connection_id = $2 RETURNING 1",
             made[name],
             seals.seal_key(keys[name].current),
-            seals.seal_key(old) if nth % 2 else None,
-            datetime.now(UTC) + timedelta(hours=24),
+            seals.seal_former([FormerKey(old, tomorrow)] if nth % 2 else []),
         )
     return made, keys
 

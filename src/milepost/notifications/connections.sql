@@ -56,8 +56,7 @@ RETURNING connection_id, kind, form, url, settings, created_at, updated_at;
 
 -- name: to_send(subscription_id, account_id)^
 -- A subscription's connection with all that sending to it takes.
-SELECT c.connection_id, c.kind, c.form, c.url, c.settings, c.sealed, c.signing_key, c.former_key,
-       c.former_key_until
+SELECT c.connection_id, c.kind, c.form, c.url, c.settings, c.sealed, c.signing_key, c.former_key
 FROM subscription s
 JOIN connection c ON c.account_id = :account_id AND c.connection_id = s.connection_id
 WHERE s.account_id = :account_id AND s.subscription_id = :subscription_id;

@@ -31,7 +31,6 @@ class Connected:
     sealed: bytes | None = field(repr=False)
     signing_key: bytes | None = field(repr=False)
     former_key: bytes | None = field(repr=False)
-    former_key_until: datetime | None
 
     @classmethod
     def of(cls, lane: Lane, row: "Mapping[str, Any] | asyncpg.Record") -> "Connected":
@@ -45,7 +44,6 @@ class Connected:
             row["sealed"],
             row["signing_key"],
             row["former_key"],
-            row["former_key_until"],
         )
 
 

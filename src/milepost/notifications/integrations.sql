@@ -41,7 +41,7 @@ WHERE account_id = :account_id AND connection_id = :connection_id;
 
 -- name: to_send(account_id, connection_id)^
 -- One of them with all that sending to it takes.
-SELECT connection_id, kind, form, url, settings, sealed, signing_key, former_key, former_key_until
+SELECT connection_id, kind, form, url, settings, sealed, signing_key, former_key
 FROM connection
 WHERE account_id = :account_id AND connection_id = :connection_id
   AND kind = 'integration' AND deleted_at IS NULL;
@@ -70,13 +70,13 @@ WHERE account_id > :after ORDER BY account_id LIMIT :most;
 
 -- name: keys(account_id, connection_id, kinds)^
 -- The keys of a connection of these kinds, kept from changing until the transaction ends.
-SELECT signing_key, former_key, former_key_until FROM connection
+SELECT signing_key, former_key FROM connection
 WHERE account_id = :account_id AND connection_id = :connection_id AND kind = ANY (:kinds::text[])
   AND deleted_at IS NULL
 FOR NO KEY UPDATE;
 
 -- name: set_keys(account_id, connection_id, signing_key, former_key, former_key_until)!
--- What signs from now on.
+-- What signs from now on, and until when a former key does.
 UPDATE connection SET
     signing_key = :signing_key, former_key = :former_key, former_key_until = :former_key_until
 WHERE account_id = :account_id AND connection_id = :connection_id;

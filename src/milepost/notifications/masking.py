@@ -63,11 +63,11 @@ def _texts(secrets: Secrets, login: str, keys: SigningKeys | None) -> Iterator[s
     if login:
         yield login.rpartition(" ")[2]
     yield from (one for one in secrets.extra_headers.values() if len(one) >= SHORTEST_HIDDEN)
-    for key in () if keys is None else (keys.current, keys.former):
-        if key:
-            # Receivers verify with either, and some drop what stands before the base64.
-            both = {key, library_key(key)}
-            yield from both | {one.removeprefix(_KEY_PREFIX) for one in both}
+    former = () if keys is None else (one.text for one in keys.former)
+    for key in () if keys is None else (keys.current, *former):
+        # Receivers verify with any, and some drop what stands before the base64.
+        both = {key, library_key(key)}
+        yield from both | {one.removeprefix(_KEY_PREFIX) for one in both}
 
 
 def _spelled(text: str) -> Iterator[str]:

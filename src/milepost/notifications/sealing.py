@@ -1,6 +1,6 @@
 """What of a connection nobody may read in the database: its logins, its headers, its keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from milepost.accounts.secret_keys import SecretKeys
-from milepost.notifications.signing import SigningKeys
+from milepost.notifications.signing import FormerKey, SigningKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,25 @@ class Seals:
         return Secrets(plain["auth"], plain["headers"])
 
     def seal_key(self, key: str) -> bytes:
-        """For the columns ``signing_key`` and ``former_key``."""
+        """For the column ``signing_key``."""
         return self._keys.seal(key.encode(), f"{self._place} key")
 
-    def open_keys(
-        self, current: bytes | None, former: bytes | None, former_until: datetime | None
-    ) -> SigningKeys | None:
+    def seal_former(self, former: Sequence[FormerKey]) -> bytes | None:
+        """For the column ``former_key``; None where there is none."""
+        if not former:
+            return None
+        plain = [[one.text, one.until.isoformat()] for one in former]
+        return self._keys.seal(orjson.dumps(plain), f"{self._place} former keys")
+
+    def open_keys(self, current: bytes | None, former: bytes | None) -> SigningKeys | None:
         """The keys that sign; None where there is none. Raises CannotOpen."""
         if current is None:
             return None
-        return SigningKeys(
-            self._open_key(current),
-            None if former is None else self._open_key(former),
-            former_until,
-        )
+        key = self._keys.open(bytes(current), f"{self._place} key").decode()
+        return SigningKeys(key, () if former is None else self._open_former(former))
 
-    def _open_key(self, sealed: bytes) -> str:
-        return self._keys.open(bytes(sealed), f"{self._place} key").decode()
+    def _open_former(self, former: bytes) -> tuple[FormerKey, ...]:
+        plain: list[tuple[str, str]] = orjson.loads(
+            self._keys.open(bytes(former), f"{self._place} former keys")
+        )
+        return tuple(FormerKey(text, datetime.fromisoformat(until)) for text, until in plain)

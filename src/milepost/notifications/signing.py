@@ -1,7 +1,7 @@
 """How a receiver can tell that a delivery is ours: two published signatures. Pure.
 
-Each connection has one key, a text that its owner sees once, and during a rotation the former one
-too. Both schemes use it:
+Each connection has one key, a text that its owner sees once, and for a day after a rotation the
+former one too. Both schemes use it:
 
 - ``Sendcloud-Signature`` is the lower-case hex HMAC-SHA256 of the raw body under the text itself
   (its UTF-8 bytes), as Sendcloud's own is. It has room for one signature: that of the present key.
@@ -20,10 +20,12 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from milepost.errors import InvalidInput
+from milepost.errors import Conflict, InvalidInput
 
 FORMER_KEY_HOLDS = timedelta(hours=24)
 """How long deliveries are signed with the former key too."""
+MOST_FORMER_KEYS = 8
+"""Former keys that may sign at a time: each of them makes a header longer."""
 SHORTEST_KEY, LONGEST_KEY = 16, 256
 """Characters of a key that is brought; the lower bound is Sendcloud's."""
 
@@ -33,27 +35,45 @@ _FEWEST_BYTES, _MOST_BYTES = 24, 64
 
 
 @dataclass(frozen=True, slots=True)
+class FormerKey:
+    """A key that was replaced, and until when it signs too (UTC)."""
+
+    text: str = field(repr=False)
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """The keys of a connection; the former one counts until ``former_until`` (UTC)."""
+    """The keys of a connection; ``former`` are those it had before, the last of them first."""
 
     current: str = field(repr=False)
-    former: str | None = field(default=None, repr=False)
-    former_until: datetime | None = None
+    former: tuple[FormerKey, ...] = ()
+
+    @property
+    def former_until(self) -> datetime | None:
+        """Until when any of the former keys signs."""
+        return max((one.until for one in self.former), default=None)
 
     def in_force(self, now: datetime) -> tuple[str, ...]:
         """The keys that sign at ``now``, the present one first."""
-        if self.former is None or self.former_until is None or now >= self.former_until:
-            return (self.current,)
-        return self.current, self.former
+        return self.current, *(one.text for one in self.former if now < one.until)
 
     def rotated(self, key: str, now: datetime) -> "SigningKeys":
         """With ``key`` in place of the present one, which counts for 24 hours more.
 
-        A still older one counts no longer. The same key again changes nothing.
+        So does each that was replaced before, until its own 24 hours are over: the one that
+        receivers have need not be the last. The same key again changes nothing. Raises Conflict
+        where ``MOST_FORMER_KEYS`` are in force.
         """
         if key == self.current:
             return self
-        return SigningKeys(key, self.current, now + FORMER_KEY_HOLDS)
+        older = [one for one in self.former if now < one.until and one.text != key]
+        if len(older) >= MOST_FORMER_KEYS:
+            raise Conflict(
+                f"{len(older)} former keys still sign, each for its 24 hours; another key can be"
+                f" set from {min(one.until for one in older):%Y-%m-%d %H:%M:%S} UTC on"
+            )
+        return SigningKeys(key, (FormerKey(self.current, now + FORMER_KEY_HOLDS), *older))
 
 
 def new_key() -> str:

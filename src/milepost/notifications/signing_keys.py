@@ -19,7 +19,7 @@ SIGNED = (Kind.WEBHOOK, Kind.INTEGRATION)
 
 @dataclass(frozen=True, slots=True)
 class ShownKey:
-    """A key at the only moment it is shown, and until when the former one signs too (UTC).
+    """A key at the only moment it is shown, and until when a former one signs too (UTC).
 
     ``library_key`` is what a Standard Webhooks library is given to verify with.
     """
@@ -49,7 +49,7 @@ async def made_key(
         conn, account_id=account_id, connection_id=connection_id, kinds=list(SIGNED)
     )
     seals = Seals(keys, account_id, connection_id)
-    made = None if row is None else seals.open_keys(row["signing_key"], None, None)
+    made = None if row is None else seals.open_keys(row["signing_key"], None)
     if made is None:
         raise NotFoundError
     return ShownKey(made.current)
@@ -69,7 +69,8 @@ async def set_key(
     """Sign with another key from ``now`` on, and for 24 hours with the former one too.
 
     Raises NotFoundError where the account has no such connection of these kinds, InvalidInput for a
-    key that can be none. A former key that can't be opened any more is dropped.
+    key that can be none, Conflict where too many former ones are in force. Keys that can't be
+    opened any more are dropped.
     """
     key = first_key(brought).key
     which = {"account_id": account_id, "connection_id": connection_id}
@@ -78,7 +79,7 @@ async def set_key(
         raise NotFoundError
     seals = Seals(keys, account_id, connection_id)
     try:
-        before = seals.open_keys(row["signing_key"], row["former_key"], row["former_key_until"])
+        before = seals.open_keys(row["signing_key"], row["former_key"])
     except CannotOpen:
         before = None
     made = SigningKeys(key) if before is None else before.rotated(key, now)
@@ -86,7 +87,7 @@ async def set_key(
         conn,
         **which,
         signing_key=seals.seal_key(made.current),
-        former_key=None if made.former is None else seals.seal_key(made.former),
+        former_key=seals.seal_former(made.former),
         former_key_until=made.former_until,
     )
     await note(conn, account_id, actor, "connection.signing_key", connection_id)

@@ -44,9 +44,7 @@ class Webhooks:
         secrets = seals.open(connected.sealed)
         own = own_headers(connected.settings.get("auth_type", "none"), secrets)
         hidden = dict.fromkeys(own, HIDDEN)
-        keys = seals.open_keys(
-            connected.signing_key, connected.former_key, connected.former_key_until
-        )
+        keys = seals.open_keys(connected.signing_key, connected.former_key)
         # Most answers are empty: what an answer may tell back is spelled out when one is not.
         told_back = cache(lambda: spellings(secrets, own.get("Authorization", ""), keys))
 
