@@ -1,11 +1,16 @@
 """Error bodies, to the letter of the published forms."""
 
 import json
+import re
+from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 
 from milepost.accounts.credentials import NOT_PROVIDED
+from milepost.api import problems
 from milepost.api.error_bodies import Family, Rendered, family_of, render
 from milepost.api.problems import FieldProblem, invalid, status_problem
 from milepost.errors import (
@@ -229,6 +234,49 @@ def test_ours_are_problem_details() -> None:
     body = json.loads(answer.body)
     assert body["status"] == 422
     assert body["errors"][0]["loc"] == ["body", "name"]
+
+
+CODES_OF_STATUSES = {
+    400: "bad_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "request_entity_too_large",
+    414: "request_uri_too_long",
+    415: "unsupported_media_type",
+    431: "request_header_fields_too_large",
+    500: "internal_server_error",
+}
+
+
+@pytest.mark.parametrize(("status", "code"), CODES_OF_STATUSES.items())
+def test_codes_are_the_same_on_every_python(
+    status: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
+    def of_python_3_13(number: int) -> SimpleNamespace:
+        return SimpleNamespace(phrase=renamed.get(number, HTTPStatus(number).phrase))
+
+    before = render(Family.MILEPOST, status, "/api/milepost/v1/x").body
+    monkeypatch.setattr(problems, "HTTPStatus", of_python_3_13)
+    assert render(Family.MILEPOST, status, "/api/milepost/v1/x").body == before
+    assert json.loads(before)["code"] == code
+
+
+def test_codes_of_our_own_api_are_documented() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "compatibility.md").read_text().partition("### Codes of ours")[2]
+    named = re.compile(r'(?<!Field)Problem\(\s*\d+,\s*"(\w+)"')
+    doors = (root / "src" / "milepost" / "api").glob("*.py")
+    codes = {code for door in doors for code in named.findall(door.read_text())}
+    codes |= {error.code for error in MilepostError.__subclasses__() if error.http_status < 500}
+    codes |= {DatabaseUnavailable.code, *CODES_OF_STATUSES.values()}
+    # Nobody sees these: v2's, 429's empty answer, and a stand-in for what always says more.
+    codes -= {"invalid_cursor", "throttled", "invalid", "unauthorized"}
+    assert {"too_many_readers", "cursor_forgotten", "conflict"} < codes
+    assert codes <= set(re.findall(r"`(\w+)`", page))
 
 
 @pytest.mark.parametrize("family", list(Family))

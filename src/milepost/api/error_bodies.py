@@ -14,7 +14,14 @@ from xml.sax.saxutils import escape
 
 import orjson
 
-from milepost.api.problems import FieldProblem, Headers, Problem, problem_of, status_problem
+from milepost.api.problems import (
+    FieldProblem,
+    Headers,
+    Problem,
+    phrase_of,
+    problem_of,
+    status_problem,
+)
 from milepost.errors import MilepostError
 
 NO_SUCH_PARCEL = "Parcel does not exist"
@@ -215,7 +222,7 @@ def problem_document(problem: Problem, _path: str = "") -> dict[str, object]:
     """Problem details (RFC 9457) with the stable code and the wrong fields."""
     document: dict[str, object] = {
         "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
+        "title": phrase_of(problem.status),
         "status": problem.status,
         "code": problem.code,
         "detail": _clean(problem.detail),

@@ -16,6 +16,12 @@ from milepost.errors import (
 )
 
 UNAVAILABLE_RETRY_SECONDS = 2
+_RENAMED = {
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    422: "Unprocessable Entity",
+}
+"""What these were called before Python 3.13: codes are made of it, whatever Python we run on."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -75,9 +81,14 @@ def problem_of(error: MilepostError) -> Problem:
 
 def status_problem(status: int, detail: str = "", headers: Headers = ()) -> Problem:
     """A problem known by its HTTP status alone (405, 408, 413, 414, 415, 431, 500, ...)."""
-    phrase = HTTPStatus(status).phrase
+    phrase = phrase_of(status)
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     return Problem(status, code, detail or phrase, headers=headers)
+
+
+def phrase_of(status: int) -> str:
+    """What the status is called, the same in every version of Python."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
 
 
 def invalid(*fields: FieldProblem, status: int = 422) -> Problem:
@@ -111,4 +122,4 @@ def _default_text(error: MilepostError) -> str:
         case Conflict():
             return "Exists already."
         case _:
-            return HTTPStatus(error.http_status).phrase
+            return phrase_of(error.http_status)
