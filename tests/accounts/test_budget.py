@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from milepost.accounts.budget import UNLIMITED, Budgets, Kind, Spent
+from milepost.accounts.budget import UNLIMITED, Budgets, Kind, Spent, Windows
 from milepost.accounts.gatekeeper import Caller, Limits
 from milepost.db.pool import Pool
 from milepost.errors import DatabaseUnavailable, TooManyRequests
@@ -50,21 +50,35 @@ async def test_asking_what_is_left_spends_nothing(app_pool: Pool, account: int) 
     assert await budgets.left(who, "read") == UNLIMITED
 
 
-async def test_retry_after_holds_for_everybody_who_heeds_it(app_pool: Pool, account: int) -> None:
-    budgets, who = Budgets(app_pool), caller(account)
+async def test_retry_after_holds_for_everybody_who_heeds_it(
+    app_pool: Pool, admin_pool: Pool
+) -> None:
+    budgets = Budgets(app_pool)
+    late = 0.0
 
-    async def patient() -> int:
-        tries = 1
+    async def patient(who: Caller) -> int:
+        nonlocal late
+        due, tries = time.monotonic(), 1
         while True:
             try:
                 await budgets.spend(who, "write")
             except TooManyRequests as error:
+                asked, due = due, time.monotonic() + error.retry_after
+                late = max(late, time.monotonic() - asked)
                 await asyncio.sleep(error.retry_after)
                 tries += 1
             else:
+                late = max(late, time.monotonic() - due)
                 return tries
 
-    tries = await asyncio.gather(*(patient() for _ in range(60)))
+    # Who comes much later than told may find that it is the next ones' turn: then once more.
+    for name in "abcde":
+        late = 0.0
+        statement = "INSERT INTO account (name) VALUES ($1) RETURNING account_id"
+        who = caller(await admin_pool.fetchval(statement, name))
+        tries = await asyncio.gather(*(patient(who) for _ in range(60)))
+        if late < 0.5:
+            break
     assert sorted(tries) == [1] * 15 + [2] * 45
 
 
@@ -147,7 +161,8 @@ async def test_leases_save_calls_and_give_back(app_pool: Pool, account: int) -> 
 
 
 async def test_who_comes_during_a_call_spends_of_its_lease(app_pool: Pool, account: int) -> None:
-    budgets, who = Budgets(app_pool), caller(account, reads=1000)
+    # Long ones: a lease is worth its while where calls follow each other, however slow they are.
+    budgets, who = Budgets(app_pool, Windows(600.0)), caller(account, reads=1000)
     asked, late, said = [], list[asyncio.Task[Spent]](), budgets._said
 
     async def noted(tally: Any, wanted: int, spare: int, returned: int) -> Any:
