@@ -31,6 +31,8 @@ from milepost.settings import Settings
 
 MILEPOST = Path(sys.executable).with_name("milepost")
 READY_SECONDS = 180
+STOP_SECONDS = 120
+"""The API and the workers may take 25 s each to let go, an embedded PostgreSQL a minute more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Client:
         if document is not None and body is None:
             body = json.dumps(document).encode()
             sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, sent)
             got = connection.getresponse()
@@ -95,7 +97,7 @@ class Server:
             env=environment(self.state_dir, self.port),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.strip() else None
@@ -163,7 +165,7 @@ def running(**settings: str) -> Iterator[Server]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(STOP_SECONDS)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -23,7 +23,7 @@ def command(house: Installation, *words: str, dies_at: str = "") -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=180,
     )
     assert done.returncode == (-signal.SIGKILL if dies_at else 0), done.stderr
     return None if dies_at else json.loads(done.stdout)

@@ -18,6 +18,7 @@ from bench.ports import free_port
 from tests.carriers.dhl_server import API_KEY, HOST
 from tests.live_server import (
     MILEPOST,
+    STOP_SECONDS,
     environment,
     open_account,
     wait_until_ready,
@@ -178,7 +179,7 @@ class Installation:
         if command.poll() is None:
             command.send_signal(signal.SIGTERM)
             try:
-                command.wait(40)
+                command.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(command.pid, signal.SIGKILL)
                 command.wait()
