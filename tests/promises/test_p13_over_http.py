@@ -107,15 +107,14 @@ class Caller:
                 break
         return list(await asyncio.gather(*tasks))
 
-    async def patient(self, key: Key) -> int:
-        """How many tries one write takes that waits as long as it is told to."""
-        for tries in itertools.count(1):
-            line = await self.write(key)
-            if line.status == 200:
-                return tries
-            assert line.status == 429, line.body
-            await asyncio.sleep(line.retry_after)
-        raise AssertionError
+    async def patient(self, key: Key) -> list[Line]:
+        """The tries of one write that waits as long as it is told to."""
+        tries = [await self.write(key)]
+        while tries[-1].status != 200:
+            assert tries[-1].status == 429, tries[-1].body
+            await asyncio.sleep(tries[-1].retry_after)
+            tries.append(await self.write(key))
+        return tries
 
 
 def limited(house: Installation, number: int, **limits: int) -> None:
@@ -159,7 +158,7 @@ async def test_limits_hold_over_all_servers_and_keys() -> None:
                 Caller(session, (house.port,)).overload([alone]),
                 Caller(session, (other,)).overload([apart]),
             )
-            tries = await asyncio.gather(*waiting)
+            patient = await asyncio.gather(*waiting)
             reads = [await caller.ask("GET", V2, loaded) for _ in range(5)]
             house.kill(beside[other])
             again = house.spawn("api", other)
@@ -180,13 +179,23 @@ async def test_limits_hold_over_all_servers_and_keys() -> None:
             planted=seen[:3],
         )
         assert wrong == []
-        assert sorted(tries) == [1] * BURST + [2] * BURST
+        assert judged_patient(patient) == []
         assert [line.status for line in reads] == [404, 404, 404, 429, 429]
         assert [line.body for line in reads[3:]] == [b"", b""]
         if after_restart[0].answered - min(line.sent for line in ledger) < MINUTE:
             assert after_restart[0].status == 429, "a new process finds the budget as it is"
         assert any("in one minute" in line for line in seen)
-        assert any("in one second" in line for line in seen)
+
+
+def judged_patient(writes: Sequence[Sequence[Line]]) -> list[str]:
+    """What is wrong with writes that came at once, two for each that a second lets in: who waits as
+    told has waited enough. On a busy machine they do not come in one second; then more get in."""
+    tries, first = sorted(map(len, writes)), [one[0] for one in writes]
+    at_once = max(one.answered for one in first) < min(one.sent for one in first) + 1
+    most = BURST if at_once else len(writes)
+    if not BURST <= tries.count(1) <= most or tries[-1] > 2:
+        return [f"writes took {tries} tries"]
+    return verdict(list(itertools.chain(*writes)), len(writes), BURST)
 
 
 def test_the_check_sees_budget_that_is_not_handed_out_and_429s_without_a_time() -> None:
@@ -195,6 +204,20 @@ def test_the_check_sees_budget_that_is_not_handed_out_and_429s_without_a_time() 
     assert verdict(ledger, WRITES, BURST, 4.8) == ["only 19 accepted of 20"]
     refused = Line(9.0, 9.01, 429, 0, b"")
     assert "a 429 without a time to wait" in verdict([*ledger, refused], WRITES, BURST, 4.8)
+
+
+def test_the_check_sees_servers_that_count_a_second_alone() -> None:
+    both = [Line(n / 100, n / 100 + 0.01, 200, 0, b"") for n in range(2 * BURST)]
+    assert "10 accepted in one second of 5" in verdict(both, WRITES, BURST)
+
+
+def test_the_judge_of_the_patient_sees_who_waits_in_vain_and_who_does_not_wait() -> None:
+    yes, no = Line(0, 0.1, 200, 0, b""), Line(0, 0.1, 429, 1, b"")
+    again = Line(1.2, 1.3, 200, 0, b"")
+    assert judged_patient([[yes]] * BURST + [[no, again]] * BURST) == []
+    assert judged_patient([[yes]] * (BURST + 1) + [[no, again]] * (BURST - 1)) != []
+    assert judged_patient([[yes]] * (BURST - 1) + [[no, again]] * (BURST + 1)) != []
+    assert judged_patient([[yes]] * BURST + [[no, no, again]] * BURST) != []
 
 
 def test_the_check_sees_a_window_that_slides_wrongly() -> None:

@@ -18,6 +18,10 @@ from milepost.parcels.render import Renderer
 from milepost.settings import Settings
 
 WRITES = 300
+SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'milepost_app'
+"""
 pytestmark = [pytest.mark.promise, pytest.mark.beside]
 
 
@@ -40,9 +44,19 @@ async def syncs_of_writes(dsn: str, account: int, settings: Settings) -> int:
         registrar = Registrar(pool, renderer, timedelta(days=120))
         for _ in range(WRITES):
             await registrar.register(account, registration())
-    # A session reports what it did when it ends.
-    await asyncio.sleep(0.5)
+    await ended(dsn)
     return await syncs(dsn) - before
+
+
+async def ended(dsn: str) -> None:
+    """A session reports what it did when it ends, before it is gone from the list of sessions."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with asyncio.timeout(60):
+            while await connection.fetchval(SESSIONS):
+                await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
 
 
 async def test_each_acknowledged_write_is_a_sync(
