@@ -2,7 +2,7 @@
 
 A machine that runs many tests beside each other may need seconds for one answer, and a request that
 gives up then is right. Only the tests of that patience are about it; they take it as it is in use,
-and so do all processes that tests start.
+and so does all of Milepost that tests start as processes of its own.
 """
 
 from milepost.db import patience

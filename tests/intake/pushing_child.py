@@ -10,6 +10,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
+import tests.unhurried  # noqa: F401
 from pydantic import SecretStr
 from tests.api.asgi import call
 from tests.intake.told import activity

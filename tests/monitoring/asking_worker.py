@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import tests.unhurried  # noqa: F401
+
 from milepost.accounts.secret_keys import SecretKeys
 from milepost.accounts.vault import CredentialStore
 from milepost.carriers.connector import Broken, Credential, Item, NotFound, Outcome
