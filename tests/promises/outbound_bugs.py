@@ -4,14 +4,16 @@ import socket
 from ipaddress import ip_address
 from typing import Any
 
-import aiohttp
 from aiohttp.abc import ResolveResult
+from yarl import URL
 
-from milepost.egress import addresses, connector, policy
-from milepost.egress.outcomes import Forbidden
+from milepost.egress import addresses, client, connector, policy
+from milepost.egress.outcomes import Answered, Forbidden
+from milepost.egress.targets import Target
 
 _kind_of = addresses.kind_of
-_request = aiohttp.ClientSession._request
+_exchange = client.GuardedClient._exchange
+MOST_REDIRECTS = 10
 
 
 def is_global(self: Any, host: str, port: int, address: Any) -> Forbidden | None:
@@ -53,8 +55,27 @@ async def first_answer(
     ]
 
 
-async def redirects(self: Any, *told: Any, **more: Any) -> Any:
-    return await _request(self, *told, **{**more, "allow_redirects": True})
+async def redirects(self: Any, exchange: Any, begun: float) -> Answered:
+    answered = await _exchange(self, exchange, begun)
+    for _ in range(MOST_REDIRECTS):
+        target = _pointed_at(exchange.call.target.url, answered)
+        if target is None:
+            break
+        exchange.call = connector.Call(target)
+        answered = await _exchange(self, exchange, begun)
+    return answered
+
+
+def _pointed_at(url: URL, answered: Answered) -> Target | None:
+    location = answered.headers.get("location")
+    if answered.status not in (301, 302, 303, 307, 308) or location is None:
+        return None
+    try:
+        url = url.join(URL(location))
+        host, port = url.raw_host, url.port
+    except ValueError:
+        return None
+    return Target(url, host, port) if host and port and url.scheme in ("http", "https") else None
 
 
 def nat64_let_through(address: Any) -> str:
@@ -68,7 +89,7 @@ def unguarded(policy: Any, told: Any) -> socket.socket:
 
 NO_GUARD = (connector, "_judged_socket", unguarded)
 AGAIN = (connector._Resolver, "resolve", looked_up_again)
-REDIRECTS = (aiohttp.ClientSession, "_request", redirects)
+REDIRECTS = (client.GuardedClient, "_exchange", redirects)
 Wrong = dict[str, list[tuple[Any, str, Any]]]
 BUGS: Wrong = {
     "is_global": [(policy.Policy, "refusal", is_global)],

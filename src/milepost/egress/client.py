@@ -7,9 +7,9 @@ from functools import lru_cache, partial
 from time import monotonic
 
 import aiohttp
-from aiohttp.payload import BytesPayload
 
-from milepost.egress.connector import Call, GuardedConnector, NotDialled, calling
+from milepost.egress.connector import Call, GuardedConnector, NotDialled
+from milepost.egress.exchange import Answer, Request, ask
 from milepost.egress.failures import EXPECTED, failure_of
 from milepost.egress.headers import can_be_sent
 from milepost.egress.lookup import Lookup
@@ -22,9 +22,6 @@ AT_ONCE = 4
 """Requests, and so connections, of one key at a time."""
 KEPT_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
 LONGEST_KEPT = 256
-MOST_HEADERS = 100
-LONGEST_HEADER = 8190
-_PIECE = 16 * 1024
 _BY_US = {"Accept-Encoding": "identity"}
 
 
@@ -52,7 +49,7 @@ class GuardedClient:
         self._bounds = bounds or Bounds()
         self._turns = _Turns(at_once)
         self._target_of = lru_cache(1024)(partial(target_of, policy=policy))
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: GuardedConnector | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "GuardedClient":
@@ -91,7 +88,7 @@ class GuardedClient:
             return Forbidden("a header can't be sent as it is")
         async with self._turns.turn((target.host, target.port) if key is None else key):
             begun = monotonic()
-            exchange = _Exchange(Call(target), method, {**headers, **_BY_US}, body)
+            exchange = _Exchange(Call(target), Request(method, {**headers, **_BY_US}, body))
             try:
                 async with asyncio.timeout(self._bounds.total_seconds):
                     return await self._exchanged(exchange, begun)
@@ -112,36 +109,19 @@ class GuardedClient:
         return await self._exchange(exchange, begun)
 
     async def _exchange(self, exchange: "_Exchange", begun: float) -> Answered:
-        calling.set(exchange.call)
-        response = await self._open().request(
-            exchange.method,
-            exchange.call.target.url,
-            headers=exchange.headers,
-            data=BytesPayload(exchange.body) if exchange.body else None,
-            allow_redirects=False,
-        )
+        answer = await ask(self._open(), exchange.call, exchange.request)
         try:
-            exchange.status = response.status
-            body, cut = await self._read(response)
+            exchange.status = answer.status
+            body, cut = await answer.read(self._bounds.most_bytes)
         finally:
-            response.close()  # what was read to its end is back in the pool by now
-        return Answered(response.status, _kept(response), body, cut, _since(begun))
-
-    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-        most = self._bounds.most_bytes
-        body = bytearray()
-        while len(body) <= most:
-            piece = await response.content.readany()
-            if not piece:
-                return bytes(body), False
-            body += piece
-        return bytes(body[:most]), True
+            answer.close()
+        return Answered(answer.status, _kept(answer), body, cut, _since(begun))
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._connector is not None:
+            await self._connector.close()
+            self._connector = None
 
     async def __aenter__(self) -> "GuardedClient":
         """Itself; connections open when they are needed."""
@@ -151,21 +131,15 @@ class GuardedClient:
         """Close."""
         await self.close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            bounds = self._bounds
-            self._session = aiohttp.ClientSession(
-                connector=GuardedConnector(self.policy, Lookup(), idle_seconds=bounds.idle_seconds),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=bounds.connect_seconds),
-                trust_env=False,
-                auto_decompress=False,
-                read_bufsize=_PIECE,
-                max_line_size=LONGEST_HEADER,
-                max_field_size=LONGEST_HEADER,
-                max_headers=MOST_HEADERS,
+    def _open(self) -> GuardedConnector:
+        if self._connector is None:
+            self._connector = GuardedConnector(
+                self.policy,
+                Lookup(),
+                connect_seconds=self._bounds.connect_seconds,
+                idle_seconds=self._bounds.idle_seconds,
             )
-        return self._session
+        return self._connector
 
 
 @dataclass(slots=True)
@@ -173,9 +147,7 @@ class _Exchange:
     """``status`` is filled in as soon as the answer has begun."""
 
     call: Call
-    method: str
-    headers: Mapping[str, str]
-    body: bytes
+    request: Request
     status: int = 0
 
 
@@ -236,10 +208,10 @@ def _refused(error: BaseException) -> Forbidden | None:
     return cause.forbidden if isinstance(cause, NotDialled) else None
 
 
-def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
+def _kept(answer: Answer) -> dict[str, str]:
     kept = {}
     for name in KEPT_HEADERS:
-        value = response.headers.get(name)
+        value = answer.headers.get(name)
         if value is not None:
             # Bytes that are no UTF-8 come as lone surrogates, which can't be stored.
             value = value[:LONGEST_KEPT]

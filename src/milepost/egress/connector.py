@@ -3,7 +3,7 @@
 import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from itertools import chain
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from yarl import URL
 
 from milepost.egress.lookup import Lookup
 from milepost.egress.outcomes import Forbidden
@@ -57,7 +59,9 @@ class GuardedConnector(aiohttp.TCPConnector):
     addresses is: who mixes them hopes for the other.
     """
 
-    def __init__(self, policy: Policy, lookup: Lookup, *, idle_seconds: float) -> None:
+    def __init__(
+        self, policy: Policy, lookup: Lookup, *, connect_seconds: float, idle_seconds: float
+    ) -> None:
         super().__init__(
             limit=0,
             resolver=_Resolver(policy, lookup),
@@ -67,6 +71,20 @@ class GuardedConnector(aiohttp.TCPConnector):
         )
         handler: Any = partial(BoundedHandler, loop=self._loop)
         self._factory = handler
+        self._time = aiohttp.ClientTimeout(connect=connect_seconds)
+        self._dialled_as = lru_cache(1024)(self._asking)
+
+    async def reach(self, call: Call) -> Connection:
+        """A kept connection to a call's target, or a new one. Raises aiohttp.ClientError."""
+        calling.set(call)
+        try:
+            return await self.connect(self._dialled_as(call.target.url), [], self._time)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError("no connection in time") from error
+
+    def _asking(self, url: URL) -> aiohttp.ClientRequest:
+        # How aiohttp is told where to; the same for all requests, none of which it is.
+        return aiohttp.ClientRequest("POST", url, loop=self._loop)
 
     async def _get(self, key: Any, traces: Any) -> Any:
         return None if calling.get().fresh else await super()._get(key, traces)

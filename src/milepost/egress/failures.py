@@ -5,10 +5,11 @@ import ssl
 from socket import EAI_AGAIN, gaierror
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from milepost.egress.outcomes import FailureKind
 
-EXPECTED = (aiohttp.ClientError, OSError, TimeoutError)
+EXPECTED = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 """What a receiver, a name server or the network between can make the HTTP client raise."""
 
 
