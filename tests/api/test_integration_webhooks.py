@@ -32,7 +32,7 @@ from milepost.api.webhook_schemas import INTEGRATION
 from milepost.db.pool import Pool, tenant
 from milepost.notifications import integrations
 from milepost.notifications.sealing import Seals
-from milepost.notifications.signing import MOST_FORMER_KEYS, sendcloud_signature
+from milepost.notifications.signing import MOST_FORMER_KEYS, SigningKeys, sendcloud_signature
 from milepost.wiring import ApiParts
 
 OWN = "/api/milepost/v1"
@@ -262,6 +262,11 @@ async def test_a_key_that_cannot_be_opened_any_more_is_replaced(
         await conn.execute("UPDATE connection SET signing_key = $1", sealed)
     rotated = await client.ask("POST", f"{OWN_PATH}/{which}/signing-key")
     assert (rotated.status, rotated.document["former_key_until"]) == (200, None)
+    async with tenant(parts.core.pool, account) as conn:
+        await conn.execute("UPDATE connection SET former_key = $1", sealed)
+        present = await conn.fetchval("SELECT signing_key FROM connection")
+    keys = Seals(parts.core.secret_keys, account, which).open_keys(present, sealed)
+    assert keys == SigningKeys(rotated.document["key"]), "the present one signs alone"
 
 
 async def test_no_key_ends_early_for_another_one(api: tuple[Client, ApiParts]) -> None:

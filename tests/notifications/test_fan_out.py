@@ -1,6 +1,7 @@
 """From the outbox to the feed and to whom it is told."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -40,6 +41,28 @@ async def test_scans_of_one_answer_go_out_in_order_and_one_at_a_time(town: Town)
     await town.observe(other, scan(1, "accepted"))
     await town.tell()
     assert (await town.deliveries(subscriber))[-1] == (other, 2, CREATED, False)
+
+
+async def test_what_is_only_said_in_other_words_makes_no_delivery(town: Town) -> None:
+    connections = [
+        await town.connect("webhook", Form.EVENT, EVERYTHING),
+        await town.connect("integration", Form.CLASSIC),
+    ]
+    parcel = await town.register()
+    said = scan(5, "accepted")
+    await town.observe(parcel, said)
+    await town.tell()
+    before = [await town.deliveries(one) for one in connections]
+    await town.observe(parcel, replace(said, raw_text="We have it"))
+    kept = "SELECT fact::text LIKE '%We have it%' FROM event WHERE account_id = $1 AND sequence = 2"
+    assert await town.run(kept), "it was a revision of what is kept"
+    await town.tell()
+    assert [await town.deliveries(one) for one in connections] == before
+    assert len(await town.feed()) == 2
+    await town.observe(parcel, replace(said, raw_text="We have it"), scan(4, "sorted"))
+    await town.tell()
+    after = [await town.deliveries(one) for one in connections]
+    assert [len(one) for one in after] == [len(one) + 1 for one in before], "a new one does"
 
 
 async def test_a_connection_is_told_once_however_many_subscriptions_want_it(town: Town) -> None:

@@ -61,7 +61,7 @@ def log_(
 ) -> None:
     """Show what was told to a connection, the newest first, or one delivery with its attempts."""
     if (connection is None) == (delivery is None):
-        raise ConfigurationError("say which connection, or which --delivery")
+        raise ConfigurationError("say either which connection or which --delivery")
     if state is not None and state not in log.STATES:
         raise ConfigurationError(f"--state is one of {', '.join(log.STATES)}")
     wanted = log.Wanted(state, parcel, moment_of("--since", since), limit)
@@ -104,7 +104,7 @@ def replay_(
     start = moment_of("--since", since)
     of_connection = connection is not None and start is not None
     if of_connection == (delivery is not None):
-        raise ConfigurationError("say which connection and --since, or which --delivery")
+        raise ConfigurationError("say either which connection and --since or which --delivery")
     states = FINISHED if state is None else (state.value,)
 
     async def work(desk: Desk) -> int:

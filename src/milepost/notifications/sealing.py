@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from milepost.accounts.secret_keys import SecretKeys
+from milepost.accounts.secret_keys import CannotOpen, SecretKeys
 from milepost.notifications.signing import FormerKey, SigningKeys
 
 
@@ -52,14 +52,17 @@ class Seals:
         return self._keys.seal(orjson.dumps(plain), f"{self._place} former keys")
 
     def open_keys(self, current: bytes | None, former: bytes | None) -> SigningKeys | None:
-        """The keys that sign; None where there is none. Raises CannotOpen."""
+        """The keys that sign; None where there is none. Raises CannotOpen for the present one."""
         if current is None:
             return None
         key = self._keys.open(bytes(current), f"{self._place} key").decode()
         return SigningKeys(key, () if former is None else self._open_former(former))
 
     def _open_former(self, former: bytes) -> tuple[FormerKey, ...]:
-        plain: list[tuple[str, str]] = orjson.loads(
-            self._keys.open(bytes(former), f"{self._place} former keys")
-        )
+        try:
+            opened = self._keys.open(bytes(former), f"{self._place} former keys")
+        except CannotOpen:
+            # What the present key signs goes out all the same.
+            return ()
+        plain: list[tuple[str, str]] = orjson.loads(opened)
         return tuple(FormerKey(text, datetime.fromisoformat(until)) for text, until in plain)
