@@ -159,12 +159,10 @@ def test_a_changed_reading_is_noticed() -> None:
 # Answers to other questions than the ones we ask, or in another form than the carrier documents.
 NOT_FOR_US = {
     "status-v2-official-updatedshipments.json": "a feed of changed parcels",
-    "seguimiento-envios.xml": "an older service that speaks XML",
-    "seguimiento-envios-2.xml": "an older service that speaks XML",
     "group-tracking-v1.json": "a program's own test, whose events have other names than documented",
 }
 WITHOUT_EVENTS = re.compile(
-    r"-error\b|-fault|not-found|no-data|nocurrent|invalid-number|exception|created-2"
+    r"-error\b|-fault|not-found|no-data|nocurrent|invalid-number|exception|created-2|envios-2"
 )
 EVENTS = {
     "amazon": {"karrio-fixture": 3, "sp-api-sandbox-1": 1, "sp-api-sandbox-2": 1},
@@ -172,6 +170,7 @@ EVENTS = {
     "chronopost": {"track-skybill-v2-delivered": 9},
     "colissimo": {"suivi-v2-international-delivered": 9},
     "correos": {"tracking-search-preregistered": 1},
+    "correos_express": {"seguimiento-envios": 1},
     "dhl": {"unified-shipments": 1},
     "dhl_de": {"parcel-de-piece-detail": 7},
     "dhl_express": {"mydhl-tracking": 2, "xmlpi-delivered": 16},

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from tests.carriers.loopback import ask, connector, sample, serving
 
+from milepost.carriers.basic_auth import basic
 from milepost.carriers.connector import Broken, Credential, Found, NotFound, Refused
 from milepost.carriers.xml_tree import XmlTree, read_xml
 
@@ -14,6 +15,11 @@ CTT = "0082800012345678901234"
 CTT_LOGIN = Credential("operator", {"client_id": "c", "client_secret": "s"})
 BRT_LOGIN = Credential("operator", {"user_id": "1020100", "password": "pw"})
 GLS_LOGIN = Credential("operator", {"uid": "15f9a8b5"})
+CEX = "3230001800654321"
+CEX_LOGIN = Credential(
+    "operator",
+    {"username": "u_WS", "password": "pw", "customer_code": "3", "interface": "xml"},
+)
 MRW_LOGIN = Credential("operator", {"login": "l&m", "password": "p"})
 
 
@@ -142,3 +148,31 @@ async def test_pages_are_faults_and_over_quota_everybody_waits(
             broken = await ask(made, number, login, fetcher)
             assert isinstance(broken, Broken)
             assert broken.lane_wide
+
+
+async def test_correos_express_is_asked_in_xml_where_the_login_is_for_that() -> None:
+    async def side(request: web.Request) -> web.Response:
+        assert request.path == "/wpsc/apiRestSeguimientoEnvios/rest/seguimientoEnvios"
+        if request.headers["Authorization"] != basic("u_WS", "pw"):
+            return web.Response(status=401)
+        asked = dict(parts(read_xml(await request.read())))
+        assert asked.keys() == {"Solicitante", "Dato"}
+        name = "on-its-way" if asked["Dato"] == CEX else "not-found"
+        return web.Response(body=sample("correos_express", f"xml-{name}.xml"))
+
+    async with serving([web.post("/{path:.*}", side)], "www.correosexpress.com") as fetcher:
+        made = connector("correos_express")
+        found = await ask(made, CEX, CEX_LOGIN, fetcher)
+        unknown = await ask(made, "3230001800999999", CEX_LOGIN, fetcher)
+        wrong = Credential("operator", {**CEX_LOGIN.fields, "password": "no"})
+        refused = await ask(made, CEX, wrong, fetcher)
+    assert isinstance(found, Found)
+    assert [scan.reading.phase for scan in found.scans] == [
+        "announced",
+        "in_transit",
+        "in_delivery",
+    ]
+    assert found.raw == sample("correos_express", "xml-on-its-way.xml")
+    assert unknown == NotFound()
+    assert isinstance(refused, Refused)
+    assert refused.credential_refused

@@ -1,6 +1,7 @@
 """Correos Express's seguimientoEnvio: what to ask, and what an answer says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -19,11 +20,15 @@ from milepost.carriers.connector import (
     Outcome,
     of_shipment,
 )
-from milepost.carriers.exchange import Request
+from milepost.carriers.exchange import Answer, Asks, Request
 from milepost.carriers.manifest import Manifest
 from milepost.carriers.moments import is_clamped, read_printed
 from milepost.carriers.platforms.rest_json import RestJson
+from milepost.carriers.platforms.rest_xml import RestXml
+from milepost.carriers.rereading import Reread
+from milepost.carriers.xml_tree import XmlTree
 from milepost.carriers.zones import Zone
+from milepost.catalogue.correos_express import older
 from milepost.errors import CarrierParseError
 from milepost.tracking.events import Moment, Place, Scan, Wording, ZoneSource
 from milepost.tracking.parcel import number_key
@@ -35,11 +40,37 @@ FOUND, UNKNOWN_NUMBER = "0", "402"
 
 def build(manifest: Manifest) -> Connector:
     """Correos Express's connector. It tells an unknown number with 200; a 404 is a proxy's."""
-    return RestJson(
-        request=partial(request, manifest),
-        read=partial(read, manifest),
-        reread=partial(reread, manifest),
+
+    def read_older(document: XmlTree, item: Item) -> Outcome:
+        told = read(manifest, older.in_the_newer_form(document), item)
+        return replace(told, raw_type="text/xml") if isinstance(told, Found) else told
+
+    return CorreosExpress(
+        RestJson(request=partial(request, manifest), read=partial(read, manifest)),
+        RestXml(request=older.request, read=read_older),
+        partial(reread, manifest),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CorreosExpress:
+    """The newer service, and the older one for whose login is one for that."""
+
+    newer: RestJson
+    older: RestXml
+    reread: Reread
+
+    async def ask(
+        self, items: Sequence[Item], credential: Credential, carrier: Asks
+    ) -> Mapping[Item, Outcome]:
+        """Ask item by item."""
+        platform = self.older if older.is_chosen(credential) else self.newer
+        return await platform.ask(items, credential, carrier)
+
+    def outcome(self, item: Item, answer: Answer) -> Outcome:
+        """What ``answer`` says about ``item``, whichever service gave it."""
+        platform = self.older if older.is_answer(answer) else self.newer
+        return platform.outcome(item, answer)
 
 
 def request(manifest: Manifest, item: Item, credential: Credential) -> Request:
