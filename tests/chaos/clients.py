@@ -33,6 +33,8 @@ class Load:
     asked_every: int = 5
     """Every n-th parcel travels with the carrier that is asked, the others with one nobody asks."""
     most_on_the_way: int = MOST_ON_THE_WAY
+    ask_seconds: float = ASK_SECONDS
+    """After so long an answer is not waited for any more."""
     pause: float = 0
     """Seconds between two registrations of a client."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -127,6 +129,6 @@ class Client:
 
 async def run_clients(load: Load) -> None:
     """One client a key, until ``load.stop``; returns when each has its last answer."""
-    timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=load.ask_seconds)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         await asyncio.gather(*(Client(load, key, session).run() for key in load.keys))

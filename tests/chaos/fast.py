@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.ports import free_port
 from tests.chaos.carrier import FakeCarrier, fake_carrier
 from tests.chaos.checker import drain, read, verdict
-from tests.chaos.clients import MOST_ON_THE_WAY, Load, run_clients
+from tests.chaos.clients import ASK_SECONDS, MOST_ON_THE_WAY, Load, run_clients
 from tests.chaos.deliveries import read_told, verdict_on_told
 from tests.chaos.installation import Installation, installation
 from tests.chaos.ledger import Ledger
@@ -19,6 +19,8 @@ from tests.chaos.subscribers import IN_TIME, Subscribers, subscribers
 CLIENTS = 8
 FEW = 20
 """Parcels on the way when a broken run goes on."""
+PATIENCE = 180
+"""For what goes on when all that was killed is back."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Run:
     async def answered_again(self, times: int = 20) -> None:
         """Until so many more registrations are acknowledged."""
         before = len(self.load.acknowledged)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while len(self.load.acknowledged) < before + times:
                 await asyncio.sleep(0.02)
 
@@ -92,14 +94,15 @@ async def running_fast(
     most_on_the_way: int = MOST_ON_THE_WAY,
     kind: type[FakeCarrier] = FakeCarrier,
     subscribed: int = 0,
+    ask_seconds: float = ASK_SECONDS,
     disk: Callable[[Path], AbstractContextManager[object]] = nullcontext,
     **more: str,
 ) -> AsyncIterator[Run]:
     """``milepost run`` with two processes of each kind, eight accounts and a load on it.
 
     ``subscribed`` accounts have subscribers and a reader of their feed, ``kind`` is which carrier
-    answers, ``disk`` makes room for the database in the state directory, ``more`` are further
-    variables of the environment.
+    answers, ``ask_seconds`` is how long a client waits for its answer, ``disk`` makes room for the
+    database in the state directory, ``more`` are further variables of the environment.
     """
     variables = {
         **fast_settings(lease),
@@ -124,6 +127,7 @@ async def running_fast(
             heard = house.keys[:subscribed]
             await listening.connect(house, heard)
             load = Load([house.port], house.keys, carrier, ledger, asked_every, most_on_the_way)
+            load.ask_seconds = ask_seconds
             async with reading(house.state_dir / "readers.ledger", heard, load.ports) as readers:
                 clients = asyncio.create_task(run_clients(load))
                 run = Run(house, load, clients, listening, readers)

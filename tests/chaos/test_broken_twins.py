@@ -81,9 +81,10 @@ async def test_it_sees_answers_given_before_the_commit_is_on_disk() -> None:
 async def test_it_sees_answers_given_before_the_commit() -> None:
     async with running_fast(lease=5, asked_every=10**9, PYTHONPATH=str(HASTY)) as run:
         await run.answered_again(1)
-        # Within the time that the commit is behind.
+        # Within the time that the commit is behind: to look for them takes a busy machine longer.
+        answering = run.house.api_processes()
         await run.answered_again(1)
-        kill(run.house.api_processes())
+        kill(answering)
         await run.answered_again(1)
         lost = about(await judge(run), "acknowledged and lost")
         keep("P1 broken twin: acknowledged before the commit", kills=1, lost=len(lost))
@@ -132,7 +133,7 @@ async def without_guards(run: Run) -> list[str]:
         "ALTER TABLE event DROP CONSTRAINT event_account_id_parcel_id_event_key_key",
     )
     doubled: list[str] = []
-    for _ in range(40):
+    for _ in range(180):
         await asyncio.sleep(0.5)
         if doubled := of_doubles(await judge(run)):
             break

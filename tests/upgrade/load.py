@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import aiohttp
 from tests.chaos.clients import TRACKING, document
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 SANDBOX_EVERY = 5
 PAUSE = 0.02
 

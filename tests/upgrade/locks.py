@@ -8,7 +8,7 @@ import asyncpg
 
 # Modes in which a table can't be written by anybody else.
 _BLOCKING = """
-SELECT l.pid, l.relation::regclass::text AS relation
+SELECT l.virtualtransaction AS holder, l.relation::regclass::text AS relation
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.granted AND l.relation = ANY ($1::oid[]) AND a.application_name = 'milepost_migrate'
   AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
@@ -30,11 +30,11 @@ class LockWatch:
         connection = await asyncpg.connect(self.dsn)
         try:
             tables = await connection.fetchval(_TABLES)
-            since: dict[tuple[int, str], float] = {}
+            since: dict[tuple[str, str], float] = {}
             while not self.stop.is_set():
                 now = time.monotonic()
                 rows = await connection.fetch(_BLOCKING, tables)
-                held = {(row["pid"], row["relation"]) for row in rows}
+                held = {(row["holder"], row["relation"]) for row in rows}
                 since = {lock: since.get(lock, now) for lock in held}
                 for (_, table), began in since.items():
                     self.longest[table] = max(self.longest.get(table, 0.0), now - began)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from bench.ports import free_port
-from tests.live_server import Client, wait_until_ready
+from tests.live_server import STOP_SECONDS, Client, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 BASE = Path(__file__).with_name("BASE")
@@ -80,7 +80,7 @@ class Version:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.strip() else None
@@ -100,7 +100,7 @@ class Version:
             yield Client(port)
         finally:
             process.terminate()
-            process.wait(40)
+            process.wait(STOP_SECONDS)
 
     def loaded_from(self) -> str:
         """Where its processes import Milepost from."""

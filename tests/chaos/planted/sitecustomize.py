@@ -1,6 +1,6 @@
 """Faults of a worker, each planted only while a file of its name is in the state directory.
 
-``eager``: a delivery is noted as made, and made a second later. ``behind``: what is recorded goes
+``eager``: a delivery is noted as made, and made much later. ``behind``: what is recorded goes
 into the outbox one commit later; ``planted.between_commits`` is the failpoint between the two.
 
 Python imports this module by its name wherever the folder is on its path; nothing else is changed.
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-BEHIND = 1.0
-"""Seconds between the note and the delivery."""
+BEHIND = 60.0
+"""Seconds between the note and the delivery: longer than the worker lives."""
 HERE = Path(os.environ["MILEPOST_STATE_DIR"])
 TO_OUTBOX = """
 INSERT INTO outbox (account_id, parcel_id, sequence, kind, recorded_at)
