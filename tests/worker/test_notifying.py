@@ -177,15 +177,21 @@ async def test_an_account_that_cannot_be_told_rests_alone_and_is_told_afterwards
 
 
 async def test_what_another_process_recorded_is_told_though_the_connection_was_lost(
-    towns: Callable[[int], Awaitable[list[Town]]], worker_pool: Pool, dsn: str
+    towns: Callable[[int], Awaitable[list[Town]]],
+    worker_pool: Pool,
+    app_pool: Pool,
+    catalogue: Catalogue,
+    dsn: str,
 ) -> None:
     (town,) = await towns(1)
     await town.connect("webhook", Form.EVENT, ALL)
+    # Who records has connections of his own: those of the worker die at some later moment.
+    other = open_town(app_pool, catalogue, town.account)
     subscriber = Subscriber()
     async with telling(worker_pool, town.fan_out, subscriber):
         for _ in range(2):
-            await town.register()
-            await all_told(town)
+            await other.register()
+            await all_told(other)
             await execute(
                 dsn,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -194,3 +200,40 @@ async def test_what_another_process_recorded_is_told_though_the_connection_was_l
         async with asyncio.timeout(PATIENCE):
             while len({parcel for parcel, *_ in subscriber.told}) < 2:
                 await asyncio.sleep(0.02)
+
+
+async def test_who_failed_last_waits_for_whoever_does_well_and_few_are_begun_at_a_time(
+    towns: Callable[[int], Awaitable[list[Town]]],
+    worker_pool: Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notifying, "BEGUN_AT_ONCE", 2)
+    monkeypatch.setattr(notifying, "BEGINNING_SECONDS", 3600.0)
+    (town,) = await towns(1)
+    failed = [await town.connect("integration", Form.CLASSIC) for _ in range(5)]
+    well = [await town.connect("webhook", Form.EVENT, ALL) for _ in range(3)]
+    await town.run(
+        "UPDATE delivery_lane SET failures = 1 WHERE account_id = $1 AND connection_id = ANY ($2)",
+        failed,
+    )
+    await town.register()
+    await town.tell()
+    hanging, quick = Subscriber(gate=asyncio.Event()), Subscriber()
+    senders = {Kind.INTEGRATION: hanging, Kind.WEBHOOK: quick}
+    deliverer = Deliverer(worker_pool, senders, Terms(lease=timedelta(seconds=60)))
+    due = await deliverer.due(10)
+    assert {lane.connection_id for lane in due if not lane.fails} == {*well}
+    assert [lane.fails for lane in due] == [False] * 3 + [True] * 5
+    assert [lane.fails for lane in await deliverer.due(2, 1)] == [False, False, True]
+    stop = asyncio.Event()
+    loop = asyncio.create_task(notifying.tell(worker_pool, town.fan_out, deliverer, stop, survived))
+    async with asyncio.timeout(PATIENCE):
+        while len(quick.told) < len(well) or len(hanging.told) < 2:
+            await asyncio.sleep(0.02)
+        assert len(hanging.told) == 2
+        # Who has been answered makes room for the next.
+        hanging.gate.set()
+        while len(hanging.told) < len(failed):
+            await asyncio.sleep(0.02)
+        stop.set()
+        await loop
