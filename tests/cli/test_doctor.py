@@ -22,7 +22,7 @@ def doctor(state_dir: Path, **variables: str) -> tuple[int, dict[str, Any]]:
         env=clean | {"MILEPOST_STATE_DIR": str(state_dir)} | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.stderr == ""
     assert "hunter2" not in done.stdout

@@ -42,7 +42,7 @@ def typed(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if "MILEPOST_" not in name}
     command = [sys.executable, "-m", "milepost.cli.main", *words]
     return subprocess.run(
-        command, env=clean | variables, capture_output=True, text=True, check=True, timeout=60
+        command, env=clean | variables, capture_output=True, text=True, check=True, timeout=180
     )
 
 
@@ -93,7 +93,7 @@ def test_what_is_logged_is_no_output() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.stdout == ""
     assert json.loads(done.stderr)["event"] == "said"

@@ -36,7 +36,7 @@ def typed(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env=clean | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
 

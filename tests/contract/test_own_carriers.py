@@ -74,7 +74,7 @@ def test_a_login_that_is_given_is_told_and_not_shown(server: Server) -> None:
         input=secret.encode(),
         env=environment(server.state_dir, server.port),
         check=True,
-        timeout=60,
+        timeout=180,
     )
     for code in ("dhl", "dp"):
         answer = shop.get(f"{V1}/{code}")

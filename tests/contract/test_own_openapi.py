@@ -114,7 +114,7 @@ def fuzzed(
     command += ["run", f"{url}/openapi.json", "--url", url]
     command += ["--auth", user]
     command += ["--phases", phases]
-    command += ["--max-examples", str(examples), "--seed", "20260105", "--request-timeout", "20"]
+    command += ["--max-examples", str(examples), "--seed", "20260105", "--request-timeout", "60"]
     command += ["--suppress-health-check", "all", "--no-color"]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=840 + 60 * EXAMPLES
@@ -170,7 +170,7 @@ def faulty(server: Server) -> Iterator[str]:
 
 @pytest.mark.promise
 @pytest.mark.beside
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_server_that_breaks_is_noticed(faulty: str, tmp_path: Path) -> None:
     code, said = fuzzed(faulty, "mp_any:thing", tmp_path, examples=1, phases="fuzzing")
     assert code != 0

@@ -42,7 +42,7 @@ def test_a_simulated_parcel_stays_valid_to_the_end(client: Client, minimal: dict
     number = "SBX-HAPPY-50000X-CONTRACT2"
     minimal["tracking_number"] = {"carrier_code": "sandbox", "tracking_number": number}
     assert client.post("/api/v3/parcels/tracking", minimal).status == 200
-    deadline, newest = time.monotonic() + 60, ""
+    deadline, newest = time.monotonic() + 180, ""
     while newest != "delivered" and time.monotonic() < deadline:
         got = client.get(f"/api/v2/tracking/{number}").document
         assert mismatches(v2_tracking_schema("sandbox"), got) == []

@@ -79,7 +79,7 @@ def test_a_parcel_on_its_way_stays_valid_to_the_end(
     }
     assert register(client, minimal).status == 200
     seen: set[str] = set()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while "delivered" not in seen and time.monotonic() < deadline:
         got = read(client, minimal).document
         assert mismatches(response(published, GET, "get", 200), got) == []

@@ -60,10 +60,10 @@ def test_an_older_client_and_nothing_but_the_protocol_on_standard_output(server:
 
 
 def test_without_a_key_it_says_which_setting_is_missing() -> None:
-    done = subprocess.run([MILEPOST, "mcp"], env=inherited(), capture_output=True, timeout=60)
+    done = subprocess.run([MILEPOST, "mcp"], env=inherited(), capture_output=True, timeout=180)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"MILEPOST_API_KEY" in done.stderr
     wrong = ["mcp", "--url", "ftp://somewhere"]
-    done = subprocess.run([MILEPOST, *wrong], env=inherited(), capture_output=True, timeout=60)
+    done = subprocess.run([MILEPOST, *wrong], env=inherited(), capture_output=True, timeout=180)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"http://" in done.stderr

@@ -108,7 +108,7 @@ def run(house: Installation, *words: str, fails: int = 0, **more: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=180,
     )
     assert done.returncode == fails, done.stderr
     return done.stdout

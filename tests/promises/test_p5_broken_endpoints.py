@@ -47,7 +47,7 @@ SOON = Terms(
     patience=Rules(failures=5, rest=0.5, longest_rest=1.0),
     lease=timedelta(seconds=10),
 )
-pytestmark = [pytest.mark.promise, pytest.mark.timeout(120 + 2 * PATIENCE)]
+pytestmark = [pytest.mark.promise, pytest.mark.timeout(480 + 2 * PATIENCE)]
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def milliseconds(took: Sequence[float]) -> dict[str, float]:
 
 async def questions_before(here: Town, numbers: Sequence[str], since: float) -> int | None:
     """How much was asked about others until each of ``numbers`` was; None: that never was."""
-    for _ in range(300):
+    for _ in range(900):
         told = asked(here.load.carrier.ledger.path, since)
         missing, others = set(numbers), 0
         for _, number in told:

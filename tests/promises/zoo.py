@@ -84,7 +84,7 @@ class Zoo:
             for name, event, at in told["arrived"]:
                 self.arrived.setdefault((name, event), at)
 
-    async def hung(self, wanted: int, seconds: float = 30) -> int:
+    async def hung(self, wanted: int, seconds: float = 120) -> int:
         """How many of the broken ones have somebody waiting, ``wanted`` or after ``seconds``."""
         end = monotonic() + seconds
         while True:
