@@ -62,8 +62,8 @@ async def server() -> AsyncIterator[DhlServer]:
 
 async def ask(server: DhlServer, item: Item = ITEM, credential: Credential = KEY) -> Outcome:
     # Little time for what answers too late, and as much as in use for all else.
-    patience = {"total_seconds": 1.0} if server.mood == "slow" else {}
-    async with Fetcher(routes=server.routes, **patience) as fetcher:
+    seconds = 1.0 if server.mood == "slow" else 20.0
+    async with Fetcher(routes=server.routes, total_seconds=seconds) as fetcher:
         return (await connector().ask([item], credential, fetcher))[item]
 
 
