@@ -48,6 +48,22 @@ async def test_a_suspended_account_tells_nobody_and_goes_on_afterwards(
     assert (await health.health_of(town.pool, town.account, paused)).state == "paused"
 
 
+async def test_who_knows_what_was_suspended_opens_it_without_a_look_at_all_lanes(
+    town: Town, admin_pool: Pool
+) -> None:
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    await set_suspended(admin_pool, town.account, True)
+    known = await heed(town.pool)
+    assert town.account in known
+    assert await heed(town.pool, known) == known
+    shut = await health.health_of(town.pool, town.account, connection)
+    assert shut.state == "paused"
+    await set_suspended(admin_pool, town.account, False)
+    assert await heed(town.pool, known) == known - {town.account}
+    opened = await health.health_of(town.pool, town.account, connection)
+    assert opened.state == "open"
+
+
 async def test_what_is_paused_meanwhile_stays_so_and_giving_up_opens_nothing(
     town: Town, admin_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,10 +35,14 @@ class Deliverer:
         self._terms = terms or Terms()
         self._clock = clock
 
-    async def due(self, most: int) -> list[Lane]:
-        """At most ``most`` lanes whose turn it is, the longest due first."""
-        rows = await all_rows(lambda: DELIVER.due_lanes(self._pool, most=most))
-        return [Lane(row["account_id"], row["connection_id"]) for row in rows]
+    async def due(self, most: int, failing: int | None = None) -> list[Lane]:
+        """Lanes whose turn it is, the longest due first: at most ``most`` of those that do well,
+        and then as many, or ``failing``, of those that failed when they were tried last."""
+        failing = most if failing is None else failing
+        rows = await all_rows(
+            lambda: DELIVER.due_lanes(self._pool, most=most, failing=failing), seconds=None
+        )
+        return [Lane(row["account_id"], row["connection_id"], row["fails"]) for row in rows]
 
     async def work(self, lane: Lane, stop: asyncio.Event | None = None) -> int:
         """Deliver what is due on a lane, if it can be had; how many attempts were made.

@@ -1,7 +1,11 @@
--- name: due_lanes(most)
--- Connections with something to deliver, the longest due first.
-SELECT account_id, connection_id FROM delivery_lane
-WHERE state = 'open' AND turn_at <= now() ORDER BY turn_at LIMIT :most;
+-- name: due_lanes(most, failing)
+-- Connections with something to deliver: those that do well, the longest due first, then those that fail.
+(SELECT account_id, connection_id, false AS fails, turn_at FROM delivery_lane
+ WHERE state = 'open' AND turn_at <= now() AND failures = 0 ORDER BY turn_at LIMIT :most)
+UNION ALL
+(SELECT account_id, connection_id, true, turn_at FROM delivery_lane
+ WHERE state = 'open' AND turn_at <= now() AND failures > 0 ORDER BY turn_at LIMIT :failing)
+ORDER BY fails, turn_at;
 
 -- name: take_lane(account_id, connection_id, lease, most)
 -- Takes a lane under a lease, or nothing: its row, and then what is due there.

@@ -13,10 +13,11 @@ from milepost.notifications.verdict import Judged
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A connection's deliveries."""
+    """A connection's deliveries. ``fails``: it did when it was tried last, as far as is known."""
 
     account_id: int
     connection_id: int
+    fails: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from milepost.notifications.statements import SUSPENDING
 REASON = "the account is suspended"
 
 
-async def heed(pool: Pool) -> None:
+async def heed(pool: Pool, before: frozenset[int] | None = None) -> frozenset[int]:
     """Shut the lanes of suspended accounts, open those of accounts that no longer are.
 
-    ``pool`` acts as milepost_worker. Any number of processes may do so.
+    Which accounts are suspended now, to be told as ``before`` the next time: of those that are no
+    longer, lanes are opened. Without it, at first and after a fault, every lane that is shut is
+    looked at. ``pool`` acts as milepost_worker. Any number of processes may do so.
     """
-    suspended = await suspended_accounts(pool)
+    suspended = frozenset(await suspended_accounts(pool))
     # There may be thousands that nobody ever lifts: only where there is something to do.
     telling = await all_rows(
         lambda: SUSPENDING.telling_accounts(
@@ -28,9 +30,12 @@ async def heed(pool: Pool) -> None:
     )
     for row in telling:
         await _in_account(pool, row["account_id"], _shut)
-    for row in await all_rows(lambda: SUSPENDING.shut_accounts(pool, reason=REASON)):
-        if row["account_id"] not in suspended:
-            await _in_account(pool, row["account_id"], _open)
+    if before is None:
+        rows = await all_rows(lambda: SUSPENDING.shut_accounts(pool, reason=REASON))
+        before = frozenset(row["account_id"] for row in rows)
+    for account_id in sorted(before - suspended):
+        await _in_account(pool, account_id, _open)
+    return suspended
 
 
 async def _in_account(

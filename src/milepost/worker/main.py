@@ -50,7 +50,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(
                 _every(GIVING_UP_SECONDS, lambda: _until(stop, _give_up_the_rest(parts)), stop)
             ),
-            asyncio.create_task(_every(SUSPENDING_SECONDS, lambda: heed(parts.pool), stop)),
+            asyncio.create_task(_heed_suspensions(parts, stop)),
             asyncio.create_task(_every(FEEDS_SECONDS, parts.intake.plan_feeds_in_turn, stop)),
             asyncio.create_task(
                 _every(MONTHS_SECONDS, lambda: _until(stop, _look_ahead(parts)), stop)
@@ -110,6 +110,18 @@ async def _feed_files(parts: WorkerParts, seconds: float, stop: asyncio.Event) -
     rounds = parts.drop_rounds
     if rounds is not None:
         await _every(seconds, lambda: _until(stop, rounds.look()), stop)
+
+
+async def _heed_suspensions(parts: WorkerParts, stop: asyncio.Event) -> None:
+    known: frozenset[int] | None = None
+
+    async def look() -> None:
+        nonlocal known
+        # Nothing is known after a look that failed: it may have shut some lanes.
+        before, known = known, None
+        known = await heed(parts.pool, before)
+
+    await _every(SUSPENDING_SECONDS, look, stop)
 
 
 async def _look_ahead(parts: WorkerParts) -> None:

@@ -15,8 +15,14 @@ from milepost.notifications.held import Lane
 ACCOUNTS_AT_ONCE = 4
 LANES_AT_ONCE = 512
 """A lane whose subscriber hangs is in hand for as long as an attempt may take, and costs next to
-nothing meanwhile: were there few, those that hang would keep the others waiting. One that is dead
-is tried for 15 s in 5 minutes, so this is enough for 10,000 of them."""
+nothing meanwhile: were there few, those that hang would keep the others waiting."""
+FAILING_AT_ONCE = 512
+"""Those that failed last have room of their own. One that is dead is tried for 15 s in 5 minutes,
+so this is enough for 10,000 of them."""
+BEGUN_AT_ONCE = 8
+BEGINNING_SECONDS = 0.1
+"""Of those that failed last so few are begun at a time: to take a lane, to dial anew and to note
+one more failure takes as long as a delivery, and whoever does well would wait for that."""
 LOOK_SECONDS = 0.02
 IDLE_LOOK_SECONDS = 0.05
 """How long what another process recorded waits for somebody to look, at most: longer where nothing
@@ -118,30 +124,57 @@ async def _deliver(
     deliverer: Deliverer, hints: _Hints, stop: asyncio.Event, survived: Survived
 ) -> None:
     """Work on the lanes that are due, each in its own task; one is in hand once per process."""
-    in_hand: dict[Lane, asyncio.Task[None]] = {}
+    in_hand = _InHand()
 
     async def work(lane: Lane) -> None:
         try:
             with survived("a subscriber could not be told"):
                 await deliverer.work(lane, stop)
         finally:
-            del in_hand[lane]
+            in_hand.put_down(lane)
 
     while not stop.is_set():
         hints.lanes.clear()
+        well, failing = in_hand.room()
         lanes: Sequence[Lane] | None = ()
-        if len(in_hand) < LANES_AT_ONCE:
+        if well or failing:
             lanes = None
             with survived("lanes could not be read"):
-                lanes = await deliverer.due(LANES_AT_ONCE * 2)
+                # Some of these are in hand, and not taken yet.
+                lanes = await deliverer.due(LANES_AT_ONCE + well, failing and 2 * BEGUN_AT_ONCE)
         if lanes is None:
             await _pause(FAULT_SECONDS, stop)
             continue
-        for lane in lanes:
-            if lane not in in_hand and len(in_hand) < LANES_AT_ONCE:
-                in_hand[lane] = asyncio.create_task(work(lane))
+        for lane in in_hand.begin(lanes, well, failing):
+            in_hand.tasks[lane] = asyncio.create_task(work(lane))
         await hints.lanes.wait()
-    await asyncio.gather(*in_hand.values(), return_exceptions=True)
+    await asyncio.gather(*in_hand.tasks.values(), return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    """The lanes that are worked on; ``failing`` are those that failed last, and since when."""
+
+    tasks: dict[Lane, asyncio.Task[None]] = field(default_factory=dict)
+    failing: dict[Lane, float] = field(default_factory=dict)
+
+    def room(self) -> tuple[int, int]:
+        """How many may be begun now of those that do well, and of those that failed last."""
+        begun = monotonic() - BEGINNING_SECONDS
+        beginning = sum(since > begun for since in self.failing.values())
+        failing = min(BEGUN_AT_ONCE - beginning, FAILING_AT_ONCE - len(self.failing))
+        return max(0, LANES_AT_ONCE - len(self.tasks) + len(self.failing)), max(0, failing)
+
+    def begin(self, lanes: Sequence[Lane], well: int, failing: int) -> list[Lane]:
+        """Those of ``lanes`` that are begun now, so many of each at most."""
+        new = [lane for lane in lanes if lane not in self.tasks]
+        failed = [lane for lane in new if lane.fails][:failing]
+        self.failing.update(dict.fromkeys(failed, monotonic()))
+        return [lane for lane in new if not lane.fails][:well] + failed
+
+    def put_down(self, lane: Lane) -> None:
+        del self.tasks[lane]
+        self.failing.pop(lane, None)
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:
