@@ -718,6 +718,7 @@ DECLARE
     is_old boolean;
     told record;
     there record;
+    of_parcel bigint;
     counts boolean;
     noted bigint[] := '{}';
 BEGIN
@@ -760,33 +761,47 @@ BEGIN
                 WITH ORDINALITY
                 AS r (delivery_id, replayed_at, state, due_in, attempt, started_at, place)
         LOOP
-            CONTINUE WHEN p_again AND EXISTS (
-                SELECT FROM delivery_attempt a
-                WHERE a.account_id = p_account AND a.delivery_id = told.delivery_id
-                  AND a.attempt = told.attempt AND a.started_at = told.started_at);
-            SELECT d.parcel_id, d.state, d.replayed_at INTO there FROM delivery d
-            WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id;
-            -- One that was cancelled meanwhile stays so.
-            CONTINUE WHEN NOT FOUND OR there.state <> 'pending';
-            counts := told.state IN ('delivered', 'cancelled')
-                OR is_as_sent AND there.replayed_at IS NOT DISTINCT FROM told.replayed_at;
-            UPDATE delivery d SET
-                state = CASE WHEN counts THEN told.state ELSE 'pending' END,
-                attempts = d.attempts + (counts AND coalesce(told.attempt > 0, false))::integer,
-                -- An earlier one of its parcel may be replayed meanwhile, and goes first then.
-                due_at = CASE
-                    WHEN counts AND told.state <> 'pending' THEN d.due_at
-                    WHEN told.delivery_id > (
-                        SELECT min(e.delivery_id) FROM delivery e
-                        WHERE e.account_id = p_account AND e.connection_id = p_connection
-                          AND e.parcel_id = there.parcel_id AND e.state = 'pending') THEN 'infinity'
-                    WHEN counts THEN now() + told.due_in * interval '1 s'
-                    ELSE now() END,
-                finished_at = CASE WHEN counts AND told.state <> 'pending' THEN now() END
-            WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id;
+            IF p_again THEN
+                CONTINUE WHEN EXISTS (
+                    SELECT FROM delivery_attempt a
+                    WHERE a.account_id = p_account AND a.delivery_id = told.delivery_id
+                      AND a.attempt = told.attempt AND a.started_at = told.started_at);
+            END IF;
+            -- One that was cancelled meanwhile stays so. Its state is asked so that no index of what is
+            -- pending is offered; see the head of 0065.
+            IF told.state IN ('delivered', 'cancelled') THEN
+                UPDATE delivery d SET
+                    state = told.state,
+                    attempts = d.attempts + coalesce(told.attempt > 0, false)::integer,
+                    finished_at = now()
+                WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id
+                  AND d.state || '' = 'pending'
+                RETURNING d.parcel_id INTO of_parcel;
+            ELSE
+                SELECT d.parcel_id, d.state, d.replayed_at INTO there FROM delivery d
+                WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id;
+                CONTINUE WHEN NOT FOUND OR there.state <> 'pending';
+                counts := is_as_sent AND there.replayed_at IS NOT DISTINCT FROM told.replayed_at;
+                UPDATE delivery d SET
+                    state = CASE WHEN counts THEN told.state ELSE 'pending' END,
+                    attempts = d.attempts + (counts AND coalesce(told.attempt > 0, false))::integer,
+                    -- An earlier one of its parcel may be replayed meanwhile, and goes first then.
+                    due_at = CASE
+                        WHEN counts AND told.state <> 'pending' THEN d.due_at
+                        WHEN told.delivery_id > (
+                            SELECT min(e.delivery_id) FROM delivery e
+                            WHERE e.account_id = p_account AND e.connection_id = p_connection
+                              AND e.parcel_id = there.parcel_id AND e.state = 'pending')
+                            THEN 'infinity'
+                        WHEN counts THEN now() + told.due_in * interval '1 s'
+                        ELSE now() END,
+                    finished_at = CASE WHEN counts AND told.state <> 'pending' THEN now() END
+                WHERE d.account_id = p_account AND d.delivery_id = told.delivery_id
+                RETURNING d.parcel_id INTO of_parcel;
+            END IF;
             -- Not found: it was erased at this moment.
             IF FOUND AND told.attempt IS NOT NULL THEN
-                noted[told.place] := there.parcel_id;
+                noted[told.place] := of_parcel;
             END IF;
         END LOOP;
         INSERT INTO delivery_attempt (
@@ -2324,23 +2339,26 @@ CREATE FUNCTION public.release_next(p_account bigint, p_connection bigint, p_del
     AS $$
 #variable_conflict use_column
 DECLARE
-    of_parcel bigint;
+    its_turn bigint;
 BEGIN
     PERFORM set_config('milepost.account_id', p_account::text, true);
-    FOR of_parcel IN
-        SELECT DISTINCT f.parcel_id
-        FROM unnest(p_deliveries) AS t (delivery_id)
+    FOR its_turn IN
+        SELECT n.delivery_id
+        FROM (
+            SELECT DISTINCT f.parcel_id
+            FROM unnest(p_deliveries) AS t (delivery_id)
+            CROSS JOIN LATERAL (
+                SELECT b.parcel_id FROM delivery b
+                WHERE b.account_id = p_account AND b.delivery_id = t.delivery_id OFFSET 0) AS f) AS p
         CROSS JOIN LATERAL (
-            SELECT b.parcel_id FROM delivery b
-            WHERE b.account_id = p_account AND b.delivery_id = t.delivery_id OFFSET 0) AS f
+            SELECT e.delivery_id, e.due_at FROM delivery e
+            WHERE e.account_id = p_account AND e.connection_id = p_connection
+              AND e.parcel_id = p.parcel_id AND e.state = 'pending'
+            ORDER BY e.delivery_id LIMIT 1) AS n
+        WHERE n.due_at = 'infinity'
     LOOP
         UPDATE delivery d SET due_at = greatest(d.replayed_at, d.created_at)
-        WHERE d.account_id = p_account AND d.due_at = 'infinity'
-          AND d.delivery_id = (
-              SELECT n.delivery_id FROM delivery n
-              WHERE n.account_id = p_account AND n.connection_id = p_connection
-                AND n.parcel_id = of_parcel AND n.state = 'pending'
-              ORDER BY n.delivery_id LIMIT 1);
+        WHERE d.account_id = p_account AND d.delivery_id = its_turn AND d.due_at = 'infinity';
     END LOOP;
 END
 $$;
