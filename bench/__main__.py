@@ -2,55 +2,46 @@
 
 import argparse
 import asyncio
-import shutil
+import fcntl
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
+import bench.unhurried  # noqa: F401
 from bench import batches, catalogue, checking, reads, recording, sizes, telling, writes
 from bench.house import House
-from bench.rows import Row, failed, print_table, write_json
-from bench.run import Run, Scale
+from bench.rows import Row, print_table, write_json
+from bench.run import Part, Run, Scale
 
 _LARGE = {"many_parcels": 5_000_000, "many_due": 10_000_000}
-Part = Callable[[], Awaitable[list[Row]]]
 
 
 async def measure(run: Run, wanted: Sequence[str]) -> list[Row]:
     """The rows of the wanted parts; a part that fails is a row that is not enough."""
     scale = run.scale
-    rows: list[Row] = []
-    parts: dict[str, Part] = {}
+    needed = {}
     if {"reads", "writes", "records", "batches"} & set(wanted):
-        main = await run.filled("main", scale.parcels)
-        parts |= {
-            "reads": lambda: reads.rows(run, main),
-            "writes": lambda: writes.rows(run, main),
-            "records": lambda: recording.rows(run, main),
-            "batches": lambda: batches.rows(run, main),
-        }
-    if "checks" in wanted:
-        parts["checks"] = lambda: checking.rows(run)
-    if "telling" in wanted:
-        parts["telling"] = lambda: telling.rows(run)
-    if "catalogue" in wanted:
-        parts["catalogue"] = lambda: catalogue.rows(run)
+        needed = {"main": scale.parcels}
     if "sizes" in wanted:
-        few = await run.filled("few", scale.few_parcels)
-        many = await run.filled("many", scale.many_parcels)
-        parts["sizes"] = lambda: sizes.rows(run, few, many)
-    for name in wanted:
-        try:
-            rows += await parts[name]()
-        except Exception as error:  # noqa: BLE001 told in the table, and in the exit code
-            rows.append(failed(name, error))
-            run.say(f"{name} failed: {rows[-1].told}")
-    return rows
+        needed |= {"few": scale.few_parcels, "many": scale.many_parcels}
+    parts: dict[str, Part] = {
+        "reads": lambda: reads.rows(run, run.filled("main")),
+        "writes": lambda: writes.rows(run, run.filled("main")),
+        "records": lambda: recording.rows(run, run.filled("main")),
+        "batches": lambda: batches.rows(run, run.filled("main")),
+        "checks": lambda: checking.rows(run),
+        "telling": lambda: telling.rows(run),
+        "catalogue": lambda: catalogue.rows(run),
+        "sizes": lambda: sizes.rows(run, run.filled("few"), run.filled("many")),
+    }
+    filling: dict[str, Part] = {"filling": lambda: run.fill(needed)}
+    return await run.each(filling | {name: parts[name] for name in wanted})
 
 
 PARTS = ("reads", "writes", "records", "batches", "checks", "telling", "catalogue", "sizes")
@@ -69,18 +60,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no part {', '.join(sorted(unknown))}")
     scale = _scaled(Scale(**_LARGE) if chosen.large else Scale(), chosen.scale)
     wanted = chosen.parts or (("sizes",) if chosen.large else PARTS)
-    shutil.rmtree(chosen.state, ignore_errors=True)
-    chosen.state.mkdir(parents=True)
-    # Told to stop, it stops what it started.
-    signal.signal(signal.SIGTERM, _leave)
-    try:
-        with House(chosen.state.resolve()).open() as house:
-            rows = asyncio.run(measure(Run(house, scale), wanted))
-    finally:
-        shutil.rmtree(chosen.state, ignore_errors=True)
+    state = chosen.state.resolve()
+    with _stoppable(), _alone(state) as is_alone:
+        if not is_alone:
+            parser.error(f"another one measures in {state}; --state says where else")
+        with House(state).open() as house:
+            run = Run(house, scale)
+            rows = asyncio.run(measure(run, wanted))
+            took = run.took()
     print_table(rows, Console())
     write_json(rows, chosen.json)
+    sys.stderr.write("What took longest:\n")
+    for seconds, step in took:
+        sys.stderr.write(f"{seconds:6.1f} s  {step}\n")
     return 0 if all(row.enough for row in rows) else 1
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[bool]:
+    """Whether nobody else uses that folder, nor will until the end of the block."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with state.with_name(state.name + ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            Path(lock.name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Told to stop in this block, or left by its terminal, it stops what it started."""
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

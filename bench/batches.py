@@ -15,7 +15,7 @@ import asyncpg
 
 from bench.clones import CARRIER, NUMBER, registration
 from bench.house import Database, Merchant, Server, api_server, command
-from bench.rows import Row, failed, paired
+from bench.rows import Row, paired
 from bench.run import Filled, Run
 
 PATH = "/api/milepost/v1/parcels/batch"
@@ -27,13 +27,12 @@ _TABLES = ("parcel", "tracked_number", "event", "parcel_search", "watch", "outbo
 
 async def rows(run: Run, main: Filled) -> list[Row]:
     """The API's batch, then the import of a file."""
-    found = []
-    for what, part in (("batch register", _batches), ("CSV import", _import)):
-        try:
-            found += await part(run, main.database)
-        except Exception as error:  # noqa: BLE001 told in the table, and in the exit code
-            found.append(failed(what, error))
-    return found
+    return await run.each(
+        {
+            "batch register": lambda: _batches(run, main.database),
+            "CSV import": lambda: _import(run, main.database),
+        }
+    )
 
 
 async def _batches(run: Run, database: Database) -> list[Row]:
@@ -108,7 +107,7 @@ def _csv(count: int) -> str:
 def _post(api: Server, merchant: Merchant, body: bytes) -> bytes:
     headers = {"authorization": merchant.authorization, "content-type": "application/x-ndjson"}
     request = urllib.request.Request(f"http://127.0.0.1:{api.port}{PATH}", body, headers)
-    with urllib.request.urlopen(request) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         told: bytes = answer.read()
     return told
 

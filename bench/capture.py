@@ -1,10 +1,10 @@
 """The statements Milepost sends, as a pgbench script with the same arguments."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import asyncpg
@@ -13,10 +13,9 @@ import orjson
 from milepost import wiring
 from milepost.db.pool import open_pool
 
-SAMPLE = "987654321"
-"""The nine-digit number whose statements are captured; it becomes a number of each transaction."""
-
-
+T = TypeVar("T")
+TRIES = 4
+"""What is known of an account is asked for anew now and then, on a busy machine often."""
 _TRANSACTION = "a transaction of several statements"
 
 
@@ -64,15 +63,35 @@ def noting() -> Iterator[list[Statement]]:
         yield noted
 
 
+async def fewest(
+    noted: list[Statement], works: Sequence[tuple[T, Callable[[], Awaitable[object]]]]
+) -> tuple[T, list[Statement]]:
+    """Which of several like works sent the fewest statements, and those: nothing was asked beside.
+
+    What waits for a connection of its own counts as many.
+    """
+    found = []
+    for name, work in works:
+        noted.clear()
+        await work()
+        found.append((name, list(noted)))
+    return min(found, key=lambda one: (_opens(one[1]), len(one[1])))
+
+
+def _opens(statements: Sequence[Statement]) -> bool:
+    return any(statement.query is _TRANSACTION for statement in statements)
+
+
 async def script(
     statements: Sequence[Statement],
     connection: "asyncpg.Connection[asyncpg.Record]",
     parcel_id: int = 0,
+    sample: str = "",
 ) -> tuple[str, Mapping[str, str]]:
     """A script, and the values of its variables.
 
-    ``SAMPLE`` in any argument becomes the number ``:n``, and the integer ``parcel_id`` becomes
-    ``:template + :n``.
+    The nine digits ``sample`` in any argument become the number ``:n``, and the integer
+    ``parcel_id`` becomes ``:template + :n``.
     """
     lines: list[str] = []
     values: dict[str, str] = {}
@@ -85,13 +104,15 @@ async def script(
             name = f"a{place}_{index}"
             argument = statement.arguments[index - 1]
             kind = types[index - 1].name
-            shown = _shown(argument, kind, name, parcel_id, values)
+            shown = _shown(argument, kind, name, parcel_id, sample, values)
             query = query.replace(f"${index}", shown)
         lines.append(query + ";")
     return "\n".join(lines) + "\n", values
 
 
-def _shown(argument: Any, kind: str, name: str, parcel_id: int, values: dict[str, str]) -> str:
+def _shown(
+    argument: Any, kind: str, name: str, parcel_id: int, sample: str, values: dict[str, str]
+) -> str:
     cast = _cast(kind)
     if argument is None:
         return f"NULL::{cast}"
@@ -100,8 +121,8 @@ def _shown(argument: Any, kind: str, name: str, parcel_id: int, values: dict[str
         return f"ARRAY[{number}::bigint]" if isinstance(argument, list) else f"{number}::{cast}"
     text = _literal(argument, kind)
     values[name] = text
-    if SAMPLE in text:
-        return f"replace(:{name}, '{SAMPLE}', lpad((:n)::text, 9, '0'))::{cast}"
+    if sample and sample in text:
+        return f"replace(:{name}, '{sample}', lpad((:n)::text, 9, '0'))::{cast}"
     return f":{name}::{cast}"
 
 

@@ -20,7 +20,7 @@ import orjson
 from bench.carrier import NEWS_IN
 from bench.clones import Copies, copy, registered
 from bench.cpu import cpu_seconds, peak_megabytes
-from bench.house import Database, answering, command, running
+from bench.house import READY_SECONDS, Database, answering, command, running, stop
 from bench.rows import Row, paired
 from bench.run import Run
 from milepost import wiring
@@ -29,7 +29,7 @@ from milepost.carriers.fetcher import PER_HOST
 CARRIER = "sandbox"
 """The one carrier without a quota, which would be all that is measured; its host leads to us."""
 LANES = 8
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 _HOST = "sandbox.milepost.invalid"
 _ASKED_SECONDS = 3.0
 
@@ -48,10 +48,15 @@ async def rows(run: Run) -> list[Row]:
     """Checks beside fetches, then the worker with everything in hand."""
     with running([sys.executable, "-m", "bench.carrier"], {}) as carrier:
         watched = await _watched(run, carrier.port)
-        return [await _checks(run, watched), await _memory(run, watched)]
+        return await run.each(
+            {
+                "full checks": lambda: _checks(run, watched),
+                "memory of a worker": lambda: _memory(run, watched),
+            }
+        )
 
 
-async def _checks(run: Run, watched: Watched) -> Row:
+async def _checks(run: Run, watched: Watched) -> list[Row]:
     run.say("full checks beside a bare loop")
     count = run.scale.checks // LANES * LANES
     checks, fetches, cpu, postgres, bare = [], [], [], [], []
@@ -71,10 +76,10 @@ async def _checks(run: Run, watched: Watched) -> Row:
         f"{1e6 * median(cpu):.0f} us of the worker's CPU and {1e6 * median(postgres):.0f} of "
         f"PostgreSQL's, bare {1e6 * median(bare):.0f}"
     )
-    return Row("full checks, of a bare loop's speed", paired(fetches, checks), 0.35, told=told)
+    return [Row("full checks, of a bare loop's speed", paired(fetches, checks), 0.35, told=told)]
 
 
-async def _memory(run: Run, watched: Watched) -> Row:
+async def _memory(run: Run, watched: Watched) -> list[Row]:
     """A carrier so slow that everything the worker takes is in its hands at once."""
     wanted = run.scale.in_flight
     run.say(f"a worker's memory with {wanted:,} checks in flight")
@@ -94,7 +99,7 @@ async def _memory(run: Run, watched: Watched) -> Row:
         await connection.close()
         ask(watched.port, "/slow/0")
     told = f"{most:,} in flight, the most it takes"
-    return Row("memory of a worker with its checks in flight", memory, 250, "MB", True, told)
+    return [Row("memory of a worker with its checks in flight", memory, 250, "MB", True, told)]
 
 
 _IN_FLIGHT = "SELECT count(*) FROM watch WHERE lease_until > now()"
@@ -164,7 +169,7 @@ async def _asked_about_template(watched: Watched) -> None:
     connection = await watched.database.connect()
     try:
         heard = "SELECT last_checked_at > $1 FROM watch WHERE parcel_id = $2"
-        started, ends = await connection.fetchval("SELECT now()"), time.monotonic() + 30
+        started, ends = await connection.fetchval("SELECT now()"), time.monotonic() + READY_SECONDS
         while not await connection.fetchval(heard, started, watched.template):
             if time.monotonic() > ends:
                 raise RuntimeError("the worker does not ask")
@@ -214,14 +219,10 @@ async def worker_process(
     try:
         yield process.pid
     finally:
-        process.terminate()
-        try:
-            await asyncio.to_thread(process.wait, 40)
-        finally:
-            process.kill()
+        await asyncio.to_thread(stop, process)
 
 
 def ask(port: int, path: str) -> Any:
     """What a server of ours on loopback says there."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
         return orjson.loads(answer.read())

@@ -1,10 +1,14 @@
 """Many parcels, fast: one parcel made by Milepost itself, copied by INSERT ... SELECT.
 
 Whatever columns and tables the schema has are copied, so that what others add is measured too.
+Only the first copies get documents with their own number in them: writing those and packing them is
+two thirds of the work, and the others take theirs from the first ones, as long and as packed.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import asyncpg
 import orjson
@@ -38,6 +42,9 @@ _NEVER_COPIED = frozenset(
 )
 """What waits to be told of the one parcel, or happened to it alone, is no part of the others."""
 _MANY = 5_000
+_OWN_DOCUMENTS = 10_000
+_AT_ONCE = 2
+"""So many connections write large numbers of copies: as many as the machine has cores."""
 _ONLY_LOOKED_FOR = frozenset({"tracked_number", "parcel_search", "event", "parcel_timing"})
 """What parcels do without that are only there to be claimed."""
 
@@ -129,6 +136,22 @@ class Copies:
     owner: int = 0
     """The account they belong to, where it is another one than the template's."""
     due: str = "now() + interval '30 days'"
+    like: int = 0
+    """They take their documents from ``_OWN_DOCUMENTS`` copies from this one on; 0: their own."""
+
+    def parts(self) -> tuple["Copies", list["Copies"]]:
+        """Those with their own documents, and what can be copied beside each other after them."""
+        own = replace(self, count=min(self.count, _OWN_DOCUMENTS))
+        many = self.count - own.count
+        # What is claimed lies in the order it is claimed in, as it does among few.
+        beside = 1 if self.slim else _AT_ONCE
+        bounds = [own.count + many * nth // beside for nth in range(beside + 1)]
+        rest = [
+            replace(self, first=self.first + start, count=end - start, like=self.first)
+            for start, end in pairwise(bounds)
+            if end > start
+        ]
+        return own, rest
 
 
 async def copy(database: Database, *wanted: Copies) -> None:
@@ -136,7 +159,14 @@ async def copy(database: Database, *wanted: Copies) -> None:
     connection = await database.connect()
     try:
         for copies in wanted:
-            await _copied(connection, copies)
+            own, rest = copies.parts()
+            await _copied(connection, own)
+            if rest:
+                # What is looked up for each of the others must be known to be many.
+                await connection.execute("ANALYZE parcel")
+                await asyncio.gather(*(_copied_beside(database, one) for one in rest))
+            if copies.owner:
+                await connection.execute(_LANE, copies.owner, copies.carrier_code)
         await connection.execute(
             "SELECT setval('parcel_parcel_id_seq', (SELECT max(parcel_id) FROM parcel))"
         )
@@ -152,8 +182,16 @@ async def _copied(connection: "asyncpg.Connection[asyncpg.Record]", copies: Copi
     for table in sorted(tables, key=lambda name: (name != "parcel", name)):
         if table not in _NEVER_COPIED and not (copies.slim and table in _ONLY_LOOKED_FOR):
             await connection.execute(await _statement(connection, table, copies))
-    if copies.owner:
-        await connection.execute(_LANE, copies.owner, copies.carrier_code)
+
+
+async def _copied_beside(database: Database, copies: Copies) -> None:
+    connection = await database.connect()
+    try:
+        # The first ones fit in, with their documents: nothing is read twice.
+        await connection.execute("SET work_mem = '256MB'")
+        await _copied(connection, copies)
+    finally:
+        await connection.close()
 
 
 _LANE = "INSERT INTO lane (account_id, carrier_code, turn_at) VALUES ($1, $2, now())"
@@ -176,10 +214,17 @@ async def _statement(
     columns = [row["column_name"] for row in await connection.fetch(_COLUMNS, table)]
     values = [_value(table, column, copies) for column in columns]
     only = f"AND sequence <= {copies.events}" if table == "event" else ""
+    source = f"{table} AS t"
+    if table == "parcel" and copies.like:
+        source += ", parcel AS first"
+        only = (
+            f"AND first.account_id = {copies.owner or copies.account_id} AND first.parcel_id = "
+            f"{copies.template + copies.like} + (n - {copies.like}) % {_OWN_DOCUMENTS}"
+        )
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} "
         f"FROM generate_series({copies.first}, {copies.first + copies.count - 1}) AS n, "
-        f"{table} AS t WHERE t.account_id = {copies.account_id} "
+        f"{source} WHERE t.account_id = {copies.account_id} "
         f"AND t.parcel_id = {copies.template} {only}"
     )
 
@@ -193,7 +238,9 @@ def _value(table: str, column: str, copies: Copies) -> str:
         case "parcel", "v3_answer" | "v2_answer":
             text = f"convert_from(t.{column}, 'UTF8')"
             whole = f"convert_to({_REPLACED.format(text)}, 'UTF8')"
-            return "NULL" if copies.slim else whole
+            return "NULL" if copies.slim else f"first.{column}" if copies.like else whole
+        case "parcel", "request" if copies.like:
+            return "first.request"
         case "parcel", "request":
             return f"{_REPLACED.format('t.request::text')}::jsonb"
         case ("parcel", "tracking_number" | "source_id") | (_, "number_key"):

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import asyncpg
 import orjson
 from pydantic import SecretStr
 
+from bench.cpu import tree
 from bench.load import Order, Report
 from bench.ports import free_port
 from milepost.accounts import keys
@@ -31,7 +32,9 @@ from milepost.db.pool import open_pool
 from milepost.db.postmaster import running_postmaster
 from milepost.settings import Settings
 
-READY_SECONDS = 30
+READY_SECONDS = 180
+STOP_SECONDS = 60
+"""Both are for a machine that is busy with other things: they take a second or two."""
 _SECRET = "bench-" * 10
 _PLENTY = 1_000_000_000
 """A limit that is counted like any other and never reached."""
@@ -100,36 +103,74 @@ class House:
     def __init__(self, state_dir: Path) -> None:
         self._embedded = EmbeddedPostgres(Settings(state_dir=state_dir))
         self._dsn = ""
+        self._made = 0
+        self._migrating = asyncio.Lock()
+        self._is_migrated = False
         self.postgres = 0
 
     @contextmanager
     def open(self) -> Iterator["House"]:
-        """Started, and stopped at the end of the block."""
+        """Started, and stopped at the end of the block.
+
+        What one that was killed has left there is stopped and removed before.
+        """
+        self._clear()
+        self._embedded.state_dir.mkdir(parents=True)
         self._dsn = self._embedded.start()
         self.postgres = running_postmaster(find_data(self._embedded.folder)) or 0
         try:
             yield self
         finally:
-            data = find_data(self._embedded.folder)
             self._embedded.stop()
+            self._clear()
+
+    def _clear(self) -> None:
+        folder = self._embedded.folder
+        if folder.exists():
+            data = find_data(folder)
+            if running_postmaster(data) is not None:
+                self._embedded.start()
+                self._embedded.stop()
             # It lies elsewhere where PostgreSQL's user can't reach the state directory.
-            shutil.rmtree(data.parent, ignore_errors=True)
+            if data.parent != folder:
+                shutil.rmtree(data.parent, ignore_errors=True)
+        shutil.rmtree(self._embedded.state_dir, ignore_errors=True)
 
     async def database(self, name: str) -> Database:
-        """A new migrated database."""
-        connection = await asyncpg.connect(self._dsn)
-        try:
-            await connection.execute(f"CREATE DATABASE {name}")
-        finally:
-            await connection.close()
+        """A new migrated database whose name begins so."""
+        async with self._migrating:
+            if not self._is_migrated:
+                await migrate(self._dsn)
+                self._is_migrated = True
+            self._made += 1
+            name = f"{name}_{self._made}"
+        await self._tell(f"CREATE DATABASE {name} TEMPLATE milepost")
         dsn = self._dsn.replace("/milepost?", f"/{name}?")
-        await migrate(dsn)
         settings = Settings(
             state_dir=self._embedded.state_dir,
             database_url=SecretStr(dsn),
             secret_key=SecretStr(_SECRET),
         )
         return Database(name, dsn, settings)
+
+    @asynccontextmanager
+    async def filling(self) -> AsyncIterator[None]:
+        """Much is written in this block: one checkpoint at its end, before anything is measured."""
+        await self._tell("ALTER SYSTEM SET max_wal_size = '8GB'", "SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            await self._tell("ALTER SYSTEM RESET max_wal_size", "SELECT pg_reload_conf()")
+            await self._tell("CHECKPOINT")
+
+    async def _tell(self, *statements: str) -> None:
+        """From the database that nobody else is connected to, as no template may be used."""
+        connection = await asyncpg.connect(self._dsn.replace("/milepost?", "/postgres?"))
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
 
     @property
     def socket_folder(self) -> str:
@@ -179,11 +220,19 @@ def running(words: list[str], environment: dict[str, str], variable: str = "") -
             time.sleep(0.05)
         yield Server(process.pid, answering(process.pid), port)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Told to end, and killed with all its processes where it does not: what was measured holds."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        for pid in tree(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
 
 
 def _ready(port: int) -> bool:
@@ -198,8 +247,10 @@ def _ready(port: int) -> bool:
 def answering(pid: int) -> int:
     """The process that answers: the deepest one, but for a bookkeeper of Python's."""
     for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-        if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
-            return answering(child)
+        # One that ended meanwhile is not the one.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                return answering(child)
     return pid
 
 

@@ -18,6 +18,9 @@ from typing import cast
 import orjson
 import uvloop
 
+PATIENCE_SECONDS = 120.0
+"""For the last answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -71,6 +74,7 @@ class Load:
         self._next = order.first
         self._open = order.connections
         self._ends_at = 0.0
+        self._is_asked = False
         self._done = asyncio.get_running_loop().create_future()
 
     async def run(self) -> Report:
@@ -89,14 +93,16 @@ class Load:
         else:
             for _, connection in made:
                 connection.send_next()
-        await self._done
+        async with asyncio.timeout(self.order.seconds + PATIENCE_SECONDS):
+            await self._done
         seconds = time.perf_counter() - started
         return self._report(seconds)
 
     def request(self) -> bytes | None:
-        """The next request, None when the time is over."""
-        if time.perf_counter() >= self._ends_at:
+        """The next request, None when the time is over: after one at least."""
+        if time.perf_counter() >= self._ends_at and self._is_asked:
             return None
+        self._is_asked = True
         if self.order.many:
             number = b"%09d" % (self.order.first + int(self._dice.random() * self.order.many))
         else:
@@ -121,7 +127,7 @@ class Load:
 
     async def _by_the_clock(self, started: float) -> None:
         gap, sent = 1 / self.order.rate, 0
-        while (now := time.perf_counter()) < self._ends_at:
+        while (now := time.perf_counter()) < self._ends_at or not self._is_asked:
             while (planned := started + sent * gap) <= now:
                 sent += 1
                 if self.idle:

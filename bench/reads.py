@@ -5,7 +5,7 @@ from statistics import median
 
 from bench.clones import NUMBER
 from bench.cpu import peak_megabytes
-from bench.house import Merchant, Server, api_server, bare_server, head, load
+from bench.house import Merchant, Server, api_server, bare_server, head
 from bench.load import Order
 from bench.rows import Row, paired
 from bench.run import Filled, Run
@@ -22,12 +22,12 @@ def look_up(server: Server, path: str, merchant: Merchant, parcels: int, seconds
 async def rows(run: Run, main: Filled) -> list[Row]:
     """Both look-ups, the tail at half of the maximum rate, and what the process needs."""
     with api_server(main.database) as api:
-        size = len((await load(_order(run, api, V3, main, 0.5))).example)
+        size = len((await run.load(_order(run, api, V3, main, 0.5))).example)
         with bare_server(size) as bare:
             run.say(f"GET v3 and v2 beside a bare app that answers {size:,} constant bytes")
-            found = await _costs(run, main, api, bare)
+            found = await run.each({"GET": lambda: _costs(run, main, api, bare)})
         run.say("GET at half of the maximum rate")
-        found.append(await _tail(run, main, api))
+        found += await run.each({"GET p99": lambda: _tail(run, main, api)})
         memory = peak_megabytes(api.worker)
         return [*found, Row("memory of an API process", memory, 150, "MB", at_most=True)]
 
@@ -58,13 +58,13 @@ async def _costs(run: Run, main: Filled, api: Server, bare: Server) -> list[Row]
     ]
 
 
-async def _tail(run: Run, main: Filled, api: Server) -> Row:
+async def _tail(run: Run, main: Filled, api: Server) -> list[Row]:
     """The middle one of several windows: one hiccup of the machine is not the server's tail."""
-    most = (await load(_order(run, api, V3, main))).rate
+    most = (await run.load(_order(run, api, V3, main))).rate
     windows = []
     for turn in range(run.scale.pairs):
         order = replace(_order(run, api, V3, main), seed=turn, rate=most / 2)
-        windows.append(await load(order))
+        windows.append(await run.load(order))
     middle = sorted(windows, key=lambda one: one.p99 / one.p50)[len(windows) // 2]
     told = f"p50 {middle.p50:.2f} ms, p99 {middle.p99:.2f} ms at {most / 2:,.0f}/s"
-    return Row("GET p99 at half speed, of its p50", middle.p99 / middle.p50, 6, "x", True, told)
+    return [Row("GET p99 at half speed, of its p50", middle.p99 / middle.p50, 6, "x", True, told)]

@@ -18,7 +18,12 @@ _CLAIMED = 200
 
 async def rows(run: Run, few: Filled, many: Filled) -> list[Row]:
     """The same requests and claims in a small database and in a large one."""
-    return [*await _requests(run, few, many), await _claims(run, few, many)]
+    return await run.each(
+        {
+            "GET and POST among many": lambda: _requests(run, few, many),
+            "claims among many": lambda: _claims(run, few, many),
+        }
+    )
 
 
 async def _requests(run: Run, few: Filled, many: Filled) -> list[Row]:
@@ -49,10 +54,11 @@ async def _requests(run: Run, few: Filled, many: Filled) -> list[Row]:
     ]
 
 
-async def _claims(run: Run, few: Filled, many: Filled) -> Row:
+async def _claims(run: Run, few: Filled, many: Filled) -> list[Row]:
     scale = run.scale
     run.say(f"claiming {_CLAIMED} at {scale.few_due:,} and at {scale.many_due:,} due")
-    lanes = [await _due(few, scale.few_due), await _due(many, scale.many_due)]
+    async with run.house.filling():
+        lanes = [await _due(few, scale.few_due), await _due(many, scale.many_due)]
     seconds: tuple[list[float], list[float]] = ([], [])
     pools = [
         await open_pool(filled.database.dsn, "milepost_worker", filled.database.settings)
@@ -72,7 +78,7 @@ async def _claims(run: Run, few: Filled, many: Filled) -> Row:
             await pool.close()
     told = f"{1000 * median(seconds[1]):.1f} ms and {1000 * median(seconds[0]):.1f} ms"
     what = f"claim of {_CLAIMED} at {scale.many_due:,} due, beside {scale.few_due:,}"
-    return Row(what, paired(seconds[1], seconds[0]), 1.3, "x", at_most=True, told=told)
+    return [Row(what, paired(seconds[1], seconds[0]), 1.3, "x", at_most=True, told=told)]
 
 
 async def _due(filled: Filled, count: int) -> Lane:

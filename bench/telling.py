@@ -48,15 +48,17 @@ _SOON_OVER = {"MILEPOST_EGRESS_SECONDS": "5"}
 async def rows(run: Run) -> list[Row]:
     """Deliveries, the dead one, recording and fan-out, and the way of a single event."""
     with running([sys.executable, "-m", "bench.receiver"], {}) as receiver:
-        return [
-            await _deliveries(run, receiver.port),
-            await _one_dead(run, receiver.port),
-            *await _subscribed(run, receiver.port),
-            *await _way(run, receiver.port),
-        ]
+        return await run.each(
+            {
+                "deliveries": lambda: _deliveries(run, receiver.port),
+                "deliveries to others beside a dead one": lambda: _one_dead(run, receiver.port),
+                "records and fan-out": lambda: _subscribed(run, receiver.port),
+                "commit to first byte": lambda: _way(run, receiver.port),
+            }
+        )
 
 
-async def _deliveries(run: Run, port: int) -> Row:
+async def _deliveries(run: Run, port: int) -> list[Row]:
     run.say("deliveries beside a bare loop")
     place = await new_place(run, "delivering", port)
     connections = await connect(place, [f"/hook/{nth}" for nth in range(CONNECTIONS)])
@@ -79,7 +81,7 @@ async def _deliveries(run: Run, port: int) -> Row:
         f"{1e6 * median(cpu):.0f} us of the worker's CPU and {1e6 * median(postgres):.0f} of "
         f"PostgreSQL's, bare {1e6 * median(bare_cpu):.0f}"
     )
-    return Row("deliveries, of a bare loop of POSTs", paired(bare, ours), 0.35, told=told)
+    return [Row("deliveries, of a bare loop of POSTs", paired(bare, ours), 0.35, told=told)]
 
 
 async def _come_up(place: Place, connections: Sequence[int], alive: Sequence[int]) -> None:
@@ -98,7 +100,7 @@ async def _bare(port: int, count: int) -> dict[str, float]:
     return spent
 
 
-async def _one_dead(run: Run, port: int) -> Row:
+async def _one_dead(run: Run, port: int) -> list[Row]:
     """The same connections, all alive and with one that never answers, in turns."""
     many = run.scale.connections
     run.say(f"one dead among {many:,} connections")
@@ -107,7 +109,7 @@ async def _one_dead(run: Run, port: int) -> Row:
     count = (many - 1) * run.scale.each
     alive: list[float] = []
     beside: list[float] = []
-    for _ in range(3):
+    for _ in range(2):
         for path, seconds in (("/hook", alive), ("/hang", beside)):
             await send_to(place, connections[0], path)
             # One that knows nothing of the turn before, and need not wait long for what hangs.
@@ -116,7 +118,7 @@ async def _one_dead(run: Run, port: int) -> Row:
                 await fill(place, connections, run.scale.each)
                 seconds.append(await delivered(place, count, connections[1:]))
     told = f"{count / median(alive):,.0f}/s without it"
-    return Row("deliveries to others beside a dead one", paired(alive, beside), 0.95, told=told)
+    return [Row("deliveries to others beside a dead one", paired(alive, beside), 0.95, told=told)]
 
 
 async def _subscribed(run: Run, port: int) -> list[Row]:

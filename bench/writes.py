@@ -1,9 +1,10 @@
 """POST beside pgbench doing the same statements."""
 
+from functools import partial
 from statistics import median
 
 from bench import pgbench
-from bench.capture import SAMPLE, Statement, noting, script
+from bench.capture import TRIES, fewest, noting, script
 from bench.clones import registered, registration
 from bench.house import Database, Merchant, Server, api_server, head
 from bench.load import Order
@@ -11,7 +12,6 @@ from bench.rows import Row, paired
 from bench.run import Filled, Run
 from milepost import wiring
 
-CLIENTS = 32
 PATH = "/api/v3/parcels/tracking"
 
 
@@ -41,7 +41,7 @@ async def rows(run: Run, main: Filled) -> list[Row]:
                     run.house,
                     main.database,
                     commands,
-                    clients=CLIENTS,
+                    clients=run.scale.clients,
                     first=first + 10_000_000,
                     span=100_000,
                     seconds=run.scale.seconds,
@@ -61,14 +61,14 @@ async def _script(database: Database, merchant: Merchant) -> pgbench.Script:
     """What a registration sends once its account is known."""
     with noting() as noted:
         async with wiring.core_parts(database.settings, "milepost_app") as core:
-            for number in ("100000000", SAMPLE):
-                noted.clear()
-                await core.registrar.register(merchant.account_id, registered(number))
-            statements = list[Statement](noted)
+            register = partial(core.registrar.register, merchant.account_id)
+            numbers = [str(987_654_320 + nth) for nth in range(1 + TRIES)]
+            works = [(one, partial(register, registered(one))) for one in numbers]
+            sample, statements = await fewest(noted, works)
     connection = await database.connect()
     try:
         await connection.execute("SET session_replication_role = origin")
-        text, values = await script(statements, connection)
+        text, values = await script(statements, connection, sample=sample)
     finally:
         await connection.close()
     return pgbench.Script(text, values)

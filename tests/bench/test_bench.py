@@ -3,17 +3,19 @@
 import json
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bench.rows import Row, failed, paired
-from bench.run import Run, Scale
+from bench.run import Filled, Run, Scale
 from tests.ready_cluster import make_state_dir
 
 from bench import __main__ as bench
-from bench import checking
+from bench import catalogue, checking
 
-SMALL = {"parcels": 300, "records": 16, "pairs": 1, "seconds": 0.3}
+SMALL = {"parcels": 300, "records": 16, "pairs": 1, "seconds": 0.3, "clients": 4}
 
 
 def run(tmp_path: Path, *parts: str) -> tuple[int, dict[str, dict[str, object]]]:
@@ -24,6 +26,7 @@ def run(tmp_path: Path, *parts: str) -> tuple[int, dict[str, dict[str, object]]]
     return code, {row["what"]: row for row in json.loads(report.read_bytes())}
 
 
+@pytest.mark.timeout(900)  # a cluster, its migrations and three servers, beside everything else
 def test_rows_come_out(tmp_path: Path) -> None:
     _, rows = run(tmp_path, "reads", "writes", "records", "catalogue")
     assert len(rows) == 8
@@ -62,6 +65,31 @@ async def test_a_part_that_fails_is_a_row(monkeypatch: pytest.MonkeyPatch) -> No
     assert not row.enough
     assert math.isnan(row.value)
     assert "carrier is missing" in row.told
+
+
+async def test_a_database_that_is_not_filled_costs_its_own_rows_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(run: Run, name: str, parcels: int) -> Filled:
+        raise RuntimeError(f"no room for {name}")
+
+    async def told(run: Run) -> list[Row]:
+        return [Row("told", 1, None)]
+
+    monkeypatch.setattr(Run, "_fill", broken)
+    monkeypatch.setattr(catalogue, "rows", told)
+    run = Run(SimpleNamespace(filling=nullcontext), Scale())  # type: ignore[arg-type]
+    rows = await bench.measure(run, ["reads", "catalogue", "sizes"])
+    assert [row.what for row in rows] == ["reads", "told", "sizes"]
+    assert [row.enough for row in rows] == [False, True, False]
+    assert "no room for main" in rows[0].told
+
+
+def test_two_do_not_share_a_state(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with bench._alone(state), pytest.raises(SystemExit, match="2"):
+        bench.main(["catalogue", "--state", str(state)])
+    assert not list(tmp_path.iterdir())
 
 
 def test_pairs_cancel_what_disturbs_both() -> None:
