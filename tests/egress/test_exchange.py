@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+from aiohttp.http import SERVER_SOFTWARE
 from tests.egress.receivers import HERE, OK, Reader, Receiver, Writer, fine, receiver
 from yarl import URL
 
-from milepost.egress import exchange
 from milepost.egress.client import Bounds, GuardedClient
 from milepost.egress.exchange import Request
 from milepost.egress.outcomes import Answered
@@ -39,7 +39,7 @@ def test_the_head_of_a_request(request_: Request, lines: list[str]) -> None:
 def test_a_usual_port_is_not_named() -> None:
     head = Request("GET", {}, b"").head(URL("https://shop.example"))
     assert head.startswith(b"GET / HTTP/1.1\r\nHost: shop.example\r\n")
-    assert f"\r\nUser-Agent: {exchange.SERVER_SOFTWARE}\r\n".encode() in head
+    assert f"\r\nUser-Agent: {SERVER_SOFTWARE}\r\n".encode() in head
 
 
 async def answers_early(made: Receiver, reader: Reader, writer: Writer) -> None:
