@@ -78,8 +78,8 @@ class Run:
 
 
 def fast_settings(lease: float) -> dict[str, str]:
-    """Everything on its way is asked about every second."""
-    stages = ("before_first_scan", "in_transit", "in_delivery", "after_end")
+    """Everything on its way is asked about every second, at whatever hour and on whatever day."""
+    stages = ("before_first_scan", "in_transit", "in_delivery", "after_end", "longest")
     variables = {f"MILEPOST_CHECK_{stage.upper()}": "1" for stage in stages}
     return variables | {"MILEPOST_LEASE_SECONDS": str(lease)}
 
