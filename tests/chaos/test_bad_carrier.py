@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.chaos.carrier import FakeCarrier, scans_of, shipment, told_at
-from tests.chaos.fast import running_fast
+from tests.chaos.fast import PATIENCE, Run, running_fast
 from tests.chaos.ledger import Ledger
 from tests.chaos.test_broken_twins import change
 from tests.promises.figures import keep
@@ -106,19 +106,17 @@ async def test_a_carrier_that_hangs_lies_and_floods_leaves_no_trace() -> None:
         assert isinstance(carrier, BadCarrier)
         await run.answered_again(50)
         carrier.bad = True
-        async with asyncio.timeout(60 + SECONDS):
+        async with asyncio.timeout(PATIENCE + SECONDS):
             await asyncio.sleep(SECONDS)
             while len(carrier.did) < len(WAYS):
-                await asyncio.sleep(0.1)
+                before = carrier.asked_while_bad
+                await asyncio.sleep(1)
+                # Where good answers are too late as well, on a busy machine, it rests by now.
+                if carrier.asked_while_bad == before:
+                    await ask_at_once(run)
         carrier.bad = False
         await run.pause()
-        # After so much trouble carriers and parcels rest for minutes: as an operator, ask at once.
-        await change(
-            run.house,
-            "UPDATE carrier_budget SET open_until = NULL, faults = 0, paused_until = NULL",
-            "UPDATE watch SET due_at = now() WHERE due_at < 'infinity' AND lease_until IS NULL",
-            "UPDATE lane SET turn_at = now(), paused_until = NULL WHERE state = 'open'",
-        )
+        await ask_at_once(run)
         wrong = await run.finish()
         keep(
             "P1 bad carrier",
@@ -129,3 +127,13 @@ async def test_a_carrier_that_hangs_lies_and_floods_leaves_no_trace() -> None:
         )
         assert wrong == [], "\n".join(wrong[:8])
         assert run.load.watched > 10
+
+
+async def ask_at_once(run: Run) -> None:
+    """As an operator: after so much trouble carriers and parcels rest for minutes."""
+    await change(
+        run.house,
+        "UPDATE carrier_budget SET open_until = NULL, faults = 0, paused_until = NULL",
+        "UPDATE watch SET due_at = now() WHERE due_at < 'infinity' AND lease_until IS NULL",
+        "UPDATE lane SET turn_at = now(), paused_until = NULL WHERE state = 'open'",
+    )

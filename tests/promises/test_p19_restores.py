@@ -37,11 +37,12 @@ BEFORE, BETWEEN, AFTER = 12, 12, 4
 ROLES = tuple(f"CREATE ROLE milepost_{name} NOLOGIN" for name in ("app", "worker", "admin"))
 PARCELS = int(os.environ.get("P19_PARCELS", "0"))
 SERVED_SECONDS = 300
+PATIENCE = 180
 pytestmark = [
     pytest.mark.promise,
     pytest.mark.beside,
     pytest.mark.slow,
-    pytest.mark.timeout(240 + PARCELS / 500),
+    pytest.mark.timeout(600 + PARCELS / 500),
 ]
 
 
@@ -82,7 +83,7 @@ def missing(house: Installation, numbers: list[str]) -> list[str]:
 def watched_to_the_end(house: Installation, numbers: list[str]) -> bool:
     """Whether the parcels of the simulated carrier still move, until they are delivered."""
     wanted = [number for number in numbers if number.startswith("SBX")]
-    client, give_up = Client(house.port, house.keys[0].user), time.monotonic() + 60
+    client, give_up = Client(house.port, house.keys[0].user), time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         told = [client.get(f"{TRACKING}/{number}").document["status"] for number in wanted]
         if set(told) == {"DELIVERED"}:
@@ -186,7 +187,7 @@ async def switched(house: Installation) -> str:
 
 
 async def archived(folder: Path, name: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not (folder / name).exists():
             await asyncio.sleep(0.1)
 

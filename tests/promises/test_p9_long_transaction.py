@@ -45,7 +45,7 @@ async def test_work_goes_on_beside_a_transaction_that_is_held_open() -> None:
             held = time.time()
             await asyncio.sleep(SECONDS)
             beside = measure(run, held)
-            seen = await scrape(port)
+            seen = await told_of(port)
         finally:
             await holder.close()
         afterwards = await cleared(port)
@@ -97,6 +97,14 @@ async def scrape(port: int) -> list[Sample]:
 
 def highest(samples: list[Sample]) -> float:
     return max(value for name, _, value in samples if name == GAUGE)
+
+
+async def told_of(port: int) -> list[Sample]:
+    """What is told as soon as an open transaction is: gauges are looked at now and then."""
+    async with asyncio.timeout(60):
+        while highest(seen := await scrape(port)) <= SECONDS / 2:
+            await asyncio.sleep(0.5)
+    return seen
 
 
 async def cleared(port: int) -> float:
