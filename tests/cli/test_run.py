@@ -18,8 +18,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from bench.ports import free_port
 from tests.cli.certificates import self_signed
-from tests.live_server import inherited
+from tests.live_server import STOP_SECONDS, inherited
 from tests.ready_cluster import make_state_dir
 
 from milepost.db.embedded import EmbeddedPostgres
@@ -36,7 +37,7 @@ class Program:
     def __init__(self, state_dir: Path, command: str, **variables: str) -> None:
         self.environment = inherited() | {
             "MILEPOST_STATE_DIR": str(state_dir),
-            "MILEPOST_PORT": "0",
+            "MILEPOST_PORT": str(free_port()),
             **{f"MILEPOST_{name.upper()}": value for name, value in variables.items()},
         }
         self.state_dir = state_dir
@@ -78,7 +79,7 @@ class Program:
         """Asks it to stop; its exit code."""
         self.look()
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(STOP_SECONDS)
 
 
 def command_of(process: psutil.Process) -> str:
@@ -119,7 +120,7 @@ def status_of(url: str, context: ssl.SSLContext | None = None) -> int:
         return 0
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -164,12 +165,12 @@ def test_a_request_in_hand_is_answered_before_the_end(used_dir: Path) -> None:
             time.sleep(0.5)
             connection.sendall(b"{}")
             assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
-        assert program.process.wait(60) == 0
+        assert program.process.wait(STOP_SECONDS) == 0
 
 
 def test_a_later_start_keeps_key_and_data(used_dir: Path) -> None:
-    with started(used_dir) as program:
-        program.wait_ready()
+    with started(used_dir, port="0") as program:
+        assert not program.wait_ready().endswith(":0")
     key = (used_dir / "secret.key").read_text()
     assert (used_dir / "secret.key").stat().st_mode & 0o777 == 0o600
     with started(used_dir) as program:
@@ -242,7 +243,7 @@ def test_migrations_run_on_an_external_server(state_dir: Path, used_dir: Path) -
 
 def refused(state_dir: Path, why: str, command: str = "api", **variables: str) -> None:
     with started(state_dir, command, **variables) as program:
-        said, complained = program.process.communicate(timeout=120)
+        said, complained = program.process.communicate(timeout=240)
         assert program.process.returncode == 1, complained
     assert said == ""
     assert complained.count("\n") == 1, complained

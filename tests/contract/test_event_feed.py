@@ -54,7 +54,8 @@ def test_a_stream_tells_of_a_registration_and_costs_one_read(
         assert reader.post(TRACKING, body).status == 200
         assert b"parcels.event.created" in read_until(connection, number.encode())
     after = reader.get(f"{EVENTS}?after=latest")
-    assert int(after.headers["ratelimit-remaining"]) == left - 1
+    # A minute later the stream would not count any more.
+    assert left - 1 <= int(after.headers["ratelimit-remaining"]) <= left
 
 
 def test_a_long_poll_is_woken(
@@ -71,14 +72,16 @@ def test_a_long_poll_is_woken(
     assert got[0].document["data"]
 
 
-def test_who_leaves_makes_room(reader: Client) -> None:
+def test_who_leaves_makes_room(server: Server) -> None:
     """Twenty may listen; the place of one that hung up is another's."""
+    # Nobody else's stream may still be here, on its way out.
+    reader = server.account("listeners")
     with ExitStack() as listening:
         for _ in range(20):
             read_until(listening.enter_context(stream(reader)), b"retry: ")
         with stream(reader) as connection:
             assert b" 429 " in read_until(connection, b"\r\n\r\n")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with stream(reader) as connection:
             if b" 200 " in read_until(connection, b"\r\n\r\n"):
