@@ -22,7 +22,8 @@ so this is enough for 10,000 of them."""
 BEGUN_AT_ONCE = 8
 BEGINNING_SECONDS = 0.1
 """Of those that failed last so few are begun at a time: to take a lane, to dial anew and to note
-one more failure takes as long as a delivery, and whoever does well would wait for that."""
+one more failure takes as long as a delivery, and whoever does well would wait for that. While any
+of those are in hand it is one with each look."""
 LOOK_SECONDS = 0.02
 IDLE_LOOK_SECONDS = 0.05
 """How long what another process recorded waits for somebody to look, at most: longer where nothing
@@ -163,14 +164,19 @@ class _InHand:
         begun = monotonic() - BEGINNING_SECONDS
         beginning = sum(since > begun for since in self.failing.values())
         failing = min(BEGUN_AT_ONCE - beginning, FAILING_AT_ONCE - len(self.failing))
-        return max(0, LANES_AT_ONCE - len(self.tasks) + len(self.failing)), max(0, failing)
+        return max(0, LANES_AT_ONCE - self._well()), max(0, failing)
+
+    def _well(self) -> int:
+        return len(self.tasks) - len(self.failing)
 
     def begin(self, lanes: Sequence[Lane], well: int, failing: int) -> list[Lane]:
         """Those of ``lanes`` that are begun now, so many of each at most."""
         new = [lane for lane in lanes if lane not in self.tasks]
-        failed = [lane for lane in new if lane.fails][:failing]
+        do_well = [lane for lane in new if not lane.fails][:well]
+        most = min(failing, 1) if do_well or self._well() else failing
+        failed = [lane for lane in new if lane.fails][:most]
         self.failing.update(dict.fromkeys(failed, monotonic()))
-        return [lane for lane in new if not lane.fails][:well] + failed
+        return do_well + failed
 
     def put_down(self, lane: Lane) -> None:
         del self.tasks[lane]
