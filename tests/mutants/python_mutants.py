@@ -54,6 +54,8 @@ class CodeMutant:
         tree = ast.parse(self.source)
         _change(tree, self.qualname, self.place, self.variant)
         code = _code_of(compile(tree, path, "exec"), self.qualname)
+        # What was collected with the tests is frozen, and would not be listed.
+        gc.unfreeze()
         found = [
             one
             for one in gc.get_objects()

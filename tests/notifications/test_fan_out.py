@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from tests.notifications.town import Town, scan
 
+from milepost.db.pool import tenant
 from milepost.notifications import fan_out
 from milepost.notifications.audience import LETTER
 from milepost.notifications.forms import Form
@@ -246,3 +247,30 @@ async def test_with_many_to_tell_less_is_told_at_once(
         await town.register()
     assert [await town.fan_out.tell(town.account) for _ in range(3)] == [2, 1, 0]
     assert [len(await town.deliveries(one)) for one in subscribers] == [3, 3, 3]
+
+
+async def test_what_is_pending_for_other_parcels_is_not_read(town: Town) -> None:
+    connection = await town.connect()
+    deliver = (
+        "SELECT deliver_to($1, array_agg($2::bigint), array_agg($3::bigint), array_agg(p))"
+        " FROM generate_series($4::bigint, $4 + $5::bigint - 1) AS p"
+    )
+    message = await town.run(
+        "INSERT INTO message (account_id, parcel_id, event_id, action, form, body)"
+        " VALUES ($1, 0, 'evt_1', 'test', 'event', 'x') RETURNING message_id"
+    )
+    for first in range(10):
+        await town.run(deliver, connection, message, 1_000_000 * first, 300)
+    read = (
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_all_tables"
+        " WHERE relname = 'delivery' AND $1::bigint > 0"
+    )
+    async with tenant(town.pool, town.account) as conn:
+        before = await conn.fetchval(read, town.account)
+        await conn.execute(deliver, town.account, connection, message, 1_000_200, 200)
+        assert await conn.fetchval(read, town.account) - before <= 400
+    first = (
+        "SELECT count(*) FROM delivery WHERE account_id = $1 AND due_at = 'infinity'"
+        " AND parcel_id BETWEEN 1000200 AND 1000299"
+    )
+    assert await town.run(first) == 100, "behind what was there before"

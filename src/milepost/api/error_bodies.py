@@ -140,16 +140,7 @@ def _v3_tracking(problem: Problem, path: str) -> object:
         return _v3(problem, path)
     # Two names can be taken; the published text of a conflict says nothing of which.
     if problem.fields and problem.status != HTTPStatus.CONFLICT:
-        return {
-            "detail": [
-                {
-                    "loc": [_clean(part) for part in one.loc],
-                    "msg": _clean(one.msg),
-                    "type": one.type,
-                }
-                for one in problem.fields
-            ]
-        }
+        return {"detail": _wrong_fields(problem)}
     fixed = {404: NO_SUCH_PARCEL, 409: DUPLICATE_PARCEL}.get(problem.status)
     return {"detail": fixed or _clean(problem.detail)}
 
@@ -230,11 +221,15 @@ def problem_document(problem: Problem, _path: str = "") -> dict[str, object]:
     if problem.request_id:
         document["request_id"] = problem.request_id
     if problem.fields:
-        document["errors"] = [
-            {"loc": [_clean(part) for part in one.loc], "msg": _clean(one.msg), "type": one.type}
-            for one in problem.fields
-        ]
+        document["errors"] = _wrong_fields(problem)
     return document
+
+
+def _wrong_fields(problem: Problem) -> list[dict[str, object]]:
+    return [
+        {"loc": [_clean(part) for part in one.loc], "msg": _clean(one.msg), "type": one.type}
+        for one in problem.fields
+    ]
 
 
 _FORMS: dict[Family, Callable[[Problem, str], object]] = {

@@ -480,6 +480,8 @@ $$;
 
 CREATE FUNCTION public.deliver_to(p_account bigint, p_connections bigint[], p_messages bigint[], p_parcels bigint[]) RETURNS void
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 BEGIN
@@ -492,10 +494,11 @@ BEGIN
     ), added AS (
         INSERT INTO delivery (account_id, connection_id, message_id, parcel_id, due_at)
         SELECT p_account, w.connection_id, w.message_id, w.parcel_id,
-               CASE WHEN w.nth > 1 OR EXISTS (
-                   SELECT FROM delivery d
+               CASE WHEN w.nth > 1 OR (
+                   SELECT d.delivery_id FROM delivery d
                    WHERE d.account_id = p_account AND d.connection_id = w.connection_id
-                     AND d.parcel_id = w.parcel_id AND d.state = 'pending')
+                     AND d.parcel_id = w.parcel_id AND d.state = 'pending'
+                   ORDER BY d.delivery_id LIMIT 1) IS NOT NULL
                THEN 'infinity' ELSE now() END
         FROM wanted w ORDER BY w.place
         RETURNING connection_id, due_at

@@ -211,3 +211,43 @@ BEGIN
            gone_deliveries(p_account, p_in_hand);
 END
 $$;
+
+-- Deliveries, one for each triple. Whether a parcel has something to deliver before is looked up by its
+-- own rows: as an EXISTS it was planned to read all that is pending first, so that each fan-out cost more
+-- the more there was to be told (16 ms of PostgreSQL's CPU for a hundred, with 9,000 pending, and 4 to 8
+-- with none).
+CREATE OR REPLACE FUNCTION deliver_to(
+    p_account bigint, p_connections bigint[], p_messages bigint[], p_parcels bigint[])
+RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('milepost.account_id', p_account::text, true);
+    WITH wanted AS (
+        SELECT d.connection_id, d.message_id, d.parcel_id, d.place,
+               row_number() OVER (PARTITION BY d.connection_id, d.parcel_id ORDER BY d.place) AS nth
+        FROM unnest(p_connections, p_messages, p_parcels)
+            WITH ORDINALITY AS d (connection_id, message_id, parcel_id, place)
+    ), added AS (
+        INSERT INTO delivery (account_id, connection_id, message_id, parcel_id, due_at)
+        SELECT p_account, w.connection_id, w.message_id, w.parcel_id,
+               CASE WHEN w.nth > 1 OR (
+                   SELECT d.delivery_id FROM delivery d
+                   WHERE d.account_id = p_account AND d.connection_id = w.connection_id
+                     AND d.parcel_id = w.parcel_id AND d.state = 'pending'
+                   ORDER BY d.delivery_id LIMIT 1) IS NOT NULL
+               THEN 'infinity' ELSE now() END
+        FROM wanted w ORDER BY w.place
+        RETURNING connection_id, due_at
+    )
+    UPDATE delivery_lane l
+    -- Not before the lane may be taken: whoever looks for turns would find it in vain.
+    SET turn_at = greatest(least(l.turn_at, a.due_at), l.rests_until, l.lease_until)
+    FROM (SELECT connection_id, min(due_at) AS due_at FROM added GROUP BY connection_id) AS a
+    WHERE l.account_id = p_account AND l.connection_id = a.connection_id
+      AND a.due_at < 'infinity';
+END
+$$;
