@@ -269,8 +269,8 @@ async def test_what_is_pending_for_other_parcels_is_not_read(town: Town) -> None
         before = await conn.fetchval(read, town.account)
         await conn.execute(deliver, town.account, connection, message, 1_000_200, 200)
         assert await conn.fetchval(read, town.account) - before <= 400
-    first = (
+    behind = (
         "SELECT count(*) FROM delivery WHERE account_id = $1 AND due_at = 'infinity'"
         " AND parcel_id BETWEEN 1000200 AND 1000299"
     )
-    assert await town.run(first) == 100, "behind what was there before"
+    assert await town.run(behind) == 100, "behind what was there before"
