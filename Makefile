@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 TEST_PROCESSES ?= 4
 PROMISE_PROCESSES ?= 2
 
-.PHONY: help run test test-faults check chaos promises mutants recognition poll-budget supply lock clean
+.PHONY: help run test test-faults check chaos promises mutants bench bench-large recognition poll-budget supply lock clean
 .DELETE_ON_ERROR:
 
 help:
