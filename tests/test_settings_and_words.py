@@ -81,3 +81,11 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
         if FOREIGN.search(path.read_text(encoding="utf-8", errors="ignore"))
     ]
     assert named == []
+
+
+def test_what_make_offers_is_done_though_a_folder_has_its_name() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    offered = {found[1] for line in lines if (found := re.match(r'\t@echo "make (\S+)', line))}
+    (phony,) = (line.split()[1:] for line in lines if line.startswith(".PHONY:"))
+    assert offered | {"help"} == set(phony)
+    assert {path.name for path in ROOT.iterdir() if path.is_dir()} & offered, "there are such"

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.chaos.checker import read, verdict
-from tests.chaos.fast import FEW, Run, running_fast
+from tests.chaos.fast import FEW, PATIENCE, Run, running_fast
 from tests.chaos.installation import Installation
 from tests.chaos.ledger import lines
 from tests.chaos.supervisor import kill
@@ -170,7 +170,7 @@ async def with_leases_for_ever(run: Run) -> list[str]:
 
 async def asked_since(run: Run, before: int) -> None:
     """Until the carrier was asked about some parcels after the first ``before`` watched ones."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE):
         while len(run.load.carrier.times_asked) < before + 5:
             await asyncio.sleep(0.05)
 

@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.chaos.fast import Run, running_fast
+from tests.chaos.fast import PATIENCE, Run, running_fast
 from tests.chaos.questions import asked, asked_at_once
 from tests.promises.figures import keep
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.promise, pytest.mark.beside, pytest.mark.slow]
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="a worker with a wrong clock needs libfaketime")
-@pytest.mark.timeout(400 + 4 * SECONDS)
+@pytest.mark.timeout(4 * PATIENCE + 4 * SECONDS)
 async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early() -> None:
     async with running_fast(LEASE, asked_every=3, MILEPOST_WORKER_PROCESSES="1") as run:
         clock = run.house.state_dir / "clock"
@@ -38,7 +38,7 @@ async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early
             FAKETIME_NO_CACHE="1",
             FAKETIME_DONT_FAKE_MONOTONIC="1",
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not run.house.serving(jumping):
                 await asyncio.sleep(0.1)
         await run.answered_again(50)
@@ -49,7 +49,7 @@ async def test_a_worker_whose_clock_jumps_forgets_nothing_and_asks_nothing_early
             for hours in (1, -1):
                 clock.write_text(f"{3600 * hours:+d}")
                 await asyncio.sleep(SECONDS)
-                async with asyncio.timeout(90):
+                async with asyncio.timeout(PATIENCE):
                     while hours not in await jumps_seen(run):
                         await asyncio.sleep(0.2)
         finally:

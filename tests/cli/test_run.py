@@ -8,19 +8,16 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
-from bench.ports import free_port
 from tests.cli.certificates import self_signed
-from tests.live_server import STOP_SECONDS, inherited
+from tests.cli.program import command_of, started
+from tests.live_server import STOP_SECONDS
 from tests.ready_cluster import make_state_dir
 
 from milepost.db.embedded import EmbeddedPostgres
@@ -29,76 +26,6 @@ from milepost.settings import Settings
 
 KEY = "k" * 40
 NOBODY = "postgresql://a:hunter2@127.0.0.1:1/x"
-
-
-class Program:
-    """A ``milepost`` command under test, with its processes."""
-
-    def __init__(self, state_dir: Path, command: str, **variables: str) -> None:
-        self.environment = inherited() | {
-            "MILEPOST_STATE_DIR": str(state_dir),
-            "MILEPOST_PORT": str(free_port()),
-            **{f"MILEPOST_{name.upper()}": value for name, value in variables.items()},
-        }
-        self.state_dir = state_dir
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "milepost.cli.main", *command.split()],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.seen: set[psutil.Process] = set()
-
-    def wait_ready(self) -> str:
-        """Its URL."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate()[1])
-        url: str = json.loads(line)["url"]
-        self.look()
-        return url
-
-    def look(self) -> list[psutil.Process]:
-        """All its processes now; remembered for ``left``."""
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        self.seen.update(found)
-        return found
-
-    def find(self, what: str) -> list[psutil.Process]:
-        """Those whose command names ``what``, the oldest first."""
-        found = [process for process in self.look() if what in command_of(process)]
-        return sorted(found, key=lambda process: process.create_time())
-
-    def left(self) -> list[psutil.Process]:
-        """What still lives of all we ever saw."""
-        return [one for one in self.seen if command_of(one)]
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """Asks it to stop; its exit code."""
-        self.look()
-        self.process.send_signal(number)
-        return self.process.wait(STOP_SECONDS)
-
-
-def command_of(process: psutil.Process) -> str:
-    """Its command line; empty once it has ended, reaped or not."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
-@contextmanager
-def started(state_dir: Path, command: str = "api --json", **variables: str) -> Iterator[Program]:
-    program = Program(state_dir, command, **variables)
-    try:
-        yield program
-    finally:
-        if program.process.poll() is None:
-            program.stop()
-        program.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +170,8 @@ def test_migrations_run_on_an_external_server(state_dir: Path, used_dir: Path) -
 
 def refused(state_dir: Path, why: str, command: str = "api", **variables: str) -> None:
     with started(state_dir, command, **variables) as program:
-        said, complained = program.process.communicate(timeout=240)
+        said, _ = program.process.communicate(timeout=240)
+        complained = program.complaints()
         assert program.process.returncode == 1, complained
     assert said == ""
     assert complained.count("\n") == 1, complained

@@ -57,7 +57,7 @@ async def test_who_got_no_slot_was_not_asked(house: House, monkeypatch: pytest.M
     monkeypatch.setattr(Ledger, "next", none_left)
     monkeypatch.setattr(check, "uncount", told)
     await again(house)
-    assert await counted(house) == [("sandbox", 3)]
+    assert sum(checks for _, checks in await counted(house)) == 3
     assert calls == [3], "once for all, who would stand in each other's way"
 
 

@@ -1,5 +1,6 @@
 """Letters to recipients: who is told what, and when, up to a real SMTP server on loopback."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -76,6 +77,7 @@ async def test_from_hub_to_hub_a_parcel_is_on_its_way_once(
 
 
 async def test_too_many_letters(town: Town, mailing: Mailing, office: PostOffice) -> None:
+    await no_hour_ends(town)
     await writing(town)
     for _ in range(3):
         await delivered(town)
@@ -90,6 +92,14 @@ async def test_too_many_letters(town: Town, mailing: Mailing, office: PostOffice
     assert len(office.got) == 2
     assert (await full.states())[-1] == ("pending", 0), "it goes out when the hour is over"
     assert await full.lane() == ("open", 0, True)
+
+
+async def no_hour_ends(town: Town) -> None:
+    """Where one is about to, wait: with the next, counting begins anew."""
+    over = "SELECT date_trunc('hour', now(), 'UTC') + interval '1 hour' - now() WHERE $1 > 0"
+    left: timedelta = await town.run(over)
+    if left < timedelta(seconds=30):
+        await asyncio.sleep(left.total_seconds())
 
 
 async def test_old_news_is_not_sent_however_long_it_waited(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+import tests.unhurried  # noqa: F401
 from tests.loopback.server import hosts_of
 from tests.monitoring import asking_worker
 

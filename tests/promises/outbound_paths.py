@@ -16,6 +16,7 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
+import tests.unhurried  # noqa: F401
 from bench.ports import free_port
 from tests.api.event_subscriptions import CONNECTIONS, ROOT, connect, patch, subscribe
 from tests.api.fake_api import Client

@@ -204,12 +204,14 @@ def readable(client: Client, number: str) -> bool:
 
 
 async def erase(house: Installation, parcel_id: int) -> dict[str, Any]:
-    """Killed in the middle first: then nothing is gone, and the next attempt does it all."""
+    """Killed at four points first: then nothing is gone. Killed at the fifth, after the commit, it
+    is all gone, and who asks again gets the receipt."""
     words = ("erase", "--parcel", str(parcel_id), "--account", "client 0", "--yes", "--json")
-    run(house, *words, fails=-signal.SIGKILL, MILEPOST_FAILPOINT="erase.mid")
-    assert await rows_of(house, parcel_id) > 0
-    told = json.loads(run(house, *words))
+    for point in (*(f"erase.mid:{nth}" for nth in range(1, 5)), "erase.after_commit"):
+        assert await rows_of(house, parcel_id) > 0, point
+        run(house, *words, fails=-signal.SIGKILL, MILEPOST_FAILPOINT=point)
     assert await rows_of(house, parcel_id) == 0
+    told = json.loads(run(house, *words))
     receipt: dict[str, Any] = told["erased"][0]
     return receipt
 

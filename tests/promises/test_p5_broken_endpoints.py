@@ -169,7 +169,7 @@ async def test_what_is_broken_is_cut_and_left_alone(town: Town, tell: Tell) -> N
                 break
         worker.stop.set()
         await endpoints.look()
-        # Who never reads does not see that the other side has left.
+        # Where no kernel says so, who never reads does not see that the other side has left.
         sockets = {
             name: most for name, most in endpoints.most_open.items() if "never reads" not in name
         }

@@ -3,7 +3,8 @@
 One installation on a PostgreSQL behind a proxy, twelve clients, one reader, one who asks how it is.
 Five troubles one after the other; the sixth, a full disk, is in ``tests/chaos/test_full_disk.py``.
 ``P8_FACTOR`` (1) makes each last so many times longer, ``P8_ANSWER_SECONDS`` (8) is what an answer
-may take: 3 is the promise, on a machine that does nothing else.
+may take: 3 is the promise. In the longer form the throughput must be back as promised, too: it
+wants a machine that does nothing else.
 """
 
 import asyncio
@@ -28,9 +29,9 @@ ANSWER_SECONDS = float(os.environ.get("P8_ANSWER_SECONDS", "8"))
 CLIENTS = 12
 """More than a pool has connections."""
 WARM_SECONDS = 3.0
-RECOVERY_SECONDS = 15.0 if FACTOR > 1 else 45.0
-RECOVERED = 0.4 if FACTOR > 1 else 0.2
-"""Of the throughput before; loose, for other work shares the machine, more of it in short form."""
+RECOVERY_SECONDS = 10.0 if FACTOR > 1 else 45.0
+RECOVERED = 0.95 if FACTOR > 1 else 0.2
+"""Of the throughput before; loose in the short form, for other work shares the machine."""
 LOGGED_PER_MINUTE = 1_000_000
 PROCESSES = 4
 """The parent, the server, the process that answers, the worker."""

@@ -1,7 +1,8 @@
 """P9: one transaction that is held open does not sink the ship, and somebody is told of it.
 
 A session holds a snapshot and a transaction number while parcels are registered and asked about.
-``P9_SECONDS`` (8) is how long; above 70 the published alarm must go on, and off again afterwards.
+``P9_SECONDS`` (8) is how long; above 70 the published alarm must go on, and off again afterwards,
+and the throughput is judged by the promise: that form wants a machine that does nothing else.
 """
 
 import asyncio
@@ -22,9 +23,9 @@ from milepost.db.pool import Role, open_pool
 SECONDS = float(os.environ.get("P9_SECONDS", "8"))
 ALARM_SECONDS = 70
 WARM_SECONDS = 4.0
-KEPT = 0.15
-"""Of the throughput before, at least; the bar is 0.8 on a machine that does nothing else. Other
-work may come and go between what is compared, and what sinks is at 0."""
+KEPT = 0.8 if SECONDS > ALARM_SECONDS else 0.15
+"""Of the throughput before, at least. In the short form other work may come and go between what is
+compared, and what sinks is at 0."""
 GAUGE = "milepost_oldest_transaction_seconds"
 OUR_ROLES: tuple[Role, ...] = ("milepost_app", "milepost_worker", "milepost_admin")
 pytestmark = [pytest.mark.promise, pytest.mark.slow]

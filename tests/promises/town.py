@@ -29,10 +29,10 @@ class Town:
 
 
 @asynccontextmanager
-async def town(accounts: int, calls_per_second: int = 1000) -> AsyncIterator[Town]:
-    """``milepost run`` with so many accounts; nobody asks it anything yet."""
+async def town(accounts: int, calls_per_second: int = 1000, **more: str) -> AsyncIterator[Town]:
+    """``milepost run`` with so many accounts and variables; nobody asks it anything yet."""
     port = free_port()
-    with installation(**fast_settings(2)) as house:
+    with installation(**fast_settings(2), **more) as house:
         server = EmbeddedPostgres(house.settings)
         ledger = Ledger(house.state_dir / "clients.ledger")
         try:

@@ -43,7 +43,9 @@ async def erase(pool: Pool, account_id: int, parcel_id: int, actor: str) -> Rece
             return await _erase(conn, account_id, parcel_id, actor)
 
     allow(ERASE_SECONDS)
-    return await retrying(attempt, seconds=ERASE_SECONDS)
+    receipt = await retrying(attempt, seconds=ERASE_SECONDS)
+    failpoints.reach("erase.after_commit")
+    return receipt
 
 
 async def receipt_of(pool: Pool, account_id: int, parcel_id: int) -> Receipt | None:
@@ -64,6 +66,7 @@ async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) 
     if parcel is None:
         return await _receipt(conn, account_id, parcel_id)
     await CHANGES.count_uncounted(conn, **which, counted=counted)
+    failpoints.reach("erase.mid")
     # The answers hold the number as JSON writes it, between quotes.
     number = orjson.dumps(parcel["tracking_number"])
     counts = {
@@ -85,8 +88,10 @@ async def _erase(conn: Connection, account_id: int, parcel_id: int, actor: str) 
     await CHANGES.keep_receipt(
         conn, **which, erased_at=receipt.erased_at, actor=actor, counts=counts
     )
+    failpoints.reach("erase.mid")
     await CHANGES.tell_erasure(conn, **which)
     await CHANGES.note(conn, **which, actor=actor, action="erase", detail={})
+    failpoints.reach("erase.mid")
     return receipt
 
 
