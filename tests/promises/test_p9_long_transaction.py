@@ -22,7 +22,9 @@ from milepost.db.pool import Role, open_pool
 
 SECONDS = float(os.environ.get("P9_SECONDS", "8"))
 ALARM_SECONDS = 70
-WARM_SECONDS = 4.0
+SETTLE_SECONDS, WARM_SECONDS = (30.0, 30.0) if SECONDS > ALARM_SECONDS else (0.0, 4.0)
+"""Until as many parcels are on their way as there will be, and how long the throughput is measured
+before: at first registrations have the machine for themselves."""
 KEPT = 0.8 if SECONDS > ALARM_SECONDS else 0.15
 """Of the throughput before, at least. In the short form other work may come and go between what is
 compared, and what sinks is at 0."""
@@ -36,6 +38,7 @@ async def test_work_goes_on_beside_a_transaction_that_is_held_open() -> None:
     port = free_port()
     async with running_fast(2, asked_every=2, MILEPOST_METRICS_PORT=str(port)) as run:
         await run.answered_again(20)
+        await asyncio.sleep(SETTLE_SECONDS)
         begun = time.time()
         await asyncio.sleep(WARM_SECONDS)
         before = measure(run, begun)
