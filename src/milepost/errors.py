@@ -2,6 +2,7 @@
 
     MilepostError
     ├── ConfigurationError      the operator must change something; exit code 1 and one line
+    │   └── ServerNotStarted    the bundled PostgreSQL did not come up, now
     ├── InvalidInput            the caller sent something we can't take (400/422), names the field
     ├── InvalidFields           the same of several fields at once, each as an InvalidInput
     ├── NotAuthenticated        no or wrong credentials (401)
@@ -32,6 +33,10 @@ class ConfigurationError(MilepostError):
     """The installation can't run as configured. Its text is the one line the operator sees."""
 
     code = "configuration"
+
+
+class ServerNotStarted(ConfigurationError):
+    """The bundled PostgreSQL did not come up. Where it ran before it may the next time."""
 
 
 class InvalidInput(MilepostError):

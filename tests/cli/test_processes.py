@@ -2,8 +2,19 @@
 
 import asyncio
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
-from milepost.cli.processes import Child
+import pytest
+from bench.ports import free_port
+from tests.live_server import environment
+from tests.ready_cluster import lay_cluster, make_state_dir
+
+from milepost.cli.processes import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, Child
+from milepost.db.cluster import find_data
 
 
 async def test_a_child_told_to_stop_while_it_starts_stops() -> None:
@@ -14,3 +25,37 @@ async def test_a_child_told_to_stop_while_it_starts_stops() -> None:
     await child.stop(5)
     async with asyncio.timeout(60):
         await keeping
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    made = make_state_dir()
+    lay_cluster(made)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.mark.parametrize("child", ["api_process", "worker_process"])
+def test_a_database_that_is_down_now_is_nothing_for_the_operator(
+    state_dir: Path, child: str
+) -> None:
+    """It is ended while a child starts it, with everything else of an installation running."""
+    data = find_data(state_dir / "postgresql")
+    with (data / "postgresql.conf").open("a") as file:
+        file.write("shared_buffers = banana\n")
+    assert ended(state_dir, child) == (EXIT_UNAVAILABLE, True)
+    (data / "PG_VERSION").write_text("9\n")
+    assert ended(state_dir, child) == (EXIT_CONFIGURATION, True)
+
+
+def ended(state_dir: Path, child: str) -> tuple[int, bool]:
+    """With which code it does, and whether it says why in a line."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"milepost.cli.{child}", str(os.getpid())],
+        env=environment(state_dir, free_port()),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    return done.returncode, done.stderr.count("\n") == 1 and "PostgreSQL" in done.stderr

@@ -15,7 +15,7 @@ import structlog
 
 from milepost import observe, settings
 from milepost.cli.session import join
-from milepost.errors import ConfigurationError
+from milepost.errors import ConfigurationError, ServerNotStarted
 from milepost.settings import Settings
 
 FIRST_DELAY = 0.1
@@ -28,6 +28,8 @@ WATCH_SECONDS = 1.0
 ORPHAN_SECONDS = 30
 # What a child exits with when only the operator can help (sysexits' EX_CONFIG).
 EXIT_CONFIGURATION = 78
+# What it exits with when the next one may do better (EX_UNAVAILABLE).
+EXIT_UNAVAILABLE = 69
 
 log = structlog.get_logger()
 
@@ -146,6 +148,10 @@ def run_child(name: str, run: Callable[[Settings], None]) -> int:
     try:
         with join(chosen) as joined:
             run(joined)
+    except ServerNotStarted as error:
+        # It ran when our parent began: somebody ended it meanwhile, and it comes back.
+        sys.stderr.write(f"milepost {name}: {error}\n")
+        return EXIT_UNAVAILABLE
     except ConfigurationError as error:
         sys.stderr.write(f"milepost {name}: {error}\n")
         return EXIT_CONFIGURATION

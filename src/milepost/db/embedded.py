@@ -28,7 +28,7 @@ from milepost.db.cluster import (
 )
 from milepost.db.postmaster import running_postmaster, socket_of, wait_gone, wait_ready
 from milepost.db.unprivileged import RunAs, binaries, run_as
-from milepost.errors import ConfigurationError
+from milepost.errors import ServerNotStarted
 from milepost.settings import Settings
 
 # Crash recovery after a long outage can take minutes; a dead server is noticed at once.
@@ -75,7 +75,8 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """Starts the server or joins the running one; returns the DSN of its superuser.
 
-        Raises ConfigurationError where the state directory or PostgreSQL does not allow it.
+        Raises ConfigurationError where the state directory or PostgreSQL does not allow it, and
+        ServerNotStarted, which is one, where it ended or was ended while it started.
         """
         make_folder(self.state_dir, self.folder)
         with self._start_lock():
@@ -180,7 +181,7 @@ class EmbeddedPostgres:
                 return
             reason = why_it_ended(self._data, log, self._process.pid)
             if "pre-existing shared memory block" not in reason or time.monotonic() > give_up:
-                raise ConfigurationError(f"PostgreSQL did not start: {reason}")
+                raise ServerNotStarted(f"PostgreSQL did not start: {reason}")
             time.sleep(0.2)
 
     def _stop_server(self) -> None:

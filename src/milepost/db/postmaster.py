@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from milepost.errors import ConfigurationError
+from milepost.errors import ServerNotStarted
 
 POLL_SECONDS = 0.02
 
@@ -54,7 +54,7 @@ def wait_ready(
         elif running_postmaster(data) is None:
             return False
         time.sleep(POLL_SECONDS)
-    raise ConfigurationError(f"PostgreSQL is still not ready after {seconds:.0f} s")
+    raise ServerNotStarted(f"PostgreSQL is still not ready after {seconds:.0f} s")
 
 
 def wait_gone(data: Path, seconds: float, process: "subprocess.Popen[bytes] | None") -> None:
