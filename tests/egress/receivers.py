@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -40,7 +41,9 @@ Serve = Callable[[Receiver, Reader, Writer], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def receiver(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[Receiver]:
+async def receiver(
+    serve: Serve, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Receiver]:
     """``serve`` for each connection, which ends with it."""
     made = Receiver()
     running: set[asyncio.Task[None]] = set()
@@ -66,8 +69,9 @@ async def receiver(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[Recei
         running.add(task)
         task.add_done_callback(running.discard)
 
-    server = await asyncio.start_server(accepted, host, 0)
-    made.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/hook"
+    server = await asyncio.start_server(accepted, host, 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    made.url = f"http://{host}:{port}/hook" if tls is None else f"https://localhost:{port}/hook"
     try:
         yield made
     finally:

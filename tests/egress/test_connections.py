@@ -95,6 +95,26 @@ async def test_what_is_sent_after_the_answer_spoils_nothing(client: GuardedClien
             await asyncio.sleep(0.1)
 
 
+async def test_what_comes_with_the_end_of_an_answer_spoils_nothing(client: GuardedClient) -> None:
+    """It is parsed before anybody sees that the answer is whole and its connection back."""
+
+    async def answers_twice(made: Receiver, reader: Reader, writer: Writer) -> None:
+        while True:
+            await made.next(reader)
+            writer.write(OK[:-1])
+            await writer.drain()
+            await asyncio.sleep(0.1)  # until its head was heard: only then is it not closed anyhow
+            writer.write(OK[-1:] + b"HTTP/1.1 299 Poison\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+
+    async with receiver(answers_twice) as made:
+        for _ in range(3):
+            outcome = await client.send(made.url, b"{}")
+            assert isinstance(outcome, Answered)
+            assert outcome.status == 200
+        assert made.sockets == 3
+
+
 def together(wanted: int) -> Serve:
     """Answers when so many have come, and a moment later: one more has the time to come, too."""
 

@@ -171,7 +171,9 @@ class BoundedHandler(ResponseHandler):
             super().data_received(piece)
             # Of the last piece it may have put off a part.
             body = getattr(self._payload, "total_bytes", 0)
-            if self._came - body > BESIDE_BODY + _PIECE:
+            # It may rest by now, and the piece have held more than the end of the answer.
+            came_behind = self._rests and self.should_close
+            if came_behind or self._came - body > BESIDE_BODY + _PIECE:
                 self._refuse()
                 return
 

@@ -21,6 +21,7 @@ from milepost.egress.connector import BoundedHandler, Call, GuardedConnector
 MOST_HEADERS = 100
 LONGEST_HEADER = 8190
 _PIECE = 16 * 1024
+_LONG = 64 * 1024
 _WITHOUT_BODY = ("GET", "HEAD")
 
 
@@ -31,6 +32,11 @@ class Request:
     method: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+    def parts(self, url: URL) -> tuple[bytes, ...]:
+        """All of it. None is empty: asyncio's transports try to write such a one for ever."""
+        head = self.head(url)
+        return (head, self.body) if self.body else (head,)
 
     def head(self, url: URL) -> bytes:
         """Request line and headers; as in aiohttp's own, a value beyond ASCII goes as UTF-8."""
@@ -99,8 +105,11 @@ async def ask(connector: GuardedConnector, call: Call, request: Request) -> Answ
         transport = protocol.transport
         if transport is None or transport.is_closing():
             raise aiohttp.ClientOSError(ECONNRESET, "closed before anything was sent")
+        if call.target.url.scheme == "https" and len(request.body) > _LONG:
+            # How much of it is still to be sent can't be asked there when the answer came.
+            protocol.force_close()
         # One system call, and no copy of a long body.
-        transport.writelines((request.head(call.target.url), request.body))
+        transport.writelines(request.parts(call.target.url))
         while True:
             message, payload = await protocol.read()
             if not 100 <= message.code < 200 or message.code == 101:
