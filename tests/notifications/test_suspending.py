@@ -1,6 +1,8 @@
 """While an account is suspended nobody is told, and nothing of it is lost."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.notifications.subscriber import Subscriber
@@ -12,6 +14,7 @@ from milepost.db.pool import Pool, tenant
 from milepost.notifications import giving_up, health
 from milepost.notifications.forms import Form
 from milepost.notifications.suspending import heed
+from milepost.worker import main
 
 
 async def test_a_suspended_account_tells_nobody_and_goes_on_afterwards(
@@ -62,6 +65,30 @@ async def test_who_knows_what_was_suspended_opens_it_without_a_look_at_all_lanes
     assert await heed(town.pool, known) == known - {town.account}
     opened = await health.health_of(town.pool, town.account, connection)
     assert opened.state == "open"
+
+
+async def test_what_was_shut_by_a_worker_that_is_gone_is_opened_in_the_end(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had seen a suspension that nobody else saw: the others know of none that was lifted."""
+    monkeypatch.setattr(main, "SUSPENDING_SECONDS", 0.01)
+    monkeypatch.setattr(main, "KNOWING_LOOKS", 2)
+    connection = await town.connect("webhook", Form.EVENT, ALL)
+    parts: Any = SimpleNamespace(pool=town.pool)
+    stop = asyncio.Event()
+    loop = asyncio.create_task(main._heed_suspensions(parts, stop))
+    # Once more after the first look, which looks at all that is shut anyhow.
+    for _ in range(2):
+        await town.run(
+            "UPDATE delivery_lane SET state = 'paused', reason = 'the account is suspended'"
+            " WHERE account_id = $1 AND connection_id = $2",
+            connection,
+        )
+        async with asyncio.timeout(60):
+            while await _reason(town, connection):
+                await asyncio.sleep(0.02)
+    stop.set()
+    await loop
 
 
 async def test_what_is_paused_meanwhile_stays_so_and_giving_up_opens_nothing(

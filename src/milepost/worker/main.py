@@ -31,6 +31,9 @@ FEEDS_SECONDS = 60
 COUNTS_SECONDS = 60
 GIVING_UP_SECONDS = 5
 SUSPENDING_SECONDS = 5
+KNOWING_LOOKS = 60
+"""So many looks for suspensions that are lifted go by what was known; the next is at all lanes that
+are shut: a worker that is gone may have shut some for a suspension which no other has seen."""
 
 log = structlog.get_logger(__name__)
 
@@ -114,12 +117,14 @@ async def _feed_files(parts: WorkerParts, seconds: float, stop: asyncio.Event) -
 
 async def _heed_suspensions(parts: WorkerParts, stop: asyncio.Event) -> None:
     known: frozenset[int] | None = None
+    looks = 0
 
     async def look() -> None:
-        nonlocal known
+        nonlocal known, looks
         # Nothing is known after a look that failed: it may have shut some lanes.
         before, known = known, None
-        known = await heed(parts.pool, before)
+        known = await heed(parts.pool, before if looks < KNOWING_LOOKS else None)
+        looks = looks + 1 if looks < KNOWING_LOOKS else 0
 
     await _every(SUSPENDING_SECONDS, look, stop)
 
