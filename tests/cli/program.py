@@ -84,10 +84,9 @@ def command_of(process: psutil.Process) -> str:
 @contextmanager
 def started(state_dir: Path, command: str = "api --json", **variables: str) -> Iterator[Program]:
     program = Program(state_dir, command, **variables)
-    try:
-        yield program
-    finally:
-        if program.process.poll() is None:
-            program.stop()
-        program.process.communicate()
-        program.complaining.close()
+    with program.complaining, program.process:
+        try:
+            yield program
+        finally:
+            if program.process.poll() is None:
+                program.stop()
