@@ -54,8 +54,8 @@ class Child:
     async def keep(self, misconfigured: Callable[[], None]) -> None:
         """Starts it again whenever it ends, after 0.1 to 5 s; returns once ``stop`` was called.
 
-        ``misconfigured`` is called, and it is not started again, when it says the operator must
-        change something.
+        ``misconfigured`` is called, and it is not started again, when its first life ends with
+        saying that the operator must change something.
         """
         delay = FIRST_DELAY
         while not self._stopping:
@@ -70,7 +70,8 @@ class Child:
             code = await self._process.wait()
             if self._stopping:
                 return
-            if code == EXIT_CONFIGURATION:
+            # Who got past that once has the same settings now: it is the moment that is wrong.
+            if code == EXIT_CONFIGURATION and self.restarts == 0:
                 misconfigured()
                 return
             if time.monotonic() - started >= STEADY_SECONDS:
