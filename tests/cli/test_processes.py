@@ -27,6 +27,28 @@ async def test_a_child_told_to_stop_while_it_starts_stops() -> None:
         await keeping
 
 
+@pytest.mark.parametrize(("codes", "is_given_up"), [((78, 0), True), ((1, 78, 0), False)])
+async def test_who_lived_once_with_its_settings_is_not_given_up_for_them(
+    tmp_path: Path, codes: tuple[int, ...], is_given_up: bool
+) -> None:
+    child = Child("complaining", "none", dict(os.environ))
+    says = " ".join(map(str, codes))
+    child._command = [
+        "sh",
+        "-c",
+        f"echo >> {tmp_path}/lives; n=$(wc -l < {tmp_path}/lives);"
+        f" set -- {says}; shift $((n - 1)); [ $1 = 0 ] && exec sleep 600; exit $1",
+    ]
+    given_up: list[bool] = []
+    keeping = asyncio.create_task(child.keep(lambda: given_up.append(True)))
+    async with asyncio.timeout(60):
+        while not given_up and child.restarts < len(codes) - 1:
+            await asyncio.sleep(0.05)
+        await child.stop(5)
+        await keeping
+    assert bool(given_up) == is_given_up
+
+
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
     made = make_state_dir()
