@@ -34,6 +34,8 @@ from milepost.db.pool import Pool, open_pool
 from milepost.db.postmaster import running_postmaster, socket_of
 from milepost.settings import Settings
 
+LAST_LINES = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -173,6 +175,13 @@ class Installation:
         for one in (*self.others, *([self.process] if self.process else [])):
             self.end(one)
         return self.process.returncode if self.process else None
+
+    def last_words(self) -> str:
+        """What is left of it, and what it said last: to be told with a failure, for both go."""
+        code = self.process.poll() if self.process else None
+        alive = [f"{one.pid} {_command(one)}" for one in self.everything()]
+        said = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n".join([f"milepost run: {code}", *alive, *said])
 
     def end(self, command: subprocess.Popen[bytes]) -> None:
         """SIGTERM, and SIGKILL to one that doesn't heed it."""

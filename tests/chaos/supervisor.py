@@ -79,7 +79,9 @@ class Supervisor:
             if found and kill([self.dice.choice(found)]):
                 return
             await asyncio.sleep(0.1)
-        raise AssertionError(f"there is no {kind} to kill: it did not come back")
+        raise AssertionError(
+            f"there is no {kind} to kill: it did not come back\n{self.house.last_words()}"
+        )
 
     def _api(self) -> Sequence[psutil.Process]:
         mains, answering = self.house.api_main(), self.house.api_processes()
