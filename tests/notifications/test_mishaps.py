@@ -173,8 +173,8 @@ async def test_a_success_counts_whatever_came_before_it_was_written(
 async def test_what_was_sent_and_cannot_be_written_is_not_sent_at_once_again(
     town: Town, connection: int, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It is repeated for half a lease, which is over at the third go, and the lease itself is not.
-    monkeypatch.setattr(hold, "monotonic", itertools.count(0, 1200).__next__)
+    # The time for repeating it is over at the third go, and the lease is not.
+    monkeypatch.setattr(hold, "monotonic", itertools.count(0, hold.AWAY_SECONDS / 3).__next__)
     await town.register()
     await town.tell()
     other = await asyncpg.connect(dsn)
@@ -194,4 +194,27 @@ async def test_what_was_sent_and_cannot_be_written_is_not_sent_at_once_again(
     await other.close()
     await drain(town, worker)
     assert len(subscriber.told) == 2
+    assert await states(town, connection) == [("delivered", 1)]
+
+
+async def test_what_was_sent_is_written_though_the_database_was_away_for_longer_than_the_lease(
+    town: Town, connection: int, dsn: str
+) -> None:
+    await town.register()
+    await town.tell()
+    other = await asyncpg.connect(dsn)
+    # Numbers of a sequence are gone for good, the transaction may fail: so it is away four times.
+    await other.execute(
+        "CREATE SEQUENCE asked; GRANT USAGE ON SEQUENCE asked TO PUBLIC;"
+        "CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('asked') < 5 THEN"
+        " RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER away BEFORE INSERT ON delivery_attempt"
+        " FOR EACH ROW EXECUTE FUNCTION away()"
+    )
+    subscriber = Subscriber()
+    await drain(town, deliverer(town, subscriber, Terms(lease=timedelta(seconds=1))))
+    assert await other.fetchval("SELECT last_value FROM asked") >= 5, "it was away"
+    await other.close()
+    assert len(subscriber.told) == 1
     assert await states(town, connection) == [("delivered", 1)]

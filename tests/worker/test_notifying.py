@@ -202,6 +202,38 @@ async def test_what_another_process_recorded_is_told_though_the_connection_was_l
                 await asyncio.sleep(0.02)
 
 
+async def test_after_the_database_was_away_who_has_a_lane_in_hand_comes_first(
+    towns: Callable[[int], Awaitable[list[Town]]],
+    worker_pool: Pool,
+    app_pool: Pool,
+    catalogue: Catalogue,
+    dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (town,) = await towns(1)
+    await town.connect("webhook", Form.EVENT, ALL)
+    other = open_town(app_pool, catalogue, town.account)
+    subscriber = Subscriber()
+    async with telling(worker_pool, town.fan_out, subscriber):
+        await other.register()
+        async with asyncio.timeout(PATIENCE):
+            while not subscriber.told:
+                await asyncio.sleep(0.02)
+        monkeypatch.setattr(notifying, "SETTLING_SECONDS", 3600.0)
+        await execute(
+            dsn,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'milepost_worker'",
+        )
+        # Until the loop has noticed: only then is it about what comes after.
+        await asyncio.sleep(5 * notifying.IDLE_LOOK_SECONDS)
+        before = len(subscriber.told)
+        await other.register()
+        await all_told(other)
+        await asyncio.sleep(1.0)
+        assert len(subscriber.told) == before, "no lane is taken yet"
+
+
 async def test_who_failed_last_waits_for_whoever_does_well_and_few_are_begun_at_a_time(
     towns: Callable[[int], Awaitable[list[Town]]],
     worker_pool: Pool,

@@ -17,7 +17,11 @@ from milepost.notifications.statements import DELIVER
 from milepost.notifications.verdict import Verdict
 
 REPEAT_SECONDS = 0.2
-"""The first pause before a statement is repeated; they grow to five times that."""
+"""The first pause before a statement is repeated; the others are twice as long, and shorter than
+``worker.notifying.SETTLING_SECONDS``, within which nobody else takes the lane."""
+AWAY_SECONDS = 30.0
+"""So long a statement is repeated. That the lease may be over by then does no harm: while the
+database is away nobody takes the lane, and the fence refuses what comes too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,10 @@ class Hold:
     async def _asked(self, ask: Callable[[bool], Awaitable[list[asyncpg.Record]]]) -> Told:
         """What ``ask`` finds; it is told whether it is a repeat.
 
-        Where the database goes away it is repeated for half a lease. Should somebody else have
-        taken the lane meanwhile, the fence refuses what is written.
+        Where the database goes away it is repeated. Should somebody else have taken the lane
+        meanwhile, the fence refuses what is written.
         """
-        ends = monotonic() + self._lease.total_seconds() / 2
+        ends = monotonic() + AWAY_SECONDS
         pause, again = REPEAT_SECONDS, False
         while True:
             try:
@@ -140,7 +144,7 @@ class Hold:
                 return _told(rows)
             self.is_away = again = True
             await asyncio.sleep(pause)
-            pause = min(2 * pause, 5 * REPEAT_SECONDS)
+            pause = 2 * REPEAT_SECONDS
 
 
 def deliveries(rows: Sequence[asyncpg.Record]) -> list[Delivery]:

@@ -31,16 +31,21 @@ has happened for ``AWAKE_SECONDS``, for looking is all that an idle worker costs
 AWAKE_SECONDS = 1.0
 FAULT_SECONDS = 0.5
 """For how long what could not be told, or not even read, is left alone."""
+SETTLING_SECONDS = 0.5
+"""After the database was away no lane is taken for so long: who has one in hand writes down first
+what came back meanwhile. Were it taken from him, his lease being over, that would be sent again."""
 
 Survived = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Hints:
-    """That there may be something to fan out, and something to deliver."""
+    """That there may be something to fan out, and something to deliver; ``settled``: the database
+    is there, and has been for a while if it was away."""
 
     outbox: asyncio.Event = field(default_factory=asyncio.Event)
     lanes: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def tell(
@@ -60,10 +65,13 @@ async def tell(
 
 async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Survived) -> None:
     """Ask whether there is anything to do; what our own fan-out made is known without."""
-    awake_until = 0.0
+    awake_until = settled_at = 0.0
+    hints.settled.set()
     while not stop.is_set():
         with survived("what is to be told could not be asked"):
             async with asking(pool) as ask:
+                if not hints.settled.is_set():
+                    settled_at = monotonic() + SETTLING_SECONDS
                 while not stop.is_set():
                     due = await ask()
                     if due.outbox:
@@ -72,9 +80,13 @@ async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Surviv
                         hints.lanes.set()
                     if due.outbox or due.lanes:
                         awake_until = monotonic() + AWAKE_SECONDS
+                    if monotonic() >= settled_at:
+                        hints.settled.set()
                     is_awake = monotonic() < awake_until
                     await asyncio.sleep(LOOK_SECONDS if is_awake else IDLE_LOOK_SECONDS)
+        hints.settled.clear()
         await _pause(FAULT_SECONDS, stop)
+    hints.settled.set()
     hints.outbox.set()
     hints.lanes.set()
 
@@ -136,6 +148,7 @@ async def _deliver(
 
     while not stop.is_set():
         hints.lanes.clear()
+        await hints.settled.wait()
         well, failing = in_hand.room()
         lanes: Sequence[Lane] | None = ()
         if well or failing:
