@@ -48,7 +48,7 @@ async def down(town: Town) -> None:
 
 
 async def cut_each_second(town: Town) -> None:
-    for _ in range(round(3 * FACTOR)):
+    for _ in range(round((10 if FACTOR > 1 else 3) * FACTOR)):
         await change(
             town.house,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
