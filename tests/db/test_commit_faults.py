@@ -5,6 +5,7 @@ import pytest
 from tests import refused_commits
 
 from milepost.db import commit_faults
+from milepost.db.known_types import KnowingConnection
 from milepost.db.pool import open_pool, retrying, tenant
 from milepost.errors import DatabaseUnavailable
 from milepost.parcels.stored import load
@@ -64,9 +65,9 @@ async def test_commits_that_always_fail_are_an_outage(
             await retrying(lambda: pool.execute(ADD))
 
 
-def test_without_the_switch_connections_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_switch_no_commit_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit_faults, "strike", None)
-    assert commit_faults.connection_class() is asyncpg.Connection
+    assert commit_faults.connection_class() is KnowingConnection
 
 
 def test_a_seed_repeats_the_dice() -> None:

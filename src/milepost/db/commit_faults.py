@@ -3,7 +3,7 @@
 ``MILEPOST_TEST_COMMIT_FAULTS=0.05`` makes one commit in twenty fail with a serialization error
 (40001) after its statements ran and were rolled back: nothing is written, and whoever asked must
 ask again. ``0.05:7`` gives the dice a seed. A statement outside a transaction is a commit too.
-Without that variable connections are asyncpg's own.
+Without that variable all commits are left as they are.
 """
 
 import os
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+
+from milepost.db.known_types import KnowingConnection
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
@@ -38,7 +40,7 @@ strike: Callable[[], bool] | None = dice(_wanted) if _wanted else None
 
 def connection_class() -> "type[asyncpg.Connection[asyncpg.Record]]":
     """What a pool makes its connections of."""
-    return asyncpg.Connection if strike is None else FaultyConnection
+    return KnowingConnection if strike is None else FaultyConnection
 
 
 def _failing(name: str) -> Any:
@@ -59,7 +61,7 @@ def _failing(name: str) -> Any:
     return ask
 
 
-class FaultyConnection(_Connection):
+class FaultyConnection(KnowingConnection):
     """A connection whose commits fail when ``strike`` says so."""
 
     executemany = _failing("executemany")
