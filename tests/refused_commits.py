@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from milepost.db import commit_faults, pool
+from milepost.db import commit_faults, line, pool
 
 PRODUCT = str(Path(pool.__file__).parents[1]) + os.sep
 TESTS = str(Path(__file__).parent) + os.sep
 # Whose code they run says nothing about who asked.
-MESSENGERS = {pool.__file__, commit_faults.__file__}
+MESSENGERS = {pool.__file__, line.__file__, commit_faults.__file__}
 refused = 0
 
 
