@@ -14,6 +14,11 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds of a request's seconds."""
 CARRIER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 LAG_BUCKETS = (60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
+CLAIM_BUCKETS = (
+    *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0),
+)
+"""Close to each other: what matters is how much slower claims get."""
 FLUSH_SECONDS = 1.0
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
@@ -31,6 +36,11 @@ records = Counter("milepost_records", "Observations recorded", ["source"])
 told = Counter("milepost_told", "Numbers that a push, feed or file spoke of", ["source", "verdict"])
 pushes = Counter("milepost_pushes", "What carriers pushed to us", ["carrier", "outcome"])
 events = Counter("milepost_events", "Events that were new in a record", ["type"])
+claim_seconds = Histogram(
+    "milepost_claim_seconds",
+    "Claims of a lane's due parcels, from the question to the database to its answer",
+    buckets=CLAIM_BUCKETS,
+)
 checks = Counter("milepost_checks", "Parcels a carrier was asked about", ["carrier", "outcome"])
 carrier_seconds = Histogram(
     "milepost_carrier_seconds",

@@ -55,15 +55,16 @@ def firing(samples: list[Sample]) -> set[str]:
 
 
 def is_true(wanted: re.Match[str], sample: Sample) -> bool:
-    name, labels, value = sample
-    pairs = re.findall(r'(\w+)=(~?)"([^"]*)"', wanted["labels"] or "")
-    return (
-        name == wanted["name"]
-        and all(
-            re.fullmatch(text if like else re.escape(text), labels.get(key, ""))
-            for key, like, text in pairs
-        )
-        and COMPARED[wanted["sign"]](value, float(wanted["bound"]))
+    fits = sample_fits(wanted["name"], wanted["labels"], sample)
+    return fits and COMPARED[wanted["sign"]](sample[2], float(wanted["bound"]))
+
+
+def sample_fits(name: str, labels: str | None, sample: Sample) -> bool:
+    """Whether a selector with these ``labels`` (as they are written) takes this sample."""
+    pairs = re.findall(r'(\w+)=(~?)"([^"]*)"', labels or "")
+    return name == sample[0] and all(
+        re.fullmatch(text if like else re.escape(text), sample[1].get(key, ""))
+        for key, like, text in pairs
     )
 
 

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import asyncpg
 
+from milepost import metrics
 from milepost.db.pool import Pool, all_rows, load_queries, retrying
 from milepost.tracking.codec import to_reading
 from milepost.tracking.journey import Journey
@@ -56,6 +58,7 @@ async def claim(
 
     Where the last ``batch`` of them is not full, rows that are due soon are taken along.
     """
+    began = perf_counter()
     rows = await retrying(
         lambda: pool.fetch(
             "SELECT * FROM claim_due($1, $2, $3, $4, $5)",
@@ -66,6 +69,7 @@ async def claim(
             batch,
         )
     )
+    metrics.claim_seconds.observe(perf_counter() - began)
     return [_claimed(row) for row in rows]
 
 
