@@ -1,6 +1,7 @@
 """The door: who has no key hears so in the form of the API, before anything is read."""
 
 import base64
+import gc
 from typing import Any
 
 import pytest
@@ -77,6 +78,28 @@ async def test_the_suspended_hear_403(app: App, basic: str, admin_pool: Pool, ac
     answer = await call(app, "GET", V3, headers={"Authorization": basic})
     assert answer.status == 403
     assert answer.json["errors"][0]["code"] == "forbidden"
+
+
+async def test_refusals_leave_nothing_to_the_garbage_collector(
+    app: App, basic: str, admin_pool: Pool, account: int
+) -> None:
+    """It stops everybody while it clears away what one account's flood has left."""
+    await accounts.set_limits(admin_pool, account, writes=1)
+    headers = {"Authorization": basic}
+    for _ in range(3):
+        await call(app, "POST", V3, headers=headers)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert (await call(app, "POST", V3, headers=headers)).status == 429
+            assert (
+                await call(app, "GET", V3, headers={"Authorization": "Basic YTpi"})
+            ).status == 401
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 10, f"{left} objects of 40 refusals"
 
 
 async def test_over_budget_is_429_and_empty(
