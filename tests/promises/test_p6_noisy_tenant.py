@@ -111,7 +111,7 @@ class Tenant:
 async def test_a_flood_hurts_only_its_tenant() -> None:
     receiver = endpoints({"quiet": answers(200)})
     allow = {"MILEPOST_EGRESS_ALLOW": "127.0.0.0/8:*"}
-    async with receiver as subscriber, town(2, CALLS_PER_SECOND, **allow) as here:
+    async with receiver as subscriber, town(2, CALLS_PER_SECOND, proxied=False, **allow) as here:
         base = f"http://127.0.0.1:{here.house.port}"
         limits = ("--reads", "0", "--writes", "60", "--burst", "5")
         await asyncio.to_thread(command, here.house, "account", "limit", "client 0", *limits)

@@ -29,8 +29,14 @@ class Town:
 
 
 @asynccontextmanager
-async def town(accounts: int, calls_per_second: int = 1000, **more: str) -> AsyncIterator[Town]:
-    """``milepost run`` with so many accounts and variables; nobody asks it anything yet."""
+async def town(
+    accounts: int, calls_per_second: int = 1000, *, proxied: bool = True, **more: str
+) -> AsyncIterator[Town]:
+    """``milepost run`` with so many accounts and variables; nobody asks it anything yet.
+
+    Where the database is not troubled it is not ``proxied``: the proxy lives in this process, so
+    whatever else this process does would hold up every statement twice.
+    """
     port = free_port()
     with installation(**fast_settings(2), **more) as house:
         server = EmbeddedPostgres(house.settings)
@@ -42,11 +48,12 @@ async def town(accounts: int, calls_per_second: int = 1000, **more: str) -> Asyn
                 tcp_proxy(socket) as proxy,
                 fake_carrier(house.state_dir / "carrier.ledger", port) as carrier,
             ):
-                house.variables |= {
-                    "MILEPOST_DATABASE_URL": f"postgresql://milepost@127.0.0.1:{proxy.port}"
-                    "/milepost?sslmode=disable",
-                    "MILEPOST_SECRET_KEY_FILE": str(house.state_dir / "secret.key"),
-                }
+                if proxied:
+                    house.variables |= {
+                        "MILEPOST_DATABASE_URL": f"postgresql://milepost@127.0.0.1:{proxy.port}"
+                        "/milepost?sslmode=disable",
+                        "MILEPOST_SECRET_KEY_FILE": str(house.state_dir / "secret.key"),
+                    }
                 await asyncio.to_thread(house.start)
                 yield Town(house, server, proxy, Load([house.port], house.keys, carrier, ledger))
                 await asyncio.to_thread(house.stop)
