@@ -13,14 +13,17 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from bench.ports import free_port
 from tests.chaos.clients import TRACKING, document
 from tests.chaos.housekeeping import command
 from tests.chaos.installation import Key
 from tests.chaos.questions import asked
+from tests.promises.alarms import Alarms, watching_alarms
 from tests.promises.behaviours import Endpoints, answers, endpoints
 from tests.promises.figures import keep
 from tests.promises.pile import pile_up
@@ -36,6 +39,7 @@ RATIO = 25
 STRICT = BACKLOG >= 100_000
 ANSWER_SECONDS, LATE_SECONDS, TOLD_SECONDS = 0.1, 60.0, 5.0
 """So long 99 in 100 of B's answers (or twice as long as before), checks and webhooks may take."""
+ALARM, OFF_SECONDS = "MilepostChecksLate", 60.0
 SUBSCRIPTIONS = "/api/v3/event-subscriptions"
 pytestmark = [
     pytest.mark.promise,
@@ -111,7 +115,12 @@ class Tenant:
 async def test_a_flood_hurts_only_its_tenant() -> None:
     receiver = endpoints({"quiet": answers(200)})
     allow = {"MILEPOST_EGRESS_ALLOW": "127.0.0.0/8:*"}
-    async with receiver as subscriber, town(2, CALLS_PER_SECOND, proxied=False, **allow) as here:
+    allow["MILEPOST_METRICS_PORT"] = str(port := free_port())
+    async with (
+        receiver as subscriber,
+        town(2, CALLS_PER_SECOND, proxied=False, **allow) as here,
+        AsyncExitStack() as stack,
+    ):
         base = f"http://127.0.0.1:{here.house.port}"
         limits = ("--reads", "0", "--writes", "60", "--burst", "5")
         await asyncio.to_thread(command, here.house, "account", "limit", "client 0", *limits)
@@ -125,6 +134,8 @@ async def test_a_flood_hurts_only_its_tenant() -> None:
             connection = await here.house.connect()
             await pile_up(connection, first, BACKLOG)
             await connection.close()
+            looks = watching_alarms(port)
+            alarms = await stack.enter_async_context(looks) if STRICT else None
             watched = Tenant(session, here.house.keys[1], "JVGL8")
             numbers = [await watched.register(Told(), "dhl") for _ in range(QUIET_PARCELS)]
             since, noise, stop = time.time(), Told(), asyncio.Event()
@@ -135,6 +146,7 @@ async def test_a_flood_hurts_only_its_tenant() -> None:
                 told_after = await arrivals(subscriber, busy)
                 # The planted fault: B goes by A's key, and is no tenant of its own any more.
                 impostor = await Tenant(session, here.house.keys[0], "C").steadily(3)
+                alarm = await told_of_what_is_late(here, alarms) if alarms else []
             finally:
                 stop.set()
                 await asyncio.gather(*floods)
@@ -148,6 +160,7 @@ async def test_a_flood_hurts_only_its_tenant() -> None:
         "questions_before_all_of_b": before_all,
         "seconds_until_all_of_b_were_asked_about": round(late, 1),
         "told_after_ms": milliseconds(told_after),
+        "alarm_on_after_and_off_after": alarm,
     }
     keep("P6", **figures)
     assert unfair(idle, busy) == [], figures
@@ -161,6 +174,13 @@ async def test_a_flood_hurts_only_its_tenant() -> None:
         assert slowest(busy.took) <= slow, figures
         assert late <= LATE_SECONDS, figures
         assert slowest(told_after) <= TOLD_SECONDS, figures
+
+
+async def told_of_what_is_late(here: Town, alarms: Alarms) -> list[float]:
+    """After how many seconds the operator is told, and is no more when the tenant is suspended."""
+    on_after = await alarms.goes_on(ALARM)
+    await asyncio.to_thread(command, here.house, "account", "suspend", "client 0")
+    return [on_after, await alarms.goes_off(ALARM, OFF_SECONDS)]
 
 
 def unfair(idle: Told, busy: Told) -> list[str]:

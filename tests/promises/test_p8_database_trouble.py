@@ -3,34 +3,39 @@
 One installation on a PostgreSQL behind a proxy, twelve clients, one reader, one who asks how it is.
 Five troubles one after the other; the sixth, a full disk, is in ``tests/chaos/test_full_disk.py``.
 ``P8_FACTOR`` (1) makes each last so many times longer, ``P8_ANSWER_SECONDS`` (8) is what an answer
-may take: 3 is the promise. In the longer form the throughput must be back as promised, too: it
-wants a machine that does nothing else.
+may take: 3 is the promise. In the longer form the throughput must be back as promised, and troubles
+that deserve an alarm last until it is on: that form wants a machine that does nothing else.
 """
 
 import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import pytest
+from bench.ports import free_port
 from tests.chaos.checker import drain, read, verdict
 from tests.chaos.clients import TRACKING, Load, run_clients
 from tests.chaos.ledger import lines, operations
 from tests.chaos.questions import outcomes
 from tests.chaos.supervisor import kill
 from tests.chaos.test_broken_twins import change
+from tests.promises.alarms import Alarms, watching_alarms
 from tests.promises.figures import keep
 from tests.promises.town import Town, town
 from tests.promises.watching import watching
 
 FACTOR = float(os.environ.get("P8_FACTOR", "1"))
+LONG = FACTOR > 1
 ANSWER_SECONDS = float(os.environ.get("P8_ANSWER_SECONDS", "8"))
 CLIENTS = 12
 """More than a pool has connections."""
 WARM_SECONDS = 3.0
-RECOVERY_SECONDS = 10.0 if FACTOR > 1 else 45.0
-RECOVERED = 0.95 if FACTOR > 1 else 0.2
+RECOVERY_SECONDS = 10.0 if LONG else 45.0
+RECOVERED = 0.95 if LONG else 0.2
 """Of the throughput before; loose in the short form, for other work shares the machine."""
 LOGGED_PER_MINUTE = 1_000_000
 PROCESSES = 4
@@ -38,17 +43,23 @@ PROCESSES = 4
 pytestmark = [pytest.mark.promise, pytest.mark.slow]
 
 
+Told = Callable[[], Awaitable[object]]
+"""Waits until the trouble's alarm is on, where it has one and that is judged."""
+Trouble = Callable[[Town, Told], Awaitable[None]]
+
+
 # The troubles ---------------------------------------------------------------------------------
 
 
-async def down(town: Town) -> None:
+async def down(town: Town, told: Told) -> None:
     kill(town.house.database())
     await asyncio.sleep(8 * FACTOR)
+    await told()
     await asyncio.to_thread(town.server.ensure_running)
 
 
-async def cut_each_second(town: Town) -> None:
-    for _ in range(round((10 if FACTOR > 1 else 3) * FACTOR)):
+async def cut_each_second(town: Town, _: Told) -> None:
+    for _second in range(round((10 if LONG else 3) * FACTOR)):
         await change(
             town.house,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -57,32 +68,33 @@ async def cut_each_second(town: Town) -> None:
         await asyncio.sleep(1)
 
 
-async def exhausted(town: Town) -> None:
+async def exhausted(town: Town, told: Told) -> None:
     """Every connection of every pool waits for one that holds what all need."""
     holder = await town.house.connect()
     try:
         await holder.execute("BEGIN; LOCK TABLE parcel, lane, account IN ACCESS EXCLUSIVE MODE")
         await asyncio.sleep(4 * FACTOR)
+        await told()
     finally:
         await holder.close()
 
 
-async def read_only(town: Town) -> None:
+async def read_only(town: Town, told: Told) -> None:
     begin = "ALTER SYSTEM SET default_transaction_read_only = on"
     end = "ALTER SYSTEM RESET default_transaction_read_only"
     await change(town.house, begin, "SELECT pg_reload_conf()")
     await asyncio.sleep(3 * FACTOR)
+    await told()
     writable = "SET default_transaction_read_only = off"
     await change(town.house, writable, end, "SELECT pg_reload_conf()")
 
 
-async def slow(town: Town) -> None:
+async def slow(town: Town, _: Told) -> None:
     town.proxy.delay = 0.1
     await asyncio.sleep(3 * FACTOR)
     town.proxy.delay = 0
 
 
-Trouble = Callable[[Town], Awaitable[None]]
 TROUBLES: dict[str, Trouble] = {
     "down": down,
     "all sessions ended each second": cut_each_second,
@@ -90,21 +102,51 @@ TROUBLES: dict[str, Trouble] = {
     "read-only": read_only,
     "200 ms further away": slow,
 }
+ALARMS = {
+    "down": "MilepostDatabaseDown",
+    "pools exhausted": "MilepostDatabaseDown",
+    "read-only": "MilepostServerErrors",
+}
+OFF_SECONDS = 330.0
+"""So long after all is well an alarm may stay on: faults are counted over five minutes."""
 
 
-@pytest.mark.timeout(600 + 60 * FACTOR)
+@pytest.mark.timeout(900 + 120 * FACTOR)
 async def test_trouble_is_said_survived_and_not_logged_to_death() -> None:
-    async with town(CLIENTS) as here:
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(town(CLIENTS, MILEPOST_METRICS_PORT=str(port)))
+        seen: dict[str, Alarms] = {}
+
+        async def alarm_of(name: str) -> Told:
+            """Looks from now on: what other troubles turned on does not count."""
+            if not LONG or name not in ALARMS:
+                return nothing
+            seen[name] = await stack.enter_async_context(watching_alarms(port))
+            return partial(seen[name].goes_on, ALARMS[name])
+
         clients = asyncio.create_task(run_clients(here.load))
         try:
             before = await warmed_up(here.load)
-            told = {name: await survive(here, TROUBLES[name], before) for name in TROUBLES}
+            told = {}
+            for name, trouble in TROUBLES.items():
+                told[name] = await survive(here, trouble, before, await alarm_of(name))
         finally:
             here.load.stop.set()
             await clients
         await drain(here.house, 240)
         wrong = verdict(here.load.ledger.path, await read(here.house))
-    keep("P8", rate_before=round(before, 1), violations=len(wrong), troubles=told)
+        alarms = {
+            name: [one.ever_on[ALARMS[name]], await one.goes_off(ALARMS[name], OFF_SECONDS)]
+            for name, one in seen.items()
+        }
+    keep(
+        "P8",
+        alarms_on_after_and_off_after_the_end=alarms,
+        rate_before=round(before, 1),
+        violations=len(wrong),
+        troubles=told,
+    )
     assert wrong == [], "\n".join(wrong[:8])
     for name, figures in told.items():
         assert_said(name, figures)
@@ -125,14 +167,18 @@ async def warmed_up(load: Load) -> float:
     return len(load.acknowledged) / (time.monotonic() - began)
 
 
-async def survive(here: Town, trouble: Trouble, before: float) -> dict[str, Any]:
+async def nothing() -> None:
+    """The alarm of a trouble whose alarm is not judged."""
+
+
+async def survive(here: Town, trouble: Trouble, before: float, alarm: Told) -> dict[str, Any]:
     """What was answered from a trouble's begin until the rate was back, and how soon that was."""
     since, logged = time.time(), here.house.log.stat().st_size
     # One that is stored: what was asked for first may not have been answered yet.
     known = next(one for one in operations(here.load.ledger.path).values() if one.answers)
     (key,) = [one for one in here.house.keys if one.account_id == known.account_id]
     async with watching(here.house.port, key.user, f"{TRACKING}/{known.number}") as watch:
-        await trouble(here)
+        await trouble(here, alarm)
         over = time.monotonic()
         while not (back := rate(here.load, 1) >= RECOVERED * before):
             if time.monotonic() - over > RECOVERY_SECONDS:
