@@ -7,26 +7,23 @@ by the promise's seconds, which wants a machine that does nothing else.
 """
 
 import asyncio
-import base64
 import os
 import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
 from bench.ports import free_port
-from tests.chaos.clients import TRACKING, document
 from tests.chaos.housekeeping import command
-from tests.chaos.installation import Key
 from tests.chaos.questions import asked
 from tests.promises.alarms import Alarms, watching_alarms
 from tests.promises.behaviours import Endpoints, answers, endpoints
 from tests.promises.figures import keep
 from tests.promises.pile import pile_up
+from tests.promises.tenants import Tenant, Told, steadily_apart
 from tests.promises.town import Town, town
 
 BACKLOG = int(os.environ.get("P6_BACKLOG", "2000"))
@@ -40,76 +37,11 @@ STRICT = BACKLOG >= 100_000
 ANSWER_SECONDS, LATE_SECONDS, TOLD_SECONDS = 0.1, 60.0, 5.0
 """So long 99 in 100 of B's answers (or twice as long as before), checks and webhooks may take."""
 ALARM, OFF_SECONDS = "MilepostChecksLate", 60.0
-SUBSCRIPTIONS = "/api/v3/event-subscriptions"
 pytestmark = [
     pytest.mark.promise,
     pytest.mark.slow,
     pytest.mark.timeout(400 + 3 * SECONDS + BACKLOG / 1000),
 ]
-
-
-@dataclass
-class Told:
-    """What one tenant was answered, and how long each answer took."""
-
-    statuses: Counter[int] = field(default_factory=Counter)
-    took: list[float] = field(default_factory=list)
-    registered: dict[str, float] = field(default_factory=dict)
-    """When which number was, by the monotonic clock."""
-
-
-class Tenant:
-    """Registers and reads with one key."""
-
-    def __init__(self, session: aiohttp.ClientSession, key: Key, name: str) -> None:
-        self.session, self.name, self.serial = session, name, 0
-        login = base64.b64encode(key.user.encode()).decode()
-        self.headers = {"Authorization": f"Basic {login}"}
-
-    async def register(self, told: Told, carrier: str = "slowpost") -> str:
-        self.serial += 1
-        number = f"{self.name}{self.serial:012d}"
-        await self._ask(told, "POST", TRACKING, json=document(number, carrier))
-        told.registered[number] = time.monotonic()
-        return number
-
-    async def subscribe(self, url: str) -> None:
-        """To every event, at ``url``."""
-        connection = {"type": "webhook", "configuration": {"url": url, "auth_type": "none"}}
-        made = await self._create("connections", connection)
-        wanted = {"connection_id": made, "event_type": "parcels.event.created"}
-        await self._create("subscriptions", wanted)
-
-    async def _create(self, what: str, document: object) -> int:
-        asking = self.session.post(f"{SUBSCRIPTIONS}/{what}", headers=self.headers, json=document)
-        async with asking as got:
-            assert got.status == 201, await got.text()
-            return int((await got.json())["data"]["id"])
-
-    async def read(self, told: Told, number: str) -> None:
-        await self._ask(told, "GET", f"{TRACKING}/{number}")
-
-    async def _ask(self, told: Told, method: str, path: str, **more: object) -> None:
-        started = time.monotonic()
-        asking = self.session.request(method, path, headers=self.headers, **more)  # type: ignore[arg-type]
-        async with asking as got:
-            await got.read()
-        told.took.append(time.monotonic() - started)
-        told.statuses[got.status] += 1
-
-    async def steadily(self, seconds: float) -> Told:
-        """Five requests a second, a registration and a read in turn."""
-        told, end = Told(), time.monotonic() + seconds
-        while time.monotonic() < end:
-            number = await self.register(told)
-            await asyncio.sleep(0.2)
-            await self.read(told, number)
-            await asyncio.sleep(0.2)
-        return told
-
-    async def flood(self, told: Told, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            await self.register(told)
 
 
 async def test_a_flood_hurts_only_its_tenant() -> None:
@@ -129,7 +61,7 @@ async def test_a_flood_hurts_only_its_tenant() -> None:
             quiet = Tenant(session, here.house.keys[1], "B")
             await quiet.subscribe(subscriber.url("quiet"))
             await quiet.steadily(1)
-            idle = await quiet.steadily(SECONDS)
+            idle = await steadily_apart(base, here.house.keys[1], "BI", SECONDS)
             first = await Tenant(session, here.house.keys[0], "JVGL7").register(Told(), "dhl")
             connection = await here.house.connect()
             await pile_up(connection, first, BACKLOG)
@@ -141,7 +73,7 @@ async def test_a_flood_hurts_only_its_tenant() -> None:
             since, noise, stop = time.time(), Told(), asyncio.Event()
             floods = [asyncio.create_task(one.flood(noise, stop)) for one in noisy]
             try:
-                busy = await quiet.steadily(SECONDS)
+                busy = await steadily_apart(base, here.house.keys[1], "BB", SECONDS)
                 before_all, late = await questions_before(here, numbers, since)
                 told_after = await arrivals(subscriber, busy)
                 # The planted fault: B goes by A's key, and is no tenant of its own any more.
