@@ -1,6 +1,7 @@
 """Children: kept alive, and stopped whenever that is asked."""
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -13,7 +14,12 @@ from bench.ports import free_port
 from tests.live_server import environment
 from tests.ready_cluster import lay_cluster, make_state_dir
 
-from milepost.cli.processes import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, Child
+from milepost.cli.processes import (
+    EXIT_CONFIGURATION,
+    EXIT_UNAVAILABLE,
+    Child,
+    collecting_rarely,
+)
 from milepost.db.cluster import find_data
 
 
@@ -68,6 +74,14 @@ def test_a_database_that_is_down_now_is_nothing_for_the_operator(
     assert ended(state_dir, child) == (EXIT_UNAVAILABLE, True)
     (data / "PG_VERSION").write_text("9\n")
     assert ended(state_dir, child) == (EXIT_CONFIGURATION, True)
+
+
+def test_an_import_is_spared_the_collector_and_what_follows_it_is_not() -> None:
+    before = gc.get_threshold()
+    with collecting_rarely():
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_freeze_count() > 10_000, "what was imported is not walked again"
+    assert gc.get_threshold() == before
 
 
 def ended(state_dir: Path, child: str) -> tuple[int, bool]:

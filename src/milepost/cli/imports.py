@@ -21,6 +21,7 @@ from milepost.cli.import_sheets import Source, begins_with, open_sheet
 from milepost.cli.import_storing import Asked, Registering, Rehearsing, Storing
 from milepost.cli.move_in import Export, read_carriers, tool_named
 from milepost.cli.parcels import Desk, open_desk
+from milepost.cli.processes import collecting_rarely
 from milepost.errors import ConfigurationError
 from milepost.intake.csv_rows import Counted, text_of
 from milepost.intake.patience import patiently
@@ -152,7 +153,11 @@ async def _import(source: BinaryIO, wish: Wish) -> tuple[Counter[str], dict[str,
     async with open_desk(wish.account) as desk:
         rows, storing = _source(counted_bytes, desk, wish), _storing(desk, wish)
         try:
-            with VerdictFile(wish.verdicts) as file, progress(source, counted_bytes) as advance:
+            with (
+                VerdictFile(wish.verdicts) as file,
+                progress(source, counted_bytes) as advance,
+                collecting_rarely(),
+            ):
                 counted = await _work(rows, storing, file, advance, afresh=wish.dry_run)
         except OSError as error:
             message = f"{error.filename or wish.verdicts}: {error.strerror}"

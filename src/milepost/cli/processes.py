@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -128,6 +128,19 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@contextlib.contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """``collect_rarely`` during an import: rows outlive the young generations while they wait for
+    their turn, and every few chunks all that was imported was walked for their sake."""
+    before = gc.get_threshold()
+    collect_rarely()
+    try:
+        yield
+    finally:
+        # What is frozen stays so: thawing it would thaw what the process had frozen before, too.
+        gc.set_threshold(*before)
 
 
 def open_many_files() -> None:
