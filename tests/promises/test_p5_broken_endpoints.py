@@ -14,6 +14,7 @@ from time import monotonic, process_time
 import psutil
 import pytest
 from tests.notifications.town import Town
+from tests.promises.alarms import alarms_of
 from tests.promises.figures import keep
 from tests.promises.telling import Telling, open_town, telling
 from tests.promises.test_p6_noisy_tenant import milliseconds
@@ -25,6 +26,7 @@ from milepost.egress import client as egress_client
 from milepost.egress.client import Bounds
 from milepost.errors import DatabaseUnavailable
 from milepost.notifications.forms import Form
+from milepost.notifications.health import pause
 from milepost.notifications.patience import Rules
 from milepost.notifications.terms import Terms
 from milepost.notifications.turn import AT_ONCE
@@ -40,6 +42,7 @@ EVERY = 1.0 if LONG else 0.0
 ROUNDS = 5
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 300
 """What the slowest hundredth of the deliveries may take, and what the process may need."""
+ALARM, OFF_SECONDS = "MilepostSubscribersFailing", 60.0
 IN_VAIN = 1.5
 """Seconds for which the twins are given the chance to be no twins: what they wait for is later."""
 SOON = Terms(
@@ -186,7 +189,9 @@ async def test_what_is_broken_is_cut_and_left_alone(town: Town, tell: Tell) -> N
     assert longest < 1000 * bounds.total_seconds + 500 + ROUNDS * max(late), told
 
 
-async def test_the_others_are_told_as_soon_as_without_them(town: Town, tell: Tell) -> None:
+async def test_the_others_are_told_as_soon_as_without_them(
+    town: Town, tell: Tell, dsn: str
+) -> None:
     half, before_cpu = ENDPOINTS // 2, process_time()
     async with tell(Terms(), Bounds()) as worker, stalls() as late:
         async with zoo(half, {}, 0) as endpoints:
@@ -194,8 +199,14 @@ async def test_the_others_are_told_as_soon_as_without_them(town: Town, tell: Tel
             quiet = await waited(town, endpoints)
             await town.run("UPDATE subscription SET is_active = false WHERE account_id = $1")
         async with zoo(half, {**HANGING, **FAILING}, half) as endpoints:
-            await connect(town, endpoints)
-            beside = await waited(town, endpoints)
+            lanes = await connect(town, endpoints)
+            async with alarms_of(dsn, judged=LONG) as alarms:
+                beside = await waited(town, endpoints)
+                if alarms:
+                    await alarms.goes_on(ALARM)
+                    for name in endpoints.broken:
+                        await pause(town.pool, town.account, lanes[name], "their account")
+                    await alarms.goes_off(ALARM, OFF_SECONDS)
             worker.stop.set()
     noted = [took for _, took, _ in await attempts(town)]
     before, after = milliseconds(quiet), milliseconds(beside)
@@ -210,6 +221,7 @@ async def test_the_others_are_told_as_soon_as_without_them(town: Town, tell: Tel
         "stalled_ms": round(max(late)),
         "cpu_seconds": round(process_time() - before_cpu, 1),
         "megabytes": megabytes,
+        "alarms_on_after": alarms.ever_on if alarms else {},
     }
     keep("P5", **figures)
     assert len(beside) == half * PARCELS, figures

@@ -20,6 +20,7 @@ import pytest
 from tests.conftest import execute
 from tests.monitoring.stopwatch_carrier import Ledger, stopwatch_carrier
 from tests.parcels.conftest import registration
+from tests.promises.alarms import EVERY, alarms_of
 from tests.promises.asking_five import CODES
 from tests.promises.figures import keep
 from tests.promises.pile import pile_up
@@ -34,6 +35,8 @@ from milepost.parcels.render import Renderer
 SECONDS = float(os.environ.get("P7_SECONDS", "5"))
 PARCELS = int(os.environ.get("P7_PARCELS", "20000"))
 LATE_SECONDS = 30
+LONG = SECONDS > 2 * LATE_SECONDS
+OF_CHECKS = {"MilepostChecksLate", "MilepostLanesHeld", "MilepostBreakerOpen"}
 RATES = (8, 12, 16, 20, 24)
 PER_PARCEL = 2
 """Requests."""
@@ -101,7 +104,8 @@ async def test_a_crowd_is_asked_on_time(
         piles.append((await pile_up(connection, f"N0-{code}", each, after), spacing))
     started = await falls_due(connection, each / 2_000)
     beginning = time.time()
-    ledgers = await ask(dsn, SECONDS)
+    async with alarms_of(dsn, judged=LONG) as alarms:
+        ledgers = await ask(dsn, SECONDS)
     asked = sum(one.count("/track") for one in ledgers)
     # What fell due a little before the workers stopped may still have been waiting.
     spared, ran = min(LATE_SECONDS, SECONDS / 2), beginning + SECONDS - started
@@ -121,12 +125,16 @@ async def test_a_crowd_is_asked_on_time(
         carriers=told,
         asked=asked,
         most_in_a_second=[one.most_in(1.0) for one in ledgers],
+        alarms_on_after=alarms.ever_on if alarms else {},
     )
     assert [one["due"] - one["checked"] for one in told] == [0] * len(CODES), told
     assert [one["early"] for one in told] == [0] * len(CODES), told
     assert asked - checked <= 0.001 * asked, (asked, checked)
     assert all(one.most_in(1.0) <= rate for one, rate in zip(ledgers, RATES, strict=True))
-    if SECONDS > 2 * LATE_SECONDS:
+    if alarms is not None:
+        # Half of what the quotas bear is no trouble. What else a worker does nobody does here.
+        assert not OF_CHECKS & set(alarms.ever_on), alarms.ever_on
+        assert len(alarms.looks) > SECONDS / 2 / EVERY, "nobody looked"
         assert max(one["p99"] for one in told) <= LATE_SECONDS, told
 
 
