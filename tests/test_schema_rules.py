@@ -33,6 +33,7 @@ OVER_ACCOUNTS = {
     "intake: accounts_of_lanes": "whose parcels a carrier's feed is about, page by page",
     "0032_intake.sql: intake_ages": "what /metrics and doctor tell the operator, bounded",
     "notifications: due": "whether anybody is to be told anything, and nothing of whom",
+    "notifications: few": "who is to be told something, and where it stands: ids alone",
     "notifications: due_lanes": "whose subscriber is to be told something: as whose turn it is",
     "notifications: telling": "what is kept of whom, page by page",
     "notifications: accounts_connected": "whose deleted connections are gone through, page by page",

@@ -176,6 +176,26 @@ async def test_an_account_that_cannot_be_told_rests_alone_and_is_told_afterwards
             await all_told(faulty)
 
 
+def test_looks_that_take_long_come_seldomer_and_a_busy_machine_is_no_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(notifying, "monotonic", lambda: now)
+    pace = notifying._Pace()
+    assert (pace.rest, pace.left) == (0, 0)
+    for took in (0.03, 5.0):
+        with pace.measured():
+            now += took
+    assert pace.rest == pytest.approx(0.3)
+    assert pace.left == pytest.approx(0.3)
+    now += 0.2
+    assert pace.left == pytest.approx(0.1)
+    for _ in range(notifying.LOOKS_COMPARED):
+        with pace.measured():
+            now += 5.0
+    assert pace.rest == pytest.approx(50.0)
+
+
 async def test_what_another_process_recorded_is_told_though_the_connection_was_lost(
     towns: Callable[[int], Awaitable[list[Town]]],
     worker_pool: Pool,

@@ -2489,11 +2489,21 @@ END
 $$;
 
 CREATE FUNCTION public.return_carrier_slots(p_carrier text, p_owner text, p_spacing interval, p_start_at timestamp with time zone, p_granted integer, p_unused integer) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
-    UPDATE carrier_budget SET next_slot_at = p_start_at + (p_granted - p_unused) * p_spacing
-    WHERE carrier_code = p_carrier AND owner = p_owner
-      AND next_slot_at = p_start_at + p_granted * p_spacing
+DECLARE
+    budget record;
+BEGIN
+    SELECT b.ctid AS place, b.next_slot_at INTO budget FROM carrier_budget b
+    WHERE b.carrier_code = p_carrier AND b.owner >= p_owner AND b.owner <= p_owner
+    ORDER BY b.owner DESC LIMIT 1 FOR UPDATE;
+    IF budget.next_slot_at = p_start_at + p_granted * p_spacing THEN
+        UPDATE carrier_budget b SET next_slot_at = p_start_at + (p_granted - p_unused) * p_spacing
+        WHERE b.ctid = budget.place AND b.carrier_code = p_carrier AND b.owner = p_owner;
+    END IF;
+END
 $$;
 
 CREATE FUNCTION public.search_parcels(p_account bigint, p_words tsquery, p_most integer) RETURNS SETOF bigint
@@ -2683,14 +2693,20 @@ $$;
 
 CREATE FUNCTION public.take_slots(p_carrier text, p_owner text, p_spacing interval, p_horizon interval, p_most integer, p_probe bigint, p_probe_lease interval, OUT granted integer, OUT start_at timestamp with time zone, OUT wait interval, OUT clock timestamp with time zone, OUT why text, OUT probe bigint, OUT troubled boolean) RETURNS record
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
-    budget carrier_budget%ROWTYPE;
+    budget record;
 BEGIN
-    INSERT INTO carrier_budget (carrier_code, owner) VALUES (p_carrier, p_owner)
-    ON CONFLICT (carrier_code, owner) DO NOTHING;
-    SELECT * INTO budget FROM carrier_budget b
-    WHERE b.carrier_code = p_carrier AND b.owner = p_owner FOR UPDATE;
+    FOR turn IN 1..2 LOOP
+        SELECT b.ctid AS place, b.* INTO budget FROM carrier_budget b
+        WHERE b.carrier_code = p_carrier AND b.owner >= p_owner AND b.owner <= p_owner
+        ORDER BY b.owner DESC LIMIT 1 FOR UPDATE;
+        EXIT WHEN FOUND;
+        INSERT INTO carrier_budget (carrier_code, owner) VALUES (p_carrier, p_owner)
+        ON CONFLICT (carrier_code, owner) DO NOTHING;
+    END LOOP;
     -- The row may have been waited for: the clock is read after the lock.
     clock := clock_timestamp();
     granted := 0;
@@ -2727,7 +2743,7 @@ BEGIN
             probe = coalesce(take_slots.probe, b.probe),
             probe_until = CASE WHEN take_slots.probe IS NULL THEN b.probe_until
                                ELSE take_slots.clock + p_probe_lease END
-        WHERE b.carrier_code = p_carrier AND b.owner = p_owner
+        WHERE b.ctid = budget.place AND b.carrier_code = p_carrier AND b.owner = p_owner
           AND (p_spacing > interval '0' OR take_slots.probe IS NOT NULL);
     END IF;
 END

@@ -20,6 +20,9 @@ DELIVERIES_AT_ONCE = 5_000
 """So many deliveries, at most, come of one transaction, unless ``FEWEST`` rows have more: its lanes
 are locked meanwhile, and what came back to whoever delivers there waits to be written."""
 FEWEST = 25
+FEW = 500
+"""Rows of all outboxes together that are read as they lie. More are read by their index, a part of
+an account's at a time: beside a backlog the rows that are told already are the lesser part."""
 BEYOND = 2_000
 """So many ids behind the last row more of the same record is looked for. Taken apart, what a
 carrier told in one answer may be no letter at all: each half looks like a repetition."""
@@ -40,22 +43,30 @@ class FanOut:
         self._renderer = renderer
         self._body = body
         self._clock = clock
+        self._seen: dict[int, list[int]] = {}
 
     async def waiting(self, after: int, most: int) -> list[int]:
         """At most ``most`` accounts beyond ``after`` that have something to tell, in key order."""
+        self._seen = {}
+        few = await all_rows(lambda: FAN_OUT.few(self._pool, most=FEW + 1))
+        if len(few) <= FEW:
+            for row in few:
+                self._seen.setdefault(row["account_id"], []).append(row["outbox_id"])
+            return sorted(account for account in self._seen if account > after)[:most]
         rows = await all_rows(lambda: FAN_OUT.outbox_accounts(self._pool, after=after, most=most))
         return [row["account_id"] for row in rows]
 
     async def tell(self, account_id: int) -> int:
         """Tell ``AT_ONCE`` happenings of an account, and what was recorded together with these; how
-        many were taken.
+        many were taken. Where ``waiting`` has just seen all there is, these and no others.
 
         0 also where another process is at it. Raises DatabaseUnavailable; nothing is told then.
         """
+        seen = self._seen.pop(account_id, [])
 
         async def once() -> int:
             async with tenant(self._pool, account_id) as conn:
-                return await self._tell(conn, account_id)
+                return await self._tell(conn, account_id, seen)
 
         while True:
             try:
@@ -64,7 +75,7 @@ class FanOut:
                 # A connection was deleted since it was read; the next look does not find it.
                 continue
 
-    async def _tell(self, conn: Connection, account_id: int) -> int:
+    async def _tell(self, conn: Connection, account_id: int, seen: Sequence[int]) -> int:
         """1. become the one that tells. 2. read who hears of it, what happened, and to what.
 
         3. decide. 4. write it all.
@@ -78,12 +89,13 @@ class FanOut:
             _recipient(row) async for row in FAN_OUT.recipients(conn, account_id=account_id)
         ]
         most = min(AT_ONCE, max(FEWEST, DELIVERIES_AT_ONCE // max(1, len(recipients))))
-        happenings = [
-            Happening(**row)
-            async for row in FAN_OUT.happenings(
-                conn, account_id=account_id, most=most, beyond=BEYOND
-            )
-        ]
+        # Who records about a parcel holds its row: what was seen of it is its earliest, none is
+        # passed over.
+        if 0 < len(seen) <= most:
+            rows = FAN_OUT.these(conn, account_id=account_id, outbox_ids=seen)
+        else:
+            rows = FAN_OUT.happenings(conn, account_id=account_id, most=most, beyond=BEYOND)
+        happenings = [Happening(**row) async for row in rows]
         if not happenings:
             return 0
         subjects = await self._subjects(conn, account_id, happenings)

@@ -2,6 +2,10 @@
 -- Accounts with something to tell, in key order.
 SELECT account_id FROM outbox_accounts(:after, :most) AS account_id;
 
+-- name: few(most)
+-- What there is to tell, whosever it is and in no order, as it lies: see due. The parcel's id keeps it from being read by an index.
+SELECT account_id, outbox_id, parcel_id FROM outbox LIMIT :most;
+
 -- name: make_head(account_id)!
 -- An account's feed begins.
 INSERT INTO feed_head (account_id) VALUES (:account_id) ON CONFLICT DO NOTHING;
@@ -24,6 +28,12 @@ WHERE o.account_id = :account_id
   AND o.outbox_id > (SELECT max(outbox_id) FROM first)
   AND o.outbox_id <= (SELECT max(outbox_id) FROM first) + :beyond
   AND (o.parcel_id, o.recorded_at) IN (SELECT parcel_id, recorded_at FROM first)
+ORDER BY outbox_id;
+
+-- name: these(account_id, outbox_ids)
+-- What was recorded, by where it stands, where nobody has told it yet; in the order of recording.
+SELECT outbox_id, parcel_id, sequence, kind, recorded_at FROM outbox
+WHERE account_id = :account_id AND outbox_id = ANY (:outbox_ids::bigint[])
 ORDER BY outbox_id;
 
 -- name: hold_parcels(account_id, parcel_ids)

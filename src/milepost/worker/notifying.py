@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -28,6 +29,11 @@ LOOK_SECONDS = 0.02
 IDLE_LOOK_SECONDS = 0.05
 """How long what another process recorded waits for somebody to look, at most: longer where nothing
 has happened for ``AWAKE_SECONDS``, for looking is all that an idle worker costs."""
+TIMES_SELDOMER = 10
+"""Looks come so many times less often than one takes: while somebody holds a snapshot open, all
+that was told stays in their way."""
+LOOKS_COMPARED = 8
+"""The shortest of so many says how long one takes: the others waited for the machine."""
 AWAKE_SECONDS = 1.0
 FAULT_SECONDS = 0.5
 """For how long what could not be told, or not even read, is left alone."""
@@ -48,6 +54,32 @@ class _Hints:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(slots=True)
+class _Pace:
+    """How often to look, by how long that takes."""
+
+    _took: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKS_COMPARED))
+    _ended_at: float = 0.0
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Around one look."""
+        begun_at = monotonic()
+        yield
+        self._ended_at = monotonic()
+        self._took.append(self._ended_at - begun_at)
+
+    @property
+    def rest(self) -> float:
+        """Seconds between two looks, at least."""
+        return TIMES_SELDOMER * min(self._took, default=0.0)
+
+    @property
+    def left(self) -> float:
+        """How much of it is left since the last one."""
+        return max(0.0, self._ended_at + self.rest - monotonic())
+
+
 async def tell(
     pool: Pool, fan_out: FanOut, deliverer: Deliverer, stop: asyncio.Event, survived: Survived
 ) -> None:
@@ -66,6 +98,7 @@ async def tell(
 async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Survived) -> None:
     """Ask whether there is anything to do; what our own fan-out made is known without."""
     awake_until = settled_at = 0.0
+    pace = _Pace()
     hints.settled.set()
     while not stop.is_set():
         with survived("what is to be told could not be asked"):
@@ -73,7 +106,8 @@ async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Surviv
                 if not hints.settled.is_set():
                     settled_at = monotonic() + SETTLING_SECONDS
                 while not stop.is_set():
-                    due = await ask()
+                    with pace.measured():
+                        due = await ask()
                     if due.outbox:
                         hints.outbox.set()
                     if due.lanes:
@@ -83,7 +117,8 @@ async def _look(pool: Pool, hints: _Hints, stop: asyncio.Event, survived: Surviv
                     if monotonic() >= settled_at:
                         hints.settled.set()
                     is_awake = monotonic() < awake_until
-                    await asyncio.sleep(LOOK_SECONDS if is_awake else IDLE_LOOK_SECONDS)
+                    pause = LOOK_SECONDS if is_awake else IDLE_LOOK_SECONDS
+                    await asyncio.sleep(max(pause, pace.rest))
         hints.settled.clear()
         await _pause(FAULT_SECONDS, stop)
     hints.settled.set()
@@ -110,10 +145,12 @@ async def _fan_out(fan_out: FanOut, hints: _Hints, stop: asyncio.Event, survived
             del in_hand[account]
 
     beyond = 0
+    pace = _Pace()
     while not stop.is_set():
+        await _pause(pace.left, stop)
         hints.outbox.clear()
         accounts = None
-        with survived("who has something to tell could not be read"):
+        with survived("who has something to tell could not be read"), pace.measured():
             accounts = await fan_out.waiting(beyond, ACCOUNTS_AT_ONCE)
         if accounts is None:
             await _pause(FAULT_SECONDS, stop)
