@@ -1,9 +1,11 @@
 """``milepost mapping``: a code that came is mapped, the difference looked at and applied."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from tests.api.own_api import PARCELS, own_api
@@ -73,8 +75,20 @@ async def test_a_code_is_found_dismissed_and_mapped(typed: Terminal, account: in
         await typed.result("mapping", "dismiss", "dpd", "X8")
 
 
+async def gone(connection: "asyncpg.Connection[asyncpg.Record]", since: datetime) -> None:
+    """Until the sessions that began after ``since`` are over: what a killed process had sent is
+    carried out, and counts."""
+    left = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_type = 'client backend' AND backend_start > $1"
+    )
+    async with asyncio.timeout(60):
+        while await connection.fetchval(left, since):
+            await asyncio.sleep(0.02)
+
+
 async def test_killed_at_any_time_and_run_again(
-    typed: Terminal, app_pool: Pool, account: int
+    typed: Terminal, app_pool: Pool, account: int, dsn: str
 ) -> None:
     difference = await typed.told("mapping", "preview")
     assert (difference["parcels_changed"], difference["ended"]) == (6, 6)
@@ -85,8 +99,12 @@ async def test_killed_at_any_time_and_run_again(
     more: dict[str, Any] = {"MILEPOST_FAILPOINT": "poll.after_commit"}
     file = Path(typed.variables["MILEPOST_STATE_DIR"]) / "mappings.toml"
     more["MILEPOST_MAPPINGS"] = str(file)
+    watcher = await asyncpg.connect(dsn)
+    since = await watcher.fetchval("SELECT clock_timestamp()")
     killed = await typed.process("mapping", "apply", "--yes", **more)
     assert killed.returncode == -9, killed.stderr
+    await gone(watcher, since)
+    await watcher.close()
     half = await statuses(app_pool, account)
     assert set(half) == {before[0], "DELIVERED"}
     done = await typed.told("mapping", "apply", "--yes", "--account", str(account))

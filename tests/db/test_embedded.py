@@ -17,7 +17,7 @@ from tests.db.clusters import UserOf, data_of, kill_now, lives, pid_of, query
 from milepost.db import embedded, unprivileged
 from milepost.db.cluster import why_it_ended
 from milepost.db.embedded import EmbeddedPostgres
-from milepost.db.postmaster import running_postmaster, socket_of
+from milepost.db.postmaster import is_stopping, running_postmaster, socket_of
 from milepost.errors import ConfigurationError
 from milepost.settings import Settings
 
@@ -97,6 +97,27 @@ def test_committed_rows_survive_a_killed_server(used_dir: Path, user_of: UserOf)
     assert running_postmaster(data_of(used_dir)) is None
     assert user.ensure_running()
     assert user._dsn == dsn, "pools find the restarted server at the old address"
+    assert query(dsn, "SELECT answer FROM kept") == 42
+
+
+def test_a_server_that_was_told_to_stop_and_does_not_is_ended_and_started_again(
+    used_dir: Path, user_of: UserOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "STUCK_SECONDS", 0.5)
+    user = user_of(used_dir)
+    dsn = user.start()
+    query(dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
+    pid = pid_of(used_dir)
+    (checkpointer,) = [
+        one for one in psutil.Process(pid).children() if "checkpointer" in " ".join(one.cmdline())
+    ]
+    # Without it no server ends in order.
+    checkpointer.suspend()
+    os.kill(pid, signal.SIGINT)
+    while not is_stopping(data_of(used_dir)):
+        time.sleep(0.01)
+    assert user.ensure_running()
+    assert not lives(pid)
     assert query(dsn, "SELECT answer FROM kept") == 42
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -26,7 +26,13 @@ from milepost.db.cluster import (
     socket_folder_for,
     why_it_ended,
 )
-from milepost.db.postmaster import running_postmaster, socket_of, wait_gone, wait_ready
+from milepost.db.postmaster import (
+    is_stopping,
+    running_postmaster,
+    socket_of,
+    wait_gone,
+    wait_ready,
+)
 from milepost.db.unprivileged import RunAs, binaries, run_as
 from milepost.errors import ServerNotStarted
 from milepost.settings import Settings
@@ -34,6 +40,11 @@ from milepost.settings import Settings
 # Crash recovery after a long outage can take minutes; a dead server is noticed at once.
 START_SECONDS = 600.0
 STOP_SECONDS = 60.0
+# A server that somebody else told to stop, and that is used, has so long to be gone. One told a
+# moment after it had recovered was found two minutes later with nothing left but its checkpointer.
+STUCK_SECONDS = 30.0
+_AT_ONCE = (signal.SIGQUIT, signal.SIGKILL)
+_IN_ORDER = (signal.SIGINT, *_AT_ONCE)
 # Processes of a killed server hold its shared memory for a moment.
 MEMORY_SECONDS = 30.0
 
@@ -90,10 +101,13 @@ class EmbeddedPostgres:
         return self._dsn
 
     def ensure_running(self) -> bool:
-        """Starts the server again if it died; True if it had to. For a supervisor's watch."""
+        """Starts the server again if it died; True if it had to. For a supervisor's watch.
+
+        One that somebody else told to stop is waited for, and ended where it does not.
+        """
         if self._process is not None:
             self._process.poll()
-        if running_postmaster(self._data) is not None:
+        if running_postmaster(self._data) is not None and not is_stopping(self._data):
             return False
         with self._start_lock():
             if self._users_lock is None:
@@ -147,6 +161,9 @@ class EmbeddedPostgres:
 
     def _join(self) -> bool:
         """True when a server is running here already and can be reached."""
+        if is_stopping(self._data):
+            wait_gone(self._data, STUCK_SECONDS, self._process)
+            self._stop_server(_AT_ONCE)
         pid = running_postmaster(self._data)
         if pid is None or not wait_ready(self._data, pid, START_SECONDS):
             return False
@@ -184,9 +201,9 @@ class EmbeddedPostgres:
                 raise ServerNotStarted(f"PostgreSQL did not start: {reason}")
             time.sleep(0.2)
 
-    def _stop_server(self) -> None:
+    def _stop_server(self, signals: Sequence[signal.Signals] = _IN_ORDER) -> None:
         """Fast shutdown; after a minute an immediate one, which loses nothing but time."""
-        for what in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        for what in signals:
             pid = running_postmaster(self._data)
             if pid is None:
                 break

@@ -39,6 +39,12 @@ def socket_of(data: Path) -> Path:
     return Path(lines[4]) if len(lines) > 4 else Path()
 
 
+def is_stopping(data: Path) -> bool:
+    """Whether the server on ``data`` was told to stop."""
+    lines = postmaster_lines(data)
+    return len(lines) > 7 and lines[7].strip() == "stopping"
+
+
 def wait_ready(
     data: Path, pid: int, seconds: float, process: "subprocess.Popen[bytes] | None" = None
 ) -> bool:
