@@ -20,8 +20,8 @@ REPEAT_SECONDS = 0.2
 """The first pause before a statement is repeated; the others are twice as long, and shorter than
 ``worker.notifying.SETTLING_SECONDS``, within which nobody else takes the lane."""
 AWAY_SECONDS = 30.0
-"""So long a statement is repeated. That the lease may be over by then does no harm: while the
-database is away nobody takes the lane, and the fence refuses what comes too late."""
+"""So long a statement is repeated. That the lease may be over by then does no harm: where the
+database is away for all nobody takes the lane, else the fence refuses what comes too late."""
 
 
 @dataclass(frozen=True, slots=True)
